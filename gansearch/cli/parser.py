@@ -1,0 +1,65 @@
+"""What both command lines share: errors of one line, nearest names, exit codes."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+from gansearch.errors import UserError, one_line
+
+OK, WRONG_INPUT, NO_FID = 0, 2, 3
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a wrong command line gets one line and the nearest names, not the usage."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        parsed, rest = super().parse_known_args(args, namespace)
+        if rest:
+            near = get_close_matches(rest[0].partition("=")[0], self._option_string_actions, n=3, cutoff=0.5)
+            hint = f"; did you mean {', '.join(near)}?" if near else ""
+            self.error(f"unknown argument {rest[0]!r}{hint}")
+        return parsed, rest
+
+
+def call(prog: str, command: Callable[[], int]) -> int:
+    """Runs a command; a UserError becomes one line on stderr and exit code 2."""
+    try:
+        return command()
+    except UserError as error:
+        say(f"{prog}: {one_line(error)}")
+        return WRONG_INPUT
+    except BrokenPipeError:
+        # The reader of a pipe (`| head`) has left: nobody wants the rest.
+        sys.stderr.close()
+        return OK
+
+
+def say(message: str) -> None:
+    """Progress and messages go to stderr; results alone to stdout."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def positive_int(text: str) -> int:
+    return _number(text, int, "a whole number above 0")
+
+
+def positive_float(text: str) -> float:
+    return _number(text, float, "a number above 0")
+
+
+def _number(text: str, kind: Callable[[str], Any], wanted: str) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = -1
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not {wanted}")
+    return value

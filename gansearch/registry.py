@@ -1,0 +1,93 @@
+"""Names of losses, models, data sets and extractors, found by looking into their folders.
+
+A component is one file: `losses/wgan_gp.py` holds one subclass of `losses.base.Loss` and is thereby `wgan-gp`. The
+class's constructor arguments are its options, so that their names, defaults and domains stand in one place.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from dataclasses import fields
+from functools import cache
+from typing import Any, Literal
+
+import pydantic
+from pydantic import ConfigDict, ValidationError
+
+from gansearch.config import Component, TrialConfig, describe, from_dict
+from gansearch.errors import UserError, unknown
+
+Kind = Literal["data", "model", "loss", "metrics"]
+
+# Sections of TrialConfig -> (package, base class in its `base` module).
+_FOLDERS: dict[Kind, tuple[str, str]] = {
+    "data": ("gansearch.data", "Dataset"),
+    "model": ("gansearch.models", "Model"),
+    "loss": ("gansearch.losses", "Loss"),
+    "metrics": ("gansearch.metrics.extractors", "Extractor"),
+}
+KINDS: tuple[Kind, ...] = tuple(_FOLDERS)
+
+component = pydantic.dataclasses.dataclass(
+    frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False)
+)
+"""Decorates a component's class: a frozen dataclass whose fields are its validated options."""
+
+
+@cache
+def classes(kind: Kind) -> dict[str, type]:
+    """All components of a kind by name. Imports the files of the folder, so for models and losses torch too."""
+    package_name, base_name = _FOLDERS[kind]
+    package = importlib.import_module(package_name)
+    base = getattr(importlib.import_module(f"{package_name}.base"), base_name)
+    found = {}
+    for module_name in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
+        module = importlib.import_module(f"{package_name}.{module_name}")
+        own = [
+            value
+            for value in vars(module).values()
+            if inspect.isclass(value)
+            and issubclass(value, base)
+            and value.__module__ == module.__name__
+            and not inspect.isabstract(value)
+        ]
+        if len(own) > 1:
+            raise TypeError(f"{module.__name__} holds {len(own)} components; put each in a file of its own")
+        if own:
+            found[module_name.replace("_", "-" if kind in {"loss", "metrics"} else "_")] = own[0]
+    return found
+
+
+def build(kind: Kind, section: Component) -> Any:
+    """Makes the component that a section names; UserError for an unknown name, an unknown option, a bad value."""
+    known = classes(kind)
+    if section.name not in known:
+        raise unknown(f"{kind}.name", section.name, known)
+    cls = known[section.name]
+    options = {key: value for key, value in section.options.items() if key not in _kept_by_section(kind, cls)}
+    names = {field.name for field in fields(cls)}
+    for key in options:
+        if key not in names:
+            raise unknown(f"option of {section.name}", f"{kind}.{key}", [f"{kind}.{name}" for name in names])
+    try:
+        return cls(**options)
+    except ValidationError as error:
+        raise UserError(describe(error, prefix=kind)) from None
+
+
+def resolve(config: TrialConfig) -> TrialConfig:
+    """Checks every component of `config` and writes its defaults out, so that the config says all.
+
+    Raises UserError as `build` does.
+    """
+    tree = config.model_dump()
+    for kind in KINDS:
+        built = build(kind, getattr(config, kind))
+        tree[kind] |= {field.name: getattr(built, field.name) for field in fields(built)}
+    return from_dict(tree)
+
+
+def _kept_by_section(kind: Kind, cls: type) -> set[str]:
+    """Fields that the section itself declares and the component does not take."""
+    section = type(getattr(TrialConfig(), kind))
+    return set(section.model_fields) - {field.name for field in fields(cls)}

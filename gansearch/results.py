@@ -1,0 +1,199 @@
+"""The rows of `results.jsonl`: their schema, how they are appended and read, and what they say of a trial.
+
+The file is append only and has one writer, the driver. It is the truth for status, rank, plots and resume.
+"""
+
+import fcntl
+import json
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from gansearch.errors import UserError
+
+Status = Literal["completed", "stopped", "diverged", "failed"]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A trial was proposed. `params` is flat (`"loss.name": "wgan"`); `origin` says by whom."""
+
+    event: ClassVar[str] = "start"
+    trial_id: str
+    number: int
+    params: dict[str, Any]
+    origin: str
+    seed: int
+    time: str = field(default_factory=_now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What a trial knows at one evaluation. Times in seconds since the evaluation before."""
+
+    kimg: float
+    fid: float
+    protocol: str
+    train_seconds: float
+    eval_seconds: float
+    d_loss_real: float
+    d_loss_fake: float
+    g_loss: float
+    images_per_second: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eval(Evaluation):
+    """A trial's evaluation, as a row."""
+
+    event: ClassVar[str] = "eval"
+    trial_id: str
+    number: int
+    time: str = field(default_factory=_now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """A trial has ended. `best_fid` and `best_kimg` are None where it was never evaluated."""
+
+    event: ClassVar[str] = "end"
+    trial_id: str
+    number: int
+    status: Status
+    best_fid: float | None
+    best_kimg: float | None
+    kimg: float
+    reason: str | None
+    time: str = field(default_factory=_now)
+
+
+Row = Start | Eval | End
+_ROWS: dict[str, type[Start] | type[Eval] | type[End]] = {row.event: row for row in (Start, Eval, End)}
+
+
+def to_json(row: Row) -> str:
+    """One line of strict JSON (ValueError on NaN or infinity: there are no sentinel values)."""
+    return json.dumps({"event": row.event, **asdict(row)}, allow_nan=False)
+
+
+def read(path: Path) -> list[Row]:
+    """All whole rows of `path`, in order. A half row, as a crash leaves it, is skipped and said once."""
+    rows: list[Row] = []
+    broken: list[int] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        try:
+            fields = json.loads(line)
+            kind = _ROWS.get(fields.pop("event"))
+            if kind is not None:
+                rows.append(kind(**fields))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            broken.append(number)
+    if broken:
+        print(f"{path}: skipped what is no whole row (line {', '.join(map(str, broken))})", file=sys.stderr)
+    return rows
+
+
+class Writer:
+    """The one writer of a results file: every row is on disk when `append` returns."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens `path` and cuts off a half row at its end; UserError while another process writes it."""
+        self._file = path.open("a+b")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise UserError(
+                f"{path} is being written by another process: wait for it or stop it first"
+            ) from None
+        self._file.seek(0)
+        content = self._file.read()
+        self._file.truncate(content.rfind(b"\n") + 1)
+
+    def append(self, row: Row) -> None:
+        self._file.write(to_json(row).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@dataclass
+class TrialState:
+    """What the rows so far say of one trial."""
+
+    start: Start
+    evals: list[Eval] = field(default_factory=list)
+    end: End | None = None
+
+    @property
+    def trial_id(self) -> str:
+        return self.start.trial_id
+
+    @property
+    def number(self) -> int:
+        return self.start.number
+
+    @property
+    def status(self) -> Status | Literal["running"]:
+        return self.end.status if self.end else "running"
+
+    @property
+    def best(self) -> Eval | None:
+        """The evaluation with the lowest FID; the earlier of two equal ones."""
+        return min(self.evals, key=lambda row: row.fid, default=None)
+
+    @property
+    def kimg(self) -> float:
+        """How far the trial is known to have come."""
+        return max(self.end.kimg if self.end else 0.0, self.evals[-1].kimg if self.evals else 0.0)
+
+    def ended(self, status: Status, reason: str | None = None, kimg: float | None = None) -> End:
+        """The row that ends this trial now, at `kimg` (default: that of the last evaluation)."""
+        return End(
+            trial_id=self.trial_id,
+            number=self.number,
+            status=status,
+            best_fid=self.best.fid if self.best else None,
+            best_kimg=self.best.kimg if self.best else None,
+            kimg=self.kimg if kimg is None else kimg,
+            reason=reason,
+        )
+
+
+class Ledger(dict[str, TrialState]):
+    """The trials of a run by id, in order of their start, as its rows tell them."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        super().__init__()
+        for row in rows:
+            self.add(row)
+
+    def add(self, row: Row) -> bool:
+        """Takes in one row; False where it is known already (the row is then not to be written again)."""
+        if isinstance(row, Start):
+            return self.setdefault(row.trial_id, TrialState(row)).start is row
+        state = self[row.trial_id]
+        if isinstance(row, End):
+            fresh = state.end is None
+            state.end = state.end or row
+            return fresh
+        if state.end or (state.evals and row.kimg <= state.evals[-1].kimg):
+            return False
+        state.evals.append(row)
+        return True
+
+    @property
+    def best(self) -> TrialState | None:
+        """The trial with the lowest FID so far."""
+        scored = [trial for trial in self.values() if trial.best]
+        return min(scored, key=lambda trial: trial.best.fid if trial.best else 0.0, default=None)

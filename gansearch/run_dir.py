@@ -1,0 +1,77 @@
+"""Every file name inside a run directory, once."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from gansearch.errors import UserError, unknown
+
+DEFAULT_RUNS_DIR = Path("runs")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The paths of one run; constructing it touches no disk."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def search_json(self) -> Path:
+        return self.path / "search.json"
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results.jsonl"
+
+    @property
+    def study_journal(self) -> Path:
+        return self.path / "study.journal"
+
+    @property
+    def trials(self) -> Path:
+        return self.path / "trials"
+
+    def trial(self, trial_id: str) -> Path:
+        return self.trials / trial_id
+
+    def trial_config(self, trial_id: str) -> Path:
+        return self.trial(trial_id) / "config.json"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best"
+
+    @property
+    def plots(self) -> Path:
+        return self.path / "plots"
+
+    @property
+    def ray(self) -> Path:
+        """What Ray Tune writes for itself; nothing of it is read again."""
+        return self.path / "ray"
+
+
+def new_run(name: str, runs_dir: Path) -> RunDir:
+    """The directory for a new run; raises UserError where the name is taken or is no plain file name."""
+    if not _NAME.fullmatch(name):
+        raise UserError(f"run name {name!r}: use letters, digits, '.', '_' and '-' only")
+    run = RunDir(runs_dir / name)
+    if run.path.exists():
+        raise UserError(f"run {run.path} exists already: choose another --name, or continue it with `resume`")
+    return run
+
+
+def find_run(run: str, runs_dir: Path = DEFAULT_RUNS_DIR) -> RunDir:
+    """The run that a path, or a name under `runs_dir`, means; raises UserError where there is none."""
+    for path in (Path(run), runs_dir / run):
+        if RunDir(path).search_json.is_file():
+            return RunDir(path)
+    if Path(run).is_dir():
+        raise UserError(f"{run} is no run: it has no search.json; name a directory that a search has written")
+    names = [path.parent.name for path in runs_dir.glob("*/search.json")]
+    raise unknown(f"run (under {runs_dir}/)", run, names)
