@@ -14,6 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from gansearch.errors import UserError, unknown
 
 
+def whole_kimg(max_kimg: float, *, evaluations: int, batch: int) -> float:
+    """The length nearest `max_kimg` that is `evaluations` times a whole number of batches."""
+    return max(1, round(max_kimg * 1000 / (evaluations * batch))) * evaluations * batch / 1000
+
+
 class Section(BaseModel):
     """A group of options; misspelt ones are refused."""
 
@@ -137,17 +142,10 @@ class TrialConfig(Section):
         if not max_kimg > 0 or math.isinf(max_kimg):
             raise UserError(f"a length of {max_kimg:g} kimg: give a positive number")
         train = self.train
-        return self.override(
-            {"train.max_kimg": whole_kimg(max_kimg, evaluations=train.evaluations, batch=train.batch)}
-        )
+        return self.override({"train.max_kimg": whole_kimg(max_kimg, evaluations=train.evaluations, batch=train.batch)})
 
     def to_json(self) -> str:
         return self.model_dump_json(indent=2)
-
-
-def whole_kimg(max_kimg: float, *, evaluations: int, batch: int) -> float:
-    """The length nearest `max_kimg` that is `evaluations` times a whole number of batches."""
-    return max(1, round(max_kimg * 1000 / (evaluations * batch))) * evaluations * batch / 1000
 
 
 def from_dict(tree: Mapping[str, Any]) -> TrialConfig:

@@ -111,9 +111,7 @@ class Writer:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
-            raise UserError(
-                f"{path} is being written by another process: wait for it or stop it first"
-            ) from None
+            raise UserError(f"{path} is being written by another process: wait for it or stop it first") from None
         self._file.seek(0)
         content = self._file.read()
         self._file.truncate(content.rfind(b"\n") + 1)

@@ -37,7 +37,7 @@ class Images:
         digest = hashlib.sha256(str(tuple(self.pixels.shape)).encode())
         for tensor in (self.pixels, self.labels):
             if tensor is not None:
-                digest.update(tensor.contiguous().cpu().numpy())
+                digest.update(tensor.contiguous().cpu().numpy().data)
         return digest.hexdigest()
 
 
