@@ -176,19 +176,26 @@ class Ledger(dict[str, TrialState]):
         for row in rows:
             self.add(row)
 
-    def add(self, row: Row) -> bool:
-        """Takes in one row; False where it is known already (the row is then not to be written again)."""
+    def knows(self, row: Row) -> bool:
+        """Whether a row says nothing new: its trial has started, has come as far, or has ended already."""
         if isinstance(row, Start):
-            return self.setdefault(row.trial_id, TrialState(row)).start is row
+            return row.trial_id in self
         state = self[row.trial_id]
-        if isinstance(row, End):
-            fresh = state.end is None
-            state.end = state.end or row
-            return fresh
-        if state.end or (state.evals and row.kimg <= state.evals[-1].kimg):
-            return False
-        state.evals.append(row)
-        return True
+        if state.end is not None:
+            return True
+        return isinstance(row, Eval) and bool(state.evals) and row.kimg <= state.evals[-1].kimg
+
+    def add(self, row: Row) -> None:
+        """Takes in one row, unless it is known already."""
+        if self.knows(row):
+            return
+        match row:
+            case Start():
+                self[row.trial_id] = TrialState(row)
+            case Eval():
+                self[row.trial_id].evals.append(row)
+            case End():
+                self[row.trial_id].end = row
 
     @property
     def best(self) -> TrialState | None:

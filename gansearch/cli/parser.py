@@ -49,18 +49,22 @@ def say(message: str) -> None:
 
 
 def positive_int(text: str) -> int:
-    return _number(text, int, "a whole number above 0")
+    return _number(text, int, "a whole number above 0", lambda value: value > 0)
 
 
 def positive_float(text: str) -> float:
-    return _number(text, float, "a number above 0")
+    return _number(text, float, "a number above 0", lambda value: 0 < value < float("inf"))
 
 
-def _number(text: str, kind: Callable[[str], Any], wanted: str) -> Any:
+def non_negative_float(text: str) -> float:
+    return _number(text, float, "a number from 0", lambda value: 0 <= value < float("inf"))
+
+
+def _number(text: str, kind: Callable[[str], Any], wanted: str, fits: Callable[[Any], bool]) -> Any:
     try:
         value = kind(text)
     except ValueError:
-        value = -1
-    if not 0 < value < float("inf"):
+        value = None
+    if value is None or not fits(value):
         raise argparse.ArgumentTypeError(f"{text} is not {wanted}")
     return value

@@ -9,10 +9,14 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.nn import functional as F
 
 from gansearch.registry import component
 
 Split = Literal["train", "test"]
+
+RESIZE_FILTER = "bicubic-antialias"
+"""How every data set is brought to its resolution; part of a FID's protocol."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,21 @@ class Dataset(ABC):
     @abstractmethod
     def load(self, split: Split) -> Images:
         """The images of a split at `resolution`; UserError where they are missing or broken."""
+
+
+def resize(pixels: Tensor, resolution: int) -> Tensor:
+    """uint8 images (N, C, H, W), H = W, to `resolution`: bicubic, antialiased, rounded, clamped to uint8.
+
+    Computed in float64, so that rounding, and with it the fingerprint, does not hang on the machine.
+    """
+    if pixels.shape[-1] == resolution:
+        return pixels
+    resized = pixels.new_empty((*pixels.shape[:2], resolution, resolution))
+    # Few images at a time: in float64 they take eight times their own memory.
+    for chunk, target in zip(pixels.split(256), resized.split(256), strict=True):
+        wide = F.interpolate(chunk.double(), size=(resolution, resolution), mode="bicubic", antialias=True)
+        target.copy_(wide.round_().clamp_(0, 255))
+    return resized
 
 
 def to_float(pixels: Tensor) -> Tensor:

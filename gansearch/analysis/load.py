@@ -1,0 +1,159 @@
+"""A search read back from its directory: `search.json` (what was searched) and `results.jsonl` (what came of it)."""
+
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gansearch.errors import UserError
+from gansearch.results import Eval, Ledger, Row, Start, read
+from gansearch.run_dir import RunDir
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Attributes(_Data):
+    """The attributes of an Optuna distribution, as far as a plot needs them."""
+
+    low: float = math.nan
+    high: float = math.nan
+    log: bool = False
+    choices: tuple[Any, ...] = ()
+
+
+class Domain(_Data):
+    """An Optuna distribution in its JSON form; read without importing Optuna."""
+
+    name: Literal["FloatDistribution", "IntDistribution", "CategoricalDistribution"]
+    attributes: Attributes
+
+    @property
+    def categorical(self) -> bool:
+        return self.name == "CategoricalDistribution"
+
+
+class Condition(_Data):
+    """A parameter is searched only where the option at `path` equals this."""
+
+    path: str
+    equals: Any
+
+
+class Parameter(_Data):
+    domain: Domain
+    when: Condition | None = None
+
+
+class Space(_Data):
+    """The searched parameters by dotted path, and the options that all trials share."""
+
+    base: dict[str, Any] = Field(default_factory=dict)
+    params: dict[str, Parameter]
+
+    def active(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of a trial's `params` that had an effect, in the space's order; then what the space does not hold."""
+        known = {path: params[path] for path in self.params if path in params and self._holds(path, params)}
+        return known | {path: value for path, value in params.items() if path not in self.params}
+
+    def _holds(self, path: str, params: Mapping[str, Any]) -> bool:
+        when = self.params[path].when
+        if when is None:
+            return True
+        if when.path not in params:
+            return _at(self.base, when.path) == when.equals
+        return params[when.path] == when.equals and (when.path not in self.params or self._holds(when.path, params))
+
+
+class Budget(_Data):
+    trials: int
+    max_kimg: float
+    rungs: tuple[float, ...] = ()
+
+
+class Search(_Data):
+    """What `search.json` says, as far as the analysis needs it. `checkpoints`: a URI, where they are kept elsewhere."""
+
+    name: str
+    space: Space
+    budget: Budget
+    checkpoints: str | None = None
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run in memory; all its FIDs were measured under one protocol."""
+
+    dir: RunDir
+    search: Search
+    ledger: Ledger
+
+    def checkpoint(self, trial_id: str) -> str | None:
+        """Where the newest checkpoint of a trial lies, with the best generator so far; None where there is none."""
+        if self.search.checkpoints is not None:
+            return f"{self.search.checkpoints.rstrip('/')}/{trial_id}" if self.ledger[trial_id].evals else None
+        # Unfinished ones are `*.tmp`; images are zero-padded, but a longer run could outgrow nine digits.
+        found = [
+            (int(images), path)
+            for path in self.dir.trial(trial_id).glob("checkpoint_*")
+            if (images := path.name.removeprefix("checkpoint_")).isdecimal() and path.is_dir()
+        ]
+        return str(max(found)[1]) if found else None
+
+
+def load(run: RunDir) -> LoadedRun:
+    """Reads a run, also one that is still going.
+
+    Raises UserError where `search.json` is broken, or where FIDs of different protocols meet in one run.
+    """
+    search = _read_search(run)
+    rows = read(run.results) if run.results.exists() else []
+    ledger = Ledger(_sound(rows, run))
+    protocols = Counter(row.protocol for state in ledger.values() for row in state.evals)
+    if len(protocols) > 1:
+        found = ", ".join(f"{protocol} ({count} evaluations)" for protocol, count in protocols.most_common())
+        raise UserError(
+            f"{run.path}: FIDs of {len(protocols)} protocols cannot be ranked together: {found}; "
+            "search again under one protocol"
+        )
+    return LoadedRun(run, search, ledger)
+
+
+def _read_search(run: RunDir) -> Search:
+    try:
+        return Search.model_validate_json(run.search_json.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        found = f"{where}: {first['msg']}" if where else first["msg"]
+        raise UserError(f"{run.search_json} is broken ({found}): restore it, or search again") from None
+    except OSError as error:
+        raise UserError(f"{run.search_json} cannot be read ({error.strerror}): check its permissions") from None
+
+
+def _sound(rows: list[Row], run: RunDir) -> Iterator[Row]:
+    """Leaves out, and says so, what would break a ranking: rows of a trial with no start, FIDs that are no number."""
+    started: set[str] = set()
+    skipped = 0
+    for row in rows:
+        if isinstance(row, Start):
+            started.add(row.trial_id)
+        elif row.trial_id not in started or (isinstance(row, Eval) and not math.isfinite(row.fid)):
+            skipped += 1
+            continue
+        yield row
+    if skipped:
+        print(f"{run.results}: left out {skipped} rows without a start row or a finite FID", file=sys.stderr)
+
+
+def _at(tree: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path of nested dicts; None where there is none."""
+    value: Any = tree
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value

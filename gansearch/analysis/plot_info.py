@@ -1,0 +1,128 @@
+"""What the plots of a run show, in numbers: `plots` draws them, tests check them."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+from gansearch.analysis.load import LoadedRun
+from gansearch.analysis.text import value_text
+from gansearch.results import Status
+
+# Below this ratio of highest to lowest, a linear FID axis shows more.
+_WIDE = 8.0
+
+
+class Curve(NamedTuple):
+    """One trial's FIDs at its evaluations."""
+
+    trial_id: str
+    number: int
+    status: Status | Literal["running"]
+    kimg: list[float]
+    fid: list[float]
+
+
+class CurvesInfo(NamedTuple):
+    """FID against kimg: every evaluated trial by number, the best one's id, the rungs, whether FID's axis is log."""
+
+    run: str
+    curves: list[Curve]
+    best: str | None
+    rungs: tuple[float, ...]
+    log_fid: bool
+
+
+class Point(NamedTuple):
+    """A trial's value of a parameter (`x`: a number, or an index into the choices) and its lowest FID."""
+
+    x: float
+    fid: float
+    trial_id: str
+    status: Status | Literal["running"]
+
+
+class ParamInfo(NamedTuple):
+    """Lowest FID against one parameter, over the trials in which it was active.
+
+    `choices` holds the labels of a categorical parameter, in the domain's order, and is None for a number. `limits`
+    spans the domain and the points, so that a plot also shows where nothing was tried.
+    """
+
+    path: str
+    points: list[Point]
+    choices: list[str] | None
+    limits: tuple[float, float]
+    best: str | None
+    log_x: bool
+    log_fid: bool
+    only_where: str | None
+
+    def group(self, index: int) -> list[float]:
+        """The FIDs of all trials with choice `index`."""
+        return [point.fid for point in self.points if point.x == index]
+
+
+def curves_info(loaded: LoadedRun) -> CurvesInfo:
+    curves = [
+        Curve(
+            state.trial_id,
+            state.number,
+            state.status,
+            [row.kimg for row in state.evals],
+            [row.fid for row in state.evals],
+        )
+        for state in sorted(loaded.ledger.values(), key=lambda state: state.number)
+        if state.evals
+    ]
+    return CurvesInfo(
+        run=loaded.search.name,
+        curves=curves,
+        best=_best_id(loaded),
+        rungs=tuple(sorted(loaded.search.budget.rungs)),
+        log_fid=is_wide(fid for curve in curves for fid in curve.fid),
+    )
+
+
+def param_info(loaded: LoadedRun, path: str) -> ParamInfo:
+    """The numbers for the searched parameter `path`; trials in which it was not active are left out."""
+    parameter = loaded.search.space.params[path]
+    domain, when = parameter.domain, parameter.when
+    values: list[tuple[Any, Point]] = []
+    for state in loaded.ledger.values():
+        params = loaded.search.space.active(state.start.params)
+        if state.best and path in params:
+            values.append((params[path], Point(math.nan, state.best.fid, state.trial_id, state.status)))
+    choices = _labels(domain.attributes.choices, [value for value, _ in values]) if domain.categorical else None
+    if choices is None:
+        points = [point._replace(x=float(value)) for value, point in values if isinstance(value, int | float)]
+    else:
+        points = [point._replace(x=float(choices.index(value_text(value)))) for value, point in values]
+    ends = [0.0, len(choices) - 1.0] if choices else [domain.attributes.low, domain.attributes.high]
+    ends += [point.x for point in points]
+    return ParamInfo(
+        path=path,
+        points=points,
+        choices=choices,
+        limits=(min(ends), max(ends)),
+        best=_best_id(loaded),
+        # A baseline may lie outside the domain, at zero too.
+        log_x=domain.attributes.log and all(point.x > 0 for point in points),
+        log_fid=is_wide(point.fid for point in points),
+        only_where=f"{when.path} = {value_text(when.equals)}" if when else None,
+    )
+
+
+def is_wide(fids: Iterable[float]) -> bool:
+    """Whether the values are positive and range so far that a linear axis would press most of them together."""
+    values = list(fids)
+    return bool(values) and min(values) > 0 and max(values) / min(values) >= _WIDE
+
+
+def _labels(choices: Sequence[Any], seen: Sequence[Any]) -> list[str]:
+    """The domain's choices, then values that only a baseline had."""
+    return list(dict.fromkeys(map(value_text, [*choices, *seen])))
+
+
+def _best_id(loaded: LoadedRun) -> str | None:
+    best = loaded.ledger.best
+    return best.trial_id if best else None

@@ -1,0 +1,162 @@
+"""The ranking of a run's trials by their lowest FID, as data, as a table, as JSON and as CSV."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TextIO
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from gansearch.analysis.load import LoadedRun, load
+from gansearch.analysis.text import MISSING, fid_text, flat_text, kimg_text, params_text
+from gansearch.results import Status, TrialState
+from gansearch.run_dir import RunDir
+
+STATUS_STYLES = {"completed": "green", "stopped": "yellow", "running": "cyan", "diverged": "red", "failed": "red"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """One trial's place. `rank` is 1 for the lowest FID, equal for equal FIDs, None without an evaluation.
+
+    `best_fid` was measured at `best_kimg`; the trial has come to `kimg`. `params` holds the active ones only.
+    `checkpoint` is the path or URI of the checkpoint that carries the generator of `best_fid`.
+    """
+
+    rank: int | None
+    trial_id: str
+    number: int
+    best_fid: float | None
+    best_kimg: float | None
+    kimg: float
+    status: Status | Literal["running"]
+    reason: str | None
+    origin: str
+    params: dict[str, Any]
+    protocol: str | None
+    checkpoint: str | None
+
+
+def ranking(run: RunDir) -> list[Ranked]:
+    """All trials of a run, the lowest FID first, those without an evaluation last. Raises UserError as `load` does."""
+    return rank(load(run))
+
+
+def rank(loaded: LoadedRun) -> list[Ranked]:
+    """The ranking of a run in memory. Of equal FIDs the one reached at fewer kimg comes first."""
+    states = sorted(loaded.ledger.values(), key=_order)
+    fids = [state.best.fid for state in states if state.best]
+    return [_ranked(loaded, state, 1 + fids.index(state.best.fid) if state.best else None) for state in states]
+
+
+def print_ranking(run: RunDir, top: int | None = 10, file: TextIO | None = None) -> None:
+    """Prints the `top` trials of a run (None: all) as `write_table` does; default: to stdout."""
+    write_table(ranking(run), top=top, file=file)
+
+
+def write_table(rows: Sequence[Ranked], top: int | None = None, file: TextIO | None = None) -> None:
+    """Aligned and never cut: in a terminal parameters fold beneath a trial's numbers, in a pipe a trial is one line."""
+    file = file or sys.stdout
+    shown = rows[:top]
+    if file.isatty():
+        _print_rich(shown, Console(file=file))
+    else:
+        file.writelines(f"{line}\n" for line in _plain_lines(shown))
+    if len(shown) < len(rows):
+        file.write(f"and {len(rows) - len(shown)} more of {len(rows)} trials\n")
+
+
+def to_json(rows: Iterable[Ranked]) -> str:
+    """A list of objects in strict JSON; what is not known is null."""
+    return json.dumps([asdict(row) for row in rows], indent=2, allow_nan=False)
+
+
+def to_csv(rows: Sequence[Ranked], paths: Iterable[str]) -> str:
+    """One line a trial, one column for each parameter in `paths` and each other one that a trial has."""
+    names = dict.fromkeys([*paths, *(path for row in rows for path in row.params)])
+    fixed = [name for name in Ranked.__dataclass_fields__ if name != "params"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*fixed, *names], lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        fields = asdict(row)
+        writer.writerow(fields.pop("params") | fields)
+    return text.getvalue()
+
+
+def _order(state: TrialState) -> tuple[bool, float, float, int]:
+    best = state.best
+    return (best is None, best.fid if best else 0.0, best.kimg if best else 0.0, state.number)
+
+
+def _ranked(loaded: LoadedRun, state: TrialState, place: int | None) -> Ranked:
+    best = state.best
+    return Ranked(
+        rank=place,
+        trial_id=state.trial_id,
+        number=state.number,
+        best_fid=best.fid if best else None,
+        best_kimg=best.kimg if best else None,
+        kimg=state.kimg,
+        status=state.status,
+        reason=state.end.reason if state.end else None,
+        origin=state.start.origin,
+        params=loaded.search.space.active(state.start.params),
+        protocol=best.protocol if best else None,
+        checkpoint=loaded.checkpoint(state.trial_id),
+    )
+
+
+_COLUMNS = ("rank", "trial", "FID", "at kimg", "kimg", "status", "origin")
+_RIGHT = {"rank", "FID", "at kimg", "kimg"}
+
+
+def _cells(row: Ranked) -> list[str]:
+    place = MISSING if row.rank is None else str(row.rank)
+    numbers = [fid_text(row.best_fid), kimg_text(row.best_kimg), kimg_text(row.kimg)]
+    return [place, row.trial_id, *numbers, row.status, row.origin]
+
+
+def _aligned(header: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
+    """The header and each row as a line; columns two spaces apart."""
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if name in _RIGHT else cell.ljust(width)
+            for name, cell, width in zip(header, line, widths, strict=True)
+        ).rstrip()
+        for line in [header, *cells]
+    ]
+
+
+def _plain_lines(rows: Sequence[Ranked]) -> list[str]:
+    cells = [
+        [*_cells(row), params_text(row.params), row.checkpoint or MISSING, flat_text(row.reason or "")] for row in rows
+    ]
+    return _aligned([*_COLUMNS, "parameters", "checkpoint", "reason"], cells)
+
+
+def _print_rich(rows: Sequence[Ranked], console: Console) -> None:
+    """A line of numbers for each trial, which is never folded, and beneath it what may fold."""
+    header, *lines = _aligned(_COLUMNS, [_cells(row) for row in rows])
+    console.print(Text(header, style="bold underline"), soft_wrap=True)
+    for row, line in zip(rows, lines, strict=True):
+        text = Text(line, style="bold" if row.rank == 1 else "")
+        text.highlight_words([f"  {row.status}"], STATUS_STYLES[row.status])
+        console.print(text, soft_wrap=True)
+        console.print(Padding(_details(row), (0, 0, 0, 6)))
+    best = next((row for row in rows if row.rank == 1), None)
+    if best and best.checkpoint:
+        console.print(Text(f"best checkpoint: {best.checkpoint}"), soft_wrap=True)
+
+
+def _details(row: Ranked) -> Text:
+    """The parameters, the checkpoint's name where it is not the trial's, and the reason of an end."""
+    name = (row.checkpoint or "").rpartition("/")[2]
+    words = [params_text(row.params), name if name != row.trial_id else "", flat_text(row.reason or "")]
+    return Text("; ".join(filter(None, words)), style="dim")

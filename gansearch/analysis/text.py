@@ -1,0 +1,42 @@
+"""How numbers and parameters are written in tables, lines and plots."""
+
+from collections.abc import Mapping
+from typing import Any
+
+MISSING = "-"
+
+
+def fid_text(fid: float | None) -> str:
+    if fid is None:
+        return MISSING
+    return f"{fid:.2f}" if abs(fid) >= 1 else f"{fid:.4f}"
+
+
+def kimg_text(kimg: float | None) -> str:
+    """Without the noise of binary fractions: 19.2, not 19.200000000000003."""
+    return MISSING if kimg is None else f"{round(kimg, 3):.12g}"
+
+
+def value_text(value: Any) -> str:
+    """A parameter's value in three digits; booleans as in JSON."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "none"}[value]
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def params_text(params: Mapping[str, Any]) -> str:
+    """All parameters on one line, by section: `loss wgan clip=0.01; optim g_lr=0.0012 d_steps=1`."""
+    sections: dict[str, list[str]] = {}
+    for path, value in params.items():
+        section, _, key = path.rpartition(".")
+        words = sections.setdefault(section, [])
+        if key == "name":
+            words.insert(0, value_text(value))
+        else:
+            words.append(f"{key}={value_text(value)}")
+    return "; ".join(" ".join([*([section] if section else []), *words]) for section, words in sections.items())
+
+
+def flat_text(text: str) -> str:
+    """On one line."""
+    return " ".join(text.split())

@@ -1,0 +1,127 @@
+"""The second command line: rank, plot and export what a search has found."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gansearch.analysis.load import LoadedRun, load
+from gansearch.analysis.rank import Ranked, rank, to_csv, to_json, write_table
+from gansearch.cli.parser import NO_FID, OK, Parser, call, positive_int, say
+from gansearch.errors import UserError, unknown
+from gansearch.run_dir import DEFAULT_RUNS_DIR, find_run
+
+Handler = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `gansearch-analyze` and returns its exit code: 0, 2 for wrong input, 3 where no trial has a finite FID."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+    if not words:
+        parser.error("name a RUN: a run's directory, or its name under runs/")
+    if words[0] not in {*_COMMANDS, "-h", "--help"}:
+        words.insert(0, _NO_COMMAND)
+    args = parser.parse_args(words)
+    return call(args.prog, lambda: args.handler(args))
+
+
+def _all(args: argparse.Namespace) -> int:
+    first, *more = args.run
+    if more:
+        if first in _COMMANDS:
+            raise UserError(f"options go after the command: {first} RUN [options]")
+        raise unknown("command", first, _COMMANDS)
+    loaded = load(find_run(first, args.runs_dir))
+    rows = rank(loaded)
+    write_table(rows)
+    return _write_plots(loaded, None) if _scored(rows) else _no_fid(loaded)
+
+
+def _rank(args: argparse.Namespace) -> int:
+    loaded = load(find_run(args.run, args.runs_dir))
+    rows = rank(loaded)
+    if args.csv:
+        _write(args.csv, to_csv(rows[: args.top], loaded.search.space.params))
+    if args.json:
+        print(to_json(rows[: args.top]))
+    else:
+        write_table(rows, args.top)
+    return OK if _scored(rows) else _no_fid(loaded)
+
+
+def _plot(args: argparse.Namespace) -> int:
+    loaded = load(find_run(args.run, args.runs_dir))
+    return _write_plots(loaded, args.out) if any(state.best for state in loaded.ledger.values()) else _no_fid(loaded)
+
+
+def _export(args: argparse.Namespace) -> int:
+    # Imports torch, which the other commands do without.
+    from gansearch.export import export
+
+    print(export(find_run(args.run, args.runs_dir), args.trial, args.out))
+    return OK
+
+
+_NO_COMMAND = "all"
+_COMMANDS: dict[str, tuple[str, Handler]] = {
+    "rank": ("the trials by lowest FID, with parameters and checkpoints", _rank),
+    "plot": ("FID against kimg and against each parameter, as PNG files", _plot),
+    "export": ("the best generator: weights, configuration, samples", _export),
+}
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        description="Ranks, plots and exports what a search has found.",
+        usage="%(prog)s [COMMAND] RUN [options]",
+        epilog="Without a COMMAND: rank and plot. RUN is a run's directory, or its name under runs/.",
+    )
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    everything = subparsers.add_parser(_NO_COMMAND, prog=parser.prog)
+    everything.add_argument("run", metavar="RUN", nargs="+")
+    added = {_NO_COMMAND: everything}
+    for name, (what, handler) in _COMMANDS.items():
+        added[name] = subparsers.add_parser(
+            name, help=what, description=f"Writes {what}.", prog=f"{parser.prog} {name}"
+        )
+        added[name].add_argument("run", metavar="RUN", help="a run's directory, or its name under runs/")
+        added[name].set_defaults(handler=handler)
+    everything.set_defaults(handler=_all)
+    for command in added.values():
+        command.set_defaults(prog=command.prog)
+        command.add_argument(
+            "--runs-dir", metavar="DIR", type=Path, default=DEFAULT_RUNS_DIR, help="where runs lie (default: runs)"
+        )
+    added["rank"].add_argument("--top", metavar="N", type=positive_int, help="only the N best (default: all trials)")
+    added["rank"].add_argument("--json", action="store_true", help="a list of objects instead of a table")
+    added["rank"].add_argument("--csv", metavar="FILE", type=Path, help="also write FILE, one column a parameter")
+    added["plot"].add_argument("--out", metavar="DIR", type=Path, help="where to (default: RUN/plots)")
+    added["export"].add_argument("--trial", metavar="ID", help="which trial (default: the best)")
+    added["export"].add_argument("--out", metavar="DIR", type=Path, help="where to (default: RUN/best)")
+    return parser
+
+
+def _scored(rows: Sequence[Ranked]) -> bool:
+    return any(row.rank is not None for row in rows)
+
+
+def _no_fid(loaded: LoadedRun) -> int:
+    say(f"no trial of {loaded.dir.path} has a finite FID")
+    return NO_FID
+
+
+def _write_plots(loaded: LoadedRun, out: Path | None) -> int:
+    # Imports matplotlib, which `rank` does without.
+    from gansearch.analysis.plots import plot
+
+    for path in plot(loaded, out):
+        print(path)
+    return OK
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise UserError(f"cannot write {path} ({error.strerror}): choose another --csv") from None

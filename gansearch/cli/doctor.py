@@ -1,0 +1,84 @@
+"""`run_search.py doctor`: what is here, what is missing, and what a search of a space would cost."""
+
+import itertools
+import os
+import platform
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from gansearch.cli.parser import OK, WRONG_INPUT, say
+from gansearch.errors import UserError, one_line
+from gansearch.run_dir import RunDir
+from gansearch.search.claim import checkpoint_bytes
+from gansearch.search.plan import Options, Plan
+from gansearch.search.rungs import rungs
+from gansearch.search.space import Space
+from gansearch.training.loop import Diverged, Trainer
+
+_PROBE_EVALUATIONS = 1
+_PROBE_BATCHES = 20
+_MIB = 2**20
+
+
+def examine(space: Space, runs_dir: Path) -> int:
+    """Prints one line for each thing that a search needs; exit code 2 where one is missing (said on stderr)."""
+    packages = ("ray", "torch", "optuna", "torch-fidelity")
+    print(f"python {platform.python_version()}; " + ", ".join(f"{name} {version(name)}" for name in packages))
+    print(f"{len(os.sched_getaffinity(0))} CPU cores; {_gpus()}")
+    folder = next(path for path in (runs_dir.absolute(), *runs_dir.absolute().parents) if path.exists())
+    writable = os.access(folder, os.W_OK)
+    free = shutil.disk_usage(folder).free
+    print(f"runs go to {runs_dir} ({free / _MIB:.0f} MiB free{'' if writable else ', NOT writable'})")
+    missing = 0 if writable else 1
+    try:
+        space.check()
+        print(f"space: {len(space.params)} parameters, baselines {', '.join(space.baselines) or 'none'}")
+        _cost(space)
+    except UserError as error:
+        say(f"missing: {one_line(error)}")
+        missing += 1
+    return WRONG_INPUT if missing else OK
+
+
+def _gpus() -> str:
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return f"GPUs: {', '.join(names)}" if names else "no GPU: one CPU core a trial"
+
+
+def _cost(space: Space) -> None:
+    """Trains the base for a moment and scales up: a figure of the right size, not a promise."""
+    train = space.base.train
+    images = train.batch * _PROBE_BATCHES
+    probe = space.base.override({"train.max_kimg": images / 1000, "train.evaluations": _PROBE_EVALUATIONS})
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        trainer = Trainer(probe, device)
+        row = trainer.advance()
+    except Diverged as divergence:
+        print(f"the base diverges: {divergence}")
+        return
+    finally:
+        torch.set_num_threads(threads)
+    print(f"data and extractor are here; FID protocol {trainer.protocol.hash}")
+    full = train.max_kimg * 1000 / row.images_per_second + train.evaluations * row.eval_seconds
+    share = asha_share(space, eta=3)
+    plan = Plan(RunDir(Path("doctor")), space, Options(trials=space.trials))
+    print(
+        f"cost: {row.images_per_second:.0f} images/s and {row.eval_seconds:.1f} s an FID on one {device.type}: "
+        f"{full / 60:.1f} min for a full trial; {space.trials} trials with ASHA about "
+        f"{full * share * space.trials / 3600:.2f} {device.type} hours and "
+        f"{checkpoint_bytes(plan) * space.trials / _MIB:.0f} MiB of checkpoints"
+    )
+
+
+def asha_share(space: Space, eta: int) -> float:
+    """The share of full training that ASHA spends where each rung lets one in `eta` through."""
+    train = space.base.train
+    levels = [0, *rungs(train, eta)]
+    spent = sum((high - low) / eta**level for level, (low, high) in enumerate(itertools.pairwise(levels)))
+    return spent / train.max_images

@@ -1,0 +1,70 @@
+"""What a person sees while a search runs: a live table in a terminal, plain lines in a pipe."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from gansearch.analysis.status import describe, render_status
+from gansearch.cli.parser import say
+from gansearch.results import Eval, Ledger, Row, Start
+
+_TABLE_ROWS = 30
+
+
+class Progress:
+    """Follows the rows of a search; `listen` is called with each."""
+
+    def __init__(self, *, trials: int, max_kimg: float) -> None:
+        self._trials, self._max_kimg = trials, max_kimg
+        self._ledger = Ledger()
+        self._began: tuple[float, float] | None = None
+        self._live: Live | None = None
+
+    def listen(self, row: Row, ledger: Ledger) -> None:
+        self._ledger = ledger
+        if self._began is None:
+            self._began = time.monotonic(), self._done()
+        if self._live is None and not isinstance(row, Start):
+            best = ledger.best
+            lowest = f"; lowest so far {best.best.fid:.2f} (trial {best.trial_id})" if best and best.best else ""
+            left = f"; {self._left()}" if isinstance(row, Eval) else ""
+            say(f"{describe(ledger[row.trial_id])}{lowest}{left}")
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Shows the table for the time of the block where stderr is a terminal."""
+        if not sys.stderr.isatty():
+            yield
+            return
+        with Live(console=Console(stderr=True), get_renderable=self._render, refresh_per_second=2) as self._live:
+            yield
+
+    def _render(self) -> RenderableType:
+        table = render_status(self._ledger, total=self._trials, max_kimg=self._max_kimg, rows=_TABLE_ROWS)
+        return Group(table, Text(self._left()))
+
+    def _done(self) -> float:
+        """The share of the search that is behind: ended trials in full, running ones by their kimg."""
+        parts = (1.0 if trial.end else trial.kimg / self._max_kimg for trial in self._ledger.values())
+        return sum(parts) / max(self._trials, len(self._ledger))
+
+    def _left(self) -> str:
+        done = self._done()
+        if self._began is None or done <= self._began[1]:
+            return "time left: not known yet"
+        began, before = self._began
+        seconds = (time.monotonic() - began) * (1 - done) / (done - before)
+        return f"about {_duration(seconds)} left"
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

@@ -1,0 +1,219 @@
+"""`run_search.py`: start | resume | status | trial | doctor. Without an argument: start the default search."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gansearch.cli.parser import NO_FID, OK, Parser, call, non_negative_float, positive_float, positive_int, say
+from gansearch.results import Ledger, read
+from gansearch.run_dir import DEFAULT_RUNS_DIR, RunDir, find_run, new_run
+
+if TYPE_CHECKING:
+    from gansearch.search.interrupt import Interruption
+    from gansearch.search.plan import Plan
+
+PROG = "gansearch"
+DEFAULT_SPACE = "digits"
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code (0, 2 wrong input, 3 no finite FID, 130/143 interrupted)."""
+    arguments = list(sys.argv[1:] if argv is None else argv) or ["start", DEFAULT_SPACE]
+    parsed = _parser().parse_args(arguments)
+    return call(PROG, lambda: parsed.command(parsed))
+
+
+def _parser() -> Parser:
+    parser = Parser(prog=PROG, description="Hyperparameter search for image GANs.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], summary: str) -> Parser:
+        sub = commands.add_parser(name, help=summary, description=summary)
+        sub.set_defaults(command=command)
+        sub.add_argument("--runs-dir", type=Path, default=DEFAULT_RUNS_DIR, help="where runs lie (default: runs)")
+        return sub
+
+    start = add("start", _start, "start a search")
+    start.add_argument("space", metavar="SPACE", help="a name in search_spaces/, or a file")
+    start.add_argument("--name", help="the run's name (default: the space's and the time)")
+    start.add_argument("--trials", type=positive_int, help="how many trials (default: the space's)")
+    start.add_argument("--seed", type=int, default=0)
+    start.add_argument("--time-budget", type=_duration, metavar="8h", help="end after this time: 90s, 30m, 8h, 2d")
+    start.add_argument("--gpu-hours", type=positive_float, metavar="H", help="end when trials have used this much")
+    start.add_argument("--max-concurrent", type=positive_int, metavar="N", help="at most N trials at once")
+    start.add_argument("--cpus-per-trial", type=positive_float, default=1, metavar="C", help="CPU cores (default: 1)")
+    start.add_argument(
+        "--gpus-per-trial",
+        type=non_negative_float,
+        metavar="G",
+        help="0.25: four on a card (default: 1 if any, else 0)",
+    )
+    start.add_argument(
+        "--address", metavar="auto|HOST:PORT", help="an existing Ray cluster (default: a Ray of its own)"
+    )
+    start.add_argument("--storage", metavar="PATH|s3://...", help="where checkpoints go (default: into the run)")
+    start.add_argument("--dry-run", action="store_true", help="check everything, print the plan, start nothing")
+    _add_config_options(start)
+
+    resume = add("resume", _resume, "continue a search that was interrupted or killed")
+    resume.add_argument("run", metavar="RUN")
+    resume.add_argument("--retry-failed", action="store_true", help="run failed trials again, as new trials")
+
+    status = add("status", _status, "how far a search is")
+    status.add_argument("run", metavar="RUN")
+    status.add_argument("--json", action="store_true")
+    status.add_argument("--watch", action="store_true", help="again every two seconds until all trials have ended")
+
+    trial = add("trial", _trial, "one trial without Ray: to debug, to replay a config.json, to run a recipe")
+    trial.add_argument("config", metavar="CONFIG.json|RECIPE")
+    trial.add_argument("--out", type=Path, metavar="DIR", help="its run directory (default: runs/NAME-TIME)")
+    _add_config_options(trial)
+
+    doctor = add("doctor", _doctor, "what is here, what is missing, what a search would cost")
+    doctor.add_argument("space", metavar="SPACE", nargs="?", default=DEFAULT_SPACE)
+    _add_config_options(doctor)
+    return parser
+
+
+def _add_config_options(parser: Parser) -> None:
+    parser.add_argument("--max-kimg", type=positive_float, metavar="K", help="full length in thousands of real images")
+    parser.add_argument("--data-dir", metavar="DIR", help="the image folder, or where a data set is kept")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="PATH=VALUE", help="set an option, e.g. train.batch=32"
+    )
+
+
+def _duration(text: str) -> float:
+    unit = _UNITS.get(text[-1:])
+    if unit is None:
+        raise argparse.ArgumentTypeError(f"{text} is no time: write 90s, 30m, 8h or 2d")
+    return positive_float(text[:-1]) * unit
+
+
+def _dated(source: str) -> str:
+    """A name for a run of the space, recipe or file `source`."""
+    return f"{Path(source).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def _start(args: argparse.Namespace) -> int:
+    run = new_run(args.name or _dated(args.space), args.runs_dir)
+    plan = _plan(args, run)
+    if args.dry_run:
+        from gansearch.search.plan import describe
+
+        plan.space.check()
+        print(json.dumps(describe(plan), indent=2))
+        return OK
+    from gansearch.search.launch import start
+
+    say(f"{plan.run.path}: {plan.options.trials} trials of {plan.space.base.train.max_kimg:g} kimg")
+    return _searched(plan, lambda listener: start(plan, listener, say))
+
+
+def _plan(args: argparse.Namespace, run: RunDir) -> "Plan":
+    from gansearch.search.find_space import configure, find_space, parse_settings
+    from gansearch.search.plan import Options, Plan
+
+    space = find_space(args.space)
+    space = configure(space, parse_settings(args.set, args.data_dir), args.max_kimg)
+    if args.max_kimg and space.base.train.max_kimg != args.max_kimg:
+        say(f"length: {space.base.train.max_kimg:g} kimg, the nearest with all evaluations at whole batches")
+    storage = args.storage
+    options = Options(
+        trials=args.trials or space.trials,
+        seed=args.seed,
+        time_budget=args.time_budget,
+        gpu_hours=args.gpu_hours,
+        max_concurrent=args.max_concurrent,
+        cpus_per_trial=args.cpus_per_trial,
+        gpus_per_trial=args.gpus_per_trial,
+        address=args.address,
+        storage=str(Path(storage).absolute()) if storage and "://" not in storage else storage,
+    )
+    return Plan(run, space, options)
+
+
+def _resume(args: argparse.Namespace) -> int:
+    run = find_run(args.run, args.runs_dir)
+    from gansearch.search.launch import resume
+    from gansearch.search.plan import load_plan
+
+    plan, _ = load_plan(run)
+    say(f"{run.path}: continuing")
+    return _searched(plan, lambda listener: resume(run, listener, say, retry_failed=args.retry_failed))
+
+
+def _searched(plan: "Plan", search: "Callable[[Callable], tuple[Ledger, Interruption]]") -> int:
+    """Runs a search under a progress display; then ranks, plots and exports what it found."""
+    from gansearch.cli.progress import Progress
+
+    progress = Progress(trials=plan.options.trials, max_kimg=plan.space.base.train.max_kimg)
+    with progress.shown():
+        ledger, interruption = search(progress.listen)
+    if interruption.signal is not None:
+        if ledger:
+            say(f"interrupted, everything is saved; continue with: {PROG} resume {plan.run.path}")
+        else:
+            say("interrupted before the first trial; nothing is left behind")
+        return interruption.exit_code
+    if ledger.best is None:
+        say(f"{plan.run.path}: no trial has a finite FID; `{PROG} status {plan.run.path}` gives the reasons")
+        return NO_FID
+    _conclude(plan.run)
+    return OK
+
+
+def _conclude(run: RunDir) -> None:
+    from gansearch.analysis.load import load
+    from gansearch.analysis.plots import plot
+    from gansearch.analysis.rank import print_ranking
+    from gansearch.export import export
+
+    print_ranking(run)
+    plot(load(run))
+    best = export(run)
+    print(f"\nplots: {run.plots}/\nbest generator: {best}/ (its sample grid: {best}/samples.png)")
+
+
+def _status(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from gansearch.analysis.load import load
+    from gansearch.analysis.status import as_json, render_status
+
+    run = find_run(args.run, args.runs_dir)
+    while True:
+        budget = load(run).search.budget
+        ledger = Ledger(read(run.results))
+        if args.json:
+            print(json.dumps(as_json(ledger), allow_nan=False), flush=True)
+        else:
+            Console(width=None if sys.stdout.isatty() else 120).print(
+                render_status(ledger, total=budget.trials, max_kimg=budget.max_kimg)
+            )
+        ended = sum(trial.end is not None for trial in ledger.values())
+        if not args.watch or ended >= budget.trials:
+            return OK
+        time.sleep(2)
+
+
+def _trial(args: argparse.Namespace) -> int:
+    from gansearch.cli.trial import run_trial, trial_config
+
+    config = trial_config(args.config, args.set, args.data_dir, args.max_kimg)
+    run = new_run(args.out.name, args.out.parent) if args.out else new_run(_dated(args.config), args.runs_dir)
+    return run_trial(config, run, origin=f"baseline:{args.config}")
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from gansearch.cli.doctor import examine
+    from gansearch.search.find_space import configure, find_space, parse_settings
+
+    space = configure(find_space(args.space), parse_settings(args.set, args.data_dir), args.max_kimg)
+    return examine(space, args.runs_dir)

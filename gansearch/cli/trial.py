@@ -1,0 +1,84 @@
+"""`run_search.py trial`: one trial in this process, without Ray. It leaves a run of one trial."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import torch
+
+from gansearch.analysis.status import describe
+from gansearch.cli.parser import NO_FID, OK, say
+from gansearch.config import TrialConfig, from_json
+from gansearch.errors import UserError, one_line
+from gansearch.recipes import RECIPES, recipe
+from gansearch.results import Eval, Evaluation, Ledger, Row, Writer
+from gansearch.run_dir import RunDir
+from gansearch.search.claim import claimed
+from gansearch.search.find_space import parse_settings
+from gansearch.search.interrupt import Interruption, interruptible
+from gansearch.search.plan import Options, Plan
+from gansearch.search.recorder import Recorder
+from gansearch.search.space import Space
+from gansearch.search.study import Study
+from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.loop import Diverged, Trainer, check, run
+
+
+def trial_config(source: str, settings: Sequence[str], data_dir: str | None, max_kimg: float | None) -> TrialConfig:
+    """The configuration of a trial's config.json or of a recipe, with options set; UserError where it is wrong."""
+    if source.endswith(".json") or "/" in source:
+        try:
+            config = from_json(Path(source).read_text())
+        except OSError as error:
+            raise UserError(f"{source}: {one_line(error)}; give a trial's config.json or one of {_known()}") from None
+    else:
+        config = recipe(source)
+    config = config.override(parse_settings(settings, data_dir))
+    return check(config if max_kimg is None else config.with_length(max_kimg))
+
+
+def _known() -> str:
+    return ", ".join(RECIPES)
+
+
+def run_trial(config: TrialConfig, run_dir: RunDir, origin: str) -> int:
+    """Trains `config` to its end, reporting on stderr; the best FID goes to stdout."""
+    plan = Plan(run_dir, Space(base=config, params={}, trials=1), Options(trials=1, seed=config.seed))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    interruption = Interruption()
+    with interruptible(interruption), claimed(plan) as claim:
+        trainer = Trainer(config, device)
+        plan.save(trainer.protocol)
+        claim.keep = True
+        with closing(Writer(run_dir.results)) as writer:
+            return _train(trainer, plan, writer, origin)
+    if run_dir.search_json.exists():
+        say(f"interrupted; continue with: gansearch resume {run_dir.path}")
+    return interruption.exit_code
+
+
+def _train(trainer: Trainer, plan: Plan, writer: Writer, origin: str) -> int:
+    ledger = Ledger()
+    study = Study(plan.run.study_journal, plan.run.name, plan.space, ledger, plan.options.seed)
+    recorder = Recorder(plan.run, writer, ledger, study, _tell)
+    state = recorder.start(trainer.config, study.propose(0), origin)
+    checkpoints = CheckpointDir(plan.run.trial(state.trial_id))
+
+    def report(evaluation: Evaluation) -> None:
+        recorder.evaluation(state.trial_id, evaluation)
+
+    try:
+        run(trainer, report, checkpoints)
+        recorder.end(state.trial_id, "completed", None)
+    except Diverged as divergence:
+        recorder.end(state.trial_id, "diverged", str(divergence), divergence.kimg)
+    if state.best is None:
+        say(f"{plan.run.path}: {describe(state)}")
+        return NO_FID
+    print(f"best FID {state.best.fid:.2f} at {state.best.kimg:g} kimg; run: {plan.run.path}")
+    return OK
+
+
+def _tell(row: Row, ledger: Ledger) -> None:
+    if isinstance(row, Eval):
+        say(f"{describe(ledger[row.trial_id])}, {row.images_per_second:.0f} images/s")

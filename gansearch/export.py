@@ -1,0 +1,97 @@
+"""A trial's best generator as files that stand alone, and the way back from them to images.
+
+from gansearch.export import load_generator
+G = load_generator("runs/NAME/best")
+images = G.sample(64)
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torchvision.utils import save_image
+
+from gansearch import registry
+from gansearch.config import TrialConfig, from_json
+from gansearch.errors import UserError, one_line
+from gansearch.models.base import ImageShape
+from gansearch.results import Ledger, read
+from gansearch.run_dir import RunDir
+from gansearch.training.checkpoint import CheckpointDir, join
+
+_WEIGHTS, _CONFIG, _SAMPLES = "generator.safetensors", "config.json", "samples.png"
+_GRID = 8
+
+
+class LoadedGenerator:
+    """An exported generator in eval mode: `sample(n)` gives images, `module` is the network, `config` the trial's."""
+
+    def __init__(self, module: torch.nn.Module, config: TrialConfig, z_dim: int) -> None:
+        self.module, self.config, self.z_dim = module, config, z_dim
+
+    @torch.no_grad()
+    def sample(self, count: int, seed: int = 0) -> Tensor:
+        """`count` images, float32 (count, C, H, W) in [-1, 1] on the generator's device."""
+        rng = torch.Generator().manual_seed(seed)
+        device = next(self.module.parameters()).device
+        return self.module(torch.randn(count, self.z_dim, generator=rng).to(device))
+
+
+def load_generator(folder: str | Path, device: str = "cpu") -> LoadedGenerator:
+    """The generator that `export` wrote into `folder`; UserError where it did not."""
+    folder = Path(folder)
+    try:
+        content = json.loads((folder / _CONFIG).read_text())
+        weights = load_file(folder / _WEIGHTS, device=device)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{folder} holds no exported generator ({one_line(error)}): name a folder of `export`"
+        ) from None
+    return _generator(from_json(json.dumps(content["trial"])), content["channels"], weights, device)
+
+
+def export(run: RunDir, trial_id: str | None = None, out: Path | None = None) -> Path:
+    """Writes a trial's best generator (default: the best trial's) into `out` (default: RUN/best); returns it.
+
+    `generator.safetensors`, `config.json` (the trial's configuration, its FID and where it comes from) and
+    `samples.png`. Raises UserError for an unknown trial, one without an evaluation, or a checkpoint that is gone.
+    """
+    search = json.loads(run.search_json.read_text())
+    ledger = Ledger(read(run.results))
+    trial = ledger.best if trial_id is None else ledger.get(trial_id)
+    if trial is None:
+        wanted = "no trial has an FID yet" if trial_id is None else f"there is no trial {trial_id}"
+        raise UserError(f"{run.path}: {wanted}; `gansearch-analyze rank {run.path}` lists the trials")
+    checkpoints = CheckpointDir(join(search["checkpoints"] or str(run.trials), trial.trial_id))
+    about, weights = checkpoints.about(), checkpoints.best()
+    config = from_json(run.trial_config(trial.trial_id).read_text())
+    generator = _generator(config, about.channels, weights, "cpu")
+    out = out or run.best
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        save_file(weights, out / _WEIGHTS)
+        content = {
+            "run": run.name,
+            "trial_id": trial.trial_id,
+            "fid": about.best_fid,
+            "kimg": about.best_kimg,
+            "protocol": search["protocol"],
+            "channels": about.channels,
+            "trial": config.model_dump(),
+        }
+        (out / _CONFIG).write_text(json.dumps(content, indent=2))
+        images = generator.sample(_GRID * _GRID)
+        save_image(images, out / _SAMPLES, nrow=_GRID, normalize=True, value_range=(-1, 1))
+    except OSError as error:
+        raise UserError(f"can't write to {out} ({one_line(error)}): name another --out") from None
+    return out
+
+
+def _generator(config: TrialConfig, channels: int, weights: dict[str, Tensor], device: str) -> LoadedGenerator:
+    model = registry.build("model", config.model)
+    with torch.device("meta"):
+        module = model.generator(ImageShape(channels, config.data.resolution))
+    module.load_state_dict(weights, assign=True)
+    return LoadedGenerator(module.to(device).eval().requires_grad_(False), config, model.z_dim)

@@ -1,0 +1,32 @@
+"""The Wasserstein loss with weight clipping (Arjovsky et al. 2017, algorithm 1)."""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from gansearch.losses.base import Loss
+from gansearch.registry import component
+
+
+@component
+class WGAN(Loss):
+    """D: -D(x) + D(G(z)), every parameter of D held in [-clip, clip]; G: -D(G(z))."""
+
+    clip: Annotated[float, Field(gt=0)] = 0.01
+
+    def real(self, logits: Tensor) -> Tensor:
+        return -logits.mean()
+
+    def fake(self, logits: Tensor) -> Tensor:
+        return logits.mean()
+
+    def generator(self, logits: Tensor) -> Tensor:
+        return -logits.mean()
+
+    @torch.no_grad()
+    def constrain(self, D: nn.Module) -> None:
+        parameters: list[Tensor] = list(D.parameters())
+        torch._foreach_clamp_min_(parameters, -self.clip)
+        torch._foreach_clamp_max_(parameters, self.clip)

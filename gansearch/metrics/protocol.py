@@ -1,0 +1,52 @@
+"""How an FID was measured. Two FIDs of different protocols are never ranked together."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from typing import Any, Self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """All that an FID depends on besides the generated images. `data` is the reference images' fingerprint."""
+
+    extractor: str
+    weights_sha256: str
+    data: str
+    split: str
+    num_real: int
+    num_fake: int
+    resolution: int
+    resize: str
+    dtype: str
+    seed: int
+
+    @cached_property
+    def hash(self) -> str:
+        """The first 12 hex digits of the SHA-256 of this protocol's JSON with sorted keys."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`; ValueError names what is missing or unknown."""
+        odd = {field.name for field in fields(cls)} ^ set(tree)
+        if odd:
+            raise ValueError(f"no protocol: missing or unknown {', '.join(sorted(odd))}")
+        return cls(**tree)
+
+    def difference(self, other: "Protocol") -> str:
+        """What differs, as `num_fake 1024 / 5000, seed 0 / 1`; hashes cut short; empty for equal ones."""
+        mine, theirs = self.to_dict(), other.to_dict()
+        return ", ".join(
+            f"{name} {_short(mine[name])} / {_short(theirs[name])}" for name in mine if mine[name] != theirs[name]
+        )
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return f"{text[:12]}..." if len(text) == 64 else text

@@ -1,0 +1,66 @@
+"""Taking a run's directory, and giving it back where the search does not start."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from gansearch.errors import UserError, one_line
+from gansearch.models.base import ImageShape
+from gansearch.search.plan import Plan
+from gansearch.training.loop import build_players
+
+
+class Claim:
+    """Set `keep` once the run has something to keep."""
+
+    keep = False
+
+
+@contextmanager
+def claimed(plan: Plan) -> Iterator[Claim]:
+    """Makes the run's directory. Unless `keep` is set, it and the folders made for it are gone at the end.
+
+    Raises UserError where it can't be written, or the disk is too full for the checkpoints of the search.
+    """
+    run, claim = plan.run, Claim()
+    made = [folder for folder in (run.path, *run.path.absolute().parents) if not folder.exists()]
+    try:
+        try:
+            run.trials.mkdir(parents=True)
+            _check_room(plan)
+        except OSError as error:
+            raise UserError(f"can't write to {run.path} ({one_line(error)}): name another --runs-dir") from None
+        yield claim
+    finally:
+        if not claim.keep:
+            shutil.rmtree(run.path, ignore_errors=True)
+            for folder in made[1:]:
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
+
+
+def _check_room(plan: Plan) -> None:
+    (plan.run.path / "probe").write_bytes(bytes(2**16))
+    (plan.run.path / "probe").unlink()
+    needed = 2**20
+    if plan.options.storage is None:
+        needed += plan.options.trials * checkpoint_bytes(plan)
+    free = shutil.disk_usage(plan.run.path).free
+    if free < needed:
+        raise UserError(
+            f"{plan.run.path.parent} has {free / 2**20:.0f} MiB free and a search of {plan.options.trials} trials "
+            f"needs about {needed / 2**20:.0f}: free some, or name another --runs-dir or --storage"
+        )
+
+
+def checkpoint_bytes(plan: Plan) -> int:
+    """About how large one checkpoint of the space's base is."""
+    base = plan.space.base
+    with torch.device("meta"):
+        players = build_players(base, ImageShape(3, base.data.resolution), torch.device("meta"))
+    G, D = (sum(parameter.numel() for parameter in network.parameters()) for network in players)
+    replay = base.replay.capacity * 3 * base.data.resolution**2 * 2  # float16
+    # G, its average, now and at its best, and Adam's two moments; D and its two moments; float32.
+    return 4 * (5 * G + 3 * D) + replay

@@ -1,0 +1,98 @@
+"""From a space's name or path, and the options given with it, to the Space that is searched."""
+
+import importlib.util
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gansearch.config import TrialConfig
+from gansearch.errors import UserError, one_line, unknown
+from gansearch.search.space import Space, When, contains
+
+_PATHS = ("data.dir", "metrics.weights")
+
+
+def find_space(name: str) -> Space:
+    """The SPACE of a file: a path, or a name under `search_spaces/` here or in the installed package."""
+    if name.endswith(".py") or "/" in name:
+        path = Path(name)
+        if not path.is_file():
+            raise UserError(f"space {name}: there is no such file")
+        return _load(path)
+    files = space_files()
+    if name not in files:
+        raise unknown("space", name, files)
+    return _load(files[name])
+
+
+def space_files() -> dict[str, Path]:
+    """The spaces by name; a file under ./search_spaces/ goes before the package's of that name."""
+    installed = importlib.util.find_spec("search_spaces")
+    folders = [Path(folder) for folder in (installed.submodule_search_locations or [])] if installed else []
+    return {
+        path.stem: path
+        for folder in [*folders, Path("search_spaces")]
+        for path in sorted(folder.glob("*.py"))
+        if not path.stem.startswith("_")
+    }
+
+
+def _load(path: Path) -> Space:
+    spec = importlib.util.spec_from_file_location(f"gansearch_space_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # a space is the user's code: whatever is wrong in it is theirs to mend
+        raise UserError(f"space {path}: {type(error).__name__}: {one_line(error)}") from error
+    space = getattr(module, "SPACE", None)
+    if not isinstance(space, Space):
+        raise UserError(f"space {path} defines no SPACE = Space(...); see search_spaces/digits.py")
+    return space
+
+
+def parse_settings(settings: Sequence[str], data_dir: str | None) -> dict[str, Any]:
+    """The options of `--set path=value ...` and `--data-dir`; values are JSON where they can be, else text."""
+    changes: dict[str, Any] = {}
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set {setting}: write path.to.option=value")
+        changes[path] = _value(text)
+    if data_dir is not None:
+        changes["data.dir"] = data_dir
+    # A trial may run in another folder, or on another node.
+    return {path: str(Path(v).absolute()) if path in _PATHS and v else v for path, v in changes.items()}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def configure(space: Space, changes: Mapping[str, Any], max_kimg: float | None) -> Space:
+    """The space with options set in its base. A parameter that is set is searched no more.
+
+    Conditions on it are decided: what can't apply is left out. UserError as `TrialConfig.override` says.
+    """
+    base: TrialConfig = space.base.override(changes)
+    params = dict(space.params)
+    for path, value in changes.items():
+        if path in params and not contains(space.domain(path), value):
+            raise UserError(f"--set {path}={value}: the space's domain is {space.domain(path)}")
+        params.pop(path, None)
+    for path, entry in list(params.items()):
+        if isinstance(entry, When) and entry.path in changes:
+            if changes[entry.path] == entry.equals:
+                params[path] = entry.domain
+            else:
+                del params[path]
+    if max_kimg is not None:
+        base = base.with_length(max_kimg)
+    return replace(space, base=base, params=params)

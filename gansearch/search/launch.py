@@ -1,0 +1,142 @@
+"""Starts a search, or continues one: from a plan to a finished run."""
+
+import signal
+from collections.abc import Callable
+from contextlib import closing
+
+import torch
+from ray import tune
+
+from gansearch.errors import UserError, one_line
+from gansearch.metrics.protocol import Protocol
+from gansearch.metrics.scorer import scorer_for
+from gansearch.results import Ledger, Writer, read
+from gansearch.run_dir import RunDir
+from gansearch.search.callbacks import Budget, TrialEvents
+from gansearch.search.claim import claimed
+from gansearch.search.cluster import check_shared, fit_to_cluster, ray_session
+from gansearch.search.interrupt import Interruption, interruptible
+from gansearch.search.plan import Plan, load_plan
+from gansearch.search.recorder import Listener, Recorder
+from gansearch.search.scheduler import KimgASHA
+from gansearch.search.searcher import SpaceSearcher
+from gansearch.search.study import Study
+from gansearch.search.trainable import GANTrial
+
+_MOST_FAILURES = 2  # of one trial: a lost node is survived, a fault of the configuration soon given up
+
+
+def start(plan: Plan, listener: Listener, say: Callable[[str], None]) -> tuple[Ledger, Interruption]:
+    """Runs a new search. Raises UserError, with nothing left behind, before the first trial."""
+    interruption = Interruption()
+    with interruptible(interruption), claimed(plan) as claim:
+        protocol = _prepare(plan, say)
+        with ray_session(plan.options.address):
+            plan, slots = fit_to_cluster(plan)
+            check_shared(plan)
+            plan.save(protocol)
+            with closing(Writer(plan.run.results)) as writer:
+                claim.keep = True
+                _tune(plan, slots, writer, Ledger(), listener, interruption, retry_failed=False)
+    return _ledger(plan.run), interruption
+
+
+def resume(
+    run: RunDir, listener: Listener, say: Callable[[str], None], *, retry_failed: bool
+) -> tuple[Ledger, Interruption]:
+    """Continues a run that was interrupted or killed; UserError where its FIDs would not be comparable."""
+    plan, before = load_plan(run)
+    interruption = Interruption()
+    # The writer first of all: it refuses while another driver is at work.
+    with interruptible(interruption), closing(Writer(run.results)) as writer:
+        protocol = _prepare(plan, say)
+        if protocol != before:
+            raise UserError(f"{run.path} measured FID otherwise ({before.difference(protocol)}): start a new run")
+        with ray_session(plan.options.address):
+            plan, slots = fit_to_cluster(plan)
+            check_shared(plan)
+            ledger = Ledger(read(run.results))
+            _tune(plan, slots, writer, ledger, listener, interruption, retry_failed=retry_failed)
+    return _ledger(run), interruption
+
+
+def _tune(
+    plan: Plan,
+    slots: int,
+    writer: Writer,
+    ledger: Ledger,
+    listener: Listener,
+    interruption: Interruption,
+    *,
+    retry_failed: bool,
+) -> None:
+    """Builds searcher and scheduler from the rows so far, and lets Tune run what is left."""
+    options, train = plan.options, plan.space.base.train
+    study = Study(plan.run.study_journal, plan.run.name, plan.space, ledger, options.seed)
+    recorder = Recorder(plan.run, writer, ledger, study, listener)
+    scheduler = KimgASHA(train, options.eta)
+    for trial_id in scheduler.replay(ledger):
+        recorder.end(trial_id, "stopped", f"ASHA: not among the best at {ledger[trial_id].kimg:g} kimg")
+    gpus = options.gpus_per_trial or 0.0
+    searcher = SpaceSearcher(
+        plan.space,
+        recorder,
+        trials=options.trials,
+        seed=options.seed,
+        retry=[trial for trial in ledger.values() if retry_failed and trial.status == "failed"],
+        constants={
+            "checkpoints": plan.checkpoints,
+            "max_images": train.max_images,
+            "cpus": options.cpus_per_trial,
+            "gpus": gpus,
+        },
+    )
+    if not searcher.remaining:
+        return
+    budget = Budget(ledger, seconds=options.time_budget, gpu_hours=options.gpu_hours, gpus=gpus)
+    events = TrialEvents(recorder, budget)
+    tuner = tune.Tuner(
+        tune.with_resources(GANTrial, {"cpu": options.cpus_per_trial, "gpu": gpus}),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=scheduler,
+            num_samples=searcher.remaining,
+            max_concurrent_trials=slots,
+            reuse_actors=True,
+            trial_name_creator=lambda trial: trial.config["trial_id"],
+            trial_dirname_creator=lambda trial: trial.config["trial_id"],
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(plan.run.ray.absolute()),
+            stop=budget,
+            callbacks=[events],
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the trial saves by itself
+            failure_config=tune.FailureConfig(max_failures=_MOST_FAILURES),
+            verbose=0,
+        ),
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):  # Ray has put its own in their place
+        signal.signal(number, interruption.handle)
+    interruption.tuning = True
+    try:
+        tuner.fit()
+    except Exception:
+        if events.fault is None:
+            raise
+        raise UserError(
+            f"can't write to {plan.run.path} ({one_line(events.fault)}): mend that, then `resume` the run"
+        ) from None
+    finally:
+        interruption.tuning = False
+
+
+def _prepare(plan: Plan, say: Callable[[str], None]) -> Protocol:
+    """Checks the space, loads the data and makes sure that the reference statistics exist."""
+    plan.space.check()
+    say("reference statistics ...")
+    return scorer_for(plan.space.base, torch.device("cpu")).protocol
+
+
+def _ledger(run: RunDir) -> Ledger:
+    return Ledger(read(run.results)) if run.results.exists() else Ledger()

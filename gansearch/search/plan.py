@@ -1,0 +1,119 @@
+"""A search as decided before it starts: what `search.json` holds and `resume` reads back."""
+
+import hashlib
+import json
+import platform
+import subprocess
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gansearch.errors import UserError
+from gansearch.metrics.protocol import Protocol
+from gansearch.run_dir import RunDir
+from gansearch.search.rungs import rungs
+from gansearch.search.space import Space
+from gansearch.training.checkpoint import join
+
+_PACKAGES = ("gansearch", "ray", "torch", "torchvision", "optuna", "torch-fidelity", "numpy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a search runs. Times in seconds; None: not limited, or chosen by what the machine has."""
+
+    trials: int
+    seed: int = 0
+    eta: int = 3
+    time_budget: float | None = None
+    gpu_hours: float | None = None
+    max_concurrent: int | None = None
+    cpus_per_trial: float = 1
+    gpus_per_trial: float | None = None
+    address: str | None = None
+    storage: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, its space and its options."""
+
+    run: RunDir
+    space: Space
+    options: Options
+
+    @property
+    def checkpoints(self) -> str:
+        """The root below which every trial keeps its checkpoints: a path every node sees, or a URI."""
+        if self.options.storage is None:
+            return str(self.run.trials.absolute())
+        return join(self.options.storage, self.run.name)
+
+    def save(self, protocol: Protocol) -> None:
+        """Writes `search.json`, by which a directory becomes a run."""
+        train = self.space.base.train
+        decided = {"space": self.space.to_dict(), "seed": self.options.seed, "protocol": protocol.to_dict()}
+        content = {
+            "name": self.run.name,
+            **decided,
+            "protocol": {"hash": protocol.hash, **protocol.to_dict()},
+            "options": asdict(self.options),
+            "budget": {
+                "trials": self.options.trials,
+                "max_kimg": train.max_kimg,
+                "evaluations": train.evaluations,
+                "rungs": [images / 1000 for images in rungs(train, self.options.eta)],
+                "time_budget": self.options.time_budget,
+                "gpu_hours": self.options.gpu_hours,
+            },
+            "checkpoints": None if self.options.storage is None else self.checkpoints,
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+            "git_commit": _git_commit(),
+            "fingerprint": hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:12],
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        staging = self.run.search_json.with_suffix(".tmp")
+        staging.write_text(json.dumps(content, indent=2, allow_nan=False))
+        staging.rename(self.run.search_json)
+
+
+def load_plan(run: RunDir) -> tuple[Plan, Protocol]:
+    """The plan of a run and the protocol of its FIDs; UserError where `search.json` is not what `save` wrote."""
+    try:
+        content = json.loads(run.search_json.read_text())
+        protocol = {key: value for key, value in content["protocol"].items() if key != "hash"}
+        plan = Plan(run, Space.from_dict(content["space"]), Options(**content["options"]))
+        return plan, Protocol.from_dict(protocol)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{run.search_json} is not what a search writes ({error!r}): restore it") from None
+
+
+def with_gpus(plan: Plan, gpus_per_trial: float) -> Plan:
+    """The plan with the share of a GPU that a trial gets filled in."""
+    return replace(plan, options=replace(plan.options, gpus_per_trial=gpus_per_trial))
+
+
+def _git_commit() -> str | None:
+    """The commit of the source tree that runs, None where it is an installed package."""
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return None
+    return found.stdout.strip() or None
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """What `--dry-run` prints."""
+    train = plan.space.base.train
+    return {
+        "run": str(plan.run.path),
+        "options": asdict(plan.options),
+        "max_kimg": train.max_kimg,
+        "rungs_kimg": [images / 1000 for images in rungs(train, plan.options.eta)],
+        "space": plan.space.to_dict(),
+    }

@@ -1,0 +1,171 @@
+"""A search space as data: a base configuration, domains for some of its options, and when each applies."""
+
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    distribution_to_json,
+    json_to_distribution,
+)
+
+from gansearch.config import TrialConfig, from_dict
+from gansearch.errors import UserError
+from gansearch.recipes import recipe
+from gansearch.training.loop import check
+
+# What would make FIDs of two trials incomparable, or their evaluations fall at different kimg.
+_NOT_SEARCHABLE = ("seed", "data.", "metrics.", "train.max_kimg", "train.evaluations")
+_MOST_COMBINATIONS = 512
+
+
+@dataclass(frozen=True)
+class When:
+    """A domain that applies only where the parameter at `path` has the value `equals`."""
+
+    path: str
+    equals: Any
+    domain: BaseDistribution
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """What a search varies (`params`, by dotted path), what it keeps (`base`), and what it tries first.
+
+    `baselines` are names of recipes: a baseline trial takes the recipe's values for the parameters and keeps the
+    base's for the rest, so that all trials of a search are comparable. `trials` is the default number of trials.
+    """
+
+    base: TrialConfig
+    params: Mapping[str, BaseDistribution | When]
+    baselines: Sequence[str] = ()
+    trials: int = field(default=16)
+
+    def domain(self, path: str) -> BaseDistribution:
+        entry = self.params[path]
+        return entry.domain if isinstance(entry, When) else entry
+
+    def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
+        """Asks Optuna for a value of every parameter that applies."""
+        chosen: dict[str, Any] = {}
+        for path in self._ordered():
+            if self._applies(path, chosen):
+                chosen[path] = _suggest(trial, path, self.domain(path))
+        return chosen
+
+    def active(self, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
+        """The domains of the parameters that apply, given the values of the others."""
+        return {path: self.domain(path) for path in self._ordered() if self._applies(path, params)}
+
+    def config(self, params: Mapping[str, Any], seed: int) -> TrialConfig:
+        """The resolved configuration of a trial; UserError where a value or a combination is not possible."""
+        return check(self.base.override({**params, "seed": seed}))
+
+    def baseline(self, name: str) -> dict[str, Any]:
+        """A recipe's values for the parameters; UserError where one lies outside its domain."""
+        values = check(recipe(name)).flat()
+        chosen: dict[str, Any] = {}
+        for path in self._ordered():
+            if not self._applies(path, chosen):
+                continue
+            value, domain = values.get(path), self.domain(path)
+            if path not in values or not contains(domain, value):
+                raise UserError(f"baseline {name}: {path}={value} is not in the space's domain {domain}; widen it")
+            chosen[path] = value
+        return chosen
+
+    def check(self) -> None:
+        """Refuses (UserError) a space with a wrong path, a condition on nothing, or values that can't be built."""
+        for path, entry in self.params.items():
+            if path.startswith(_NOT_SEARCHABLE):
+                raise UserError(f"{path} can't be searched: trials would no longer be comparable; set it in the base")
+            if isinstance(entry, When):
+                parent = self.params.get(entry.path)
+                if parent is None or isinstance(parent, When):
+                    raise UserError(f"{path} depends on {entry.path}, which is no unconditional parameter of the space")
+                if not contains(parent, entry.equals):
+                    raise UserError(f"{path} applies when {entry.path}={entry.equals}, which {parent} never gives")
+        for params in self._corners():
+            self.config(params, seed=0)
+        for name in self.baselines:
+            self.config(self.baseline(name), seed=0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON data; `from_dict` is the way back."""
+        params = {}
+        for path, entry in self.params.items():
+            condition = {"path": entry.path, "equals": entry.equals} if isinstance(entry, When) else None
+            params[path] = {"domain": json.loads(distribution_to_json(self.domain(path))), "when": condition}
+        return {
+            "base": self.base.model_dump(),
+            "params": params,
+            "baselines": list(self.baselines),
+            "trials": self.trials,
+        }
+
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, Any]) -> "Space":
+        params: dict[str, BaseDistribution | When] = {}
+        for path, entry in tree["params"].items():
+            domain = json_to_distribution(json.dumps(entry["domain"]))
+            params[path] = When(entry["when"]["path"], entry["when"]["equals"], domain) if entry["when"] else domain
+        return cls(base=from_dict(tree["base"]), params=params, baselines=tree["baselines"], trials=tree["trials"])
+
+    def _ordered(self) -> list[str]:
+        """Paths with the conditional ones last."""
+        return sorted(self.params, key=lambda path: isinstance(self.params[path], When))
+
+    def _applies(self, path: str, chosen: Mapping[str, Any]) -> bool:
+        entry = self.params[path]
+        return not isinstance(entry, When) or chosen.get(entry.path) == entry.equals
+
+    def _corners(self) -> list[dict[str, Any]]:
+        """Parameters that meet every edge of a domain, and every combination of categories where they are few."""
+        edges = {path: _edges(self.domain(path)) for path in self.params}
+        crossed = [p for p in self.params if isinstance(self.domain(p), CategoricalDistribution)]
+        if math.prod(len(edges[path]) for path in crossed) > _MOST_COMBINATIONS:
+            crossed = []
+        corners = []
+        for values in itertools.product(*(edges[path] for path in crossed)):
+            corners.append({path: edges[path][0] for path in self.params} | dict(zip(crossed, values, strict=True)))
+        first = corners[0]
+        for path, values in edges.items():
+            entry = self.params[path]
+            condition = {entry.path: entry.equals} if isinstance(entry, When) else {}
+            corners += [{**first, **condition, path: value} for value in values]
+        return [{path: corner[path] for path in self.active(corner)} for corner in corners]
+
+
+def _suggest(trial: optuna.Trial, path: str, domain: BaseDistribution) -> Any:
+    match domain:
+        case FloatDistribution():
+            return trial.suggest_float(path, domain.low, domain.high, step=domain.step, log=domain.log)
+        case IntDistribution():
+            return trial.suggest_int(path, domain.low, domain.high, step=domain.step, log=domain.log)
+        case CategoricalDistribution():
+            return trial.suggest_categorical(path, domain.choices)
+    raise UserError(f"{path}: a domain is one of Optuna's Float-, Int- or CategoricalDistribution")
+
+
+def _edges(domain: BaseDistribution) -> Sequence[Any]:
+    match domain:
+        case FloatDistribution() | IntDistribution():
+            return (domain.low, domain.high)
+        case CategoricalDistribution():
+            return domain.choices
+    raise UserError(f"{domain} is no domain: use Optuna's Float-, Int- or CategoricalDistribution")
+
+
+def contains(domain: BaseDistribution, value: Any) -> bool:
+    """Whether a domain can give a value."""
+    if isinstance(domain, CategoricalDistribution):
+        return value in domain.choices
+    return isinstance(value, int | float) and domain._contains(domain.to_internal_repr(value))

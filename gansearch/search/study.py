@@ -1,0 +1,97 @@
+"""The sampler: an Optuna study that can always be rebuilt from the rows of a run."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.samplers import TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState as OptunaState
+from optuna.trial import create_trial
+
+from gansearch.results import End, Eval, Ledger, TrialState
+from gansearch.search.space import Space
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+_STARTUP_TRIALS = 8
+
+
+class Study:
+    """Proposes parameters. Optuna's trial numbers are the run's; its steps are kimg, rounded."""
+
+    def __init__(self, journal: Path, name: str, space: Space, ledger: Ledger, seed: int) -> None:
+        """Writes `journal` anew from `ledger`: rows are the truth, an earlier journal may lag behind them."""
+        for stale in journal.parent.glob(f"{journal.name}*"):  # with the lock of a driver that was killed
+            stale.unlink()
+        self._space, self._seed = space, seed
+        storage = JournalStorage(JournalFileBackend(str(journal)))
+        self._study = optuna.create_study(storage=storage, study_name=name, direction="minimize")
+        self._running: dict[int, optuna.Trial] = {}
+        for trial in ledger.values():
+            if trial.end is None:
+                self.propose(trial.number, trial.start.params)
+                for row in trial.evals:
+                    self.observe(row)
+            else:
+                self._study.add_trial(_ended(trial, space))
+
+    def propose(self, number: int, params: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The parameters of trial `number`: `params` where they are given, else sampled.
+
+        The sampler is seeded for each trial, so a proposal depends on the seed, the number and the rows alone, and a
+        resumed search does not draw its first random trials again.
+        """
+        # https://doi.org/10.48550/arXiv.2304.11127: multivariate TPE; `group` is what makes it honour conditions.
+        self._study.sampler = TPESampler(
+            seed=self._seed * 1_000_003 + number, multivariate=True, group=True, n_startup_trials=_STARTUP_TRIALS
+        )
+        if params is not None:
+            self._study.enqueue_trial(params)
+        trial = self._study.ask()
+        if trial.number != number:
+            raise RuntimeError(
+                f"the study is at trial {trial.number}, the run at {number}: is a second driver writing?"
+            )
+        self._running[number] = trial
+        return self._space.suggest(trial)
+
+    def observe(self, row: Eval) -> None:
+        self._running[row.number].report(row.fid, round(row.kimg))
+
+    def finish(self, row: End) -> None:
+        """Tells the outcome. A trial that was stopped or diverged counts as pruned, so that TPE keeps away."""
+        trial = self._running.pop(row.number)
+        state = _state(row)
+        self._study.tell(trial, row.best_fid if state is OptunaState.COMPLETE else None, state=state)
+
+
+def _state(row: End) -> OptunaState:
+    return {
+        "completed": OptunaState.COMPLETE,
+        "stopped": OptunaState.PRUNED,
+        "diverged": OptunaState.PRUNED,
+        "failed": OptunaState.FAIL,
+    }[row.status]
+
+
+def _ended(trial: TrialState, space: Space) -> optuna.trial.FrozenTrial:
+    assert trial.end is not None
+    state = _state(trial.end)
+    frozen = create_trial(
+        state=state,
+        value=trial.end.best_fid if state is OptunaState.COMPLETE else None,
+        params=trial.start.params,
+        distributions=space.active(trial.start.params),
+        intermediate_values={round(row.kimg): row.fid for row in trial.evals},
+    )
+    frozen.datetime_start = _naive(trial.start.time)
+    frozen.datetime_complete = _naive(trial.end.time)
+    return frozen
+
+
+def _naive(time: str) -> datetime:
+    """Optuna keeps local times without a zone."""
+    return datetime.fromisoformat(time).astimezone().replace(tzinfo=None)

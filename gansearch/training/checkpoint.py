@@ -1,0 +1,129 @@
+"""A trial's checkpoints: one directory per evaluation, whole or absent, on a disk or an object store.
+
+`checkpoint_000057600/` (images shown) holds `last.pt`, all that resuming needs, `best.safetensors`, the averaged
+generator at its lowest FID so far, and `checkpoint.json`, which says when that was. The newest is kept alone.
+On a disk the directory appears by one rename. An object store has none, so `checkpoint.json` is written last, and a
+directory without it does not count.
+"""
+
+import io
+import json
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import torch
+from pyarrow import fs as arrow
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
+
+from gansearch.errors import UserError, one_line
+
+_PREFIX, _LAST, _BEST, _ABOUT = "checkpoint_", "last.pt", "best.safetensors", "checkpoint.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What a checkpoint holds: how far the trial was, how many channels its images have, and its best so far."""
+
+    images: int
+    channels: int
+    best_fid: float
+    best_kimg: float
+
+
+class CheckpointDir:
+    """The place of one trial's checkpoints: a path, or a URI such as `s3://bucket/prefix/NAME/0007`."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = str(root)
+        self._fs, self._path = open_storage(self.root)
+
+    def save(self, last: dict[str, Any], best: dict[str, Tensor], about: About) -> None:
+        """Writes one checkpoint, then removes the older ones."""
+        buffer = io.BytesIO()
+        torch.save(last, buffer)
+        files = {
+            _LAST: buffer.getvalue(),
+            _BEST: save_safetensors(best),
+            _ABOUT: json.dumps(about.__dict__).encode(),
+        }
+        name = f"{_PREFIX}{about.images:09d}"
+        if isinstance(self._fs, arrow.LocalFileSystem):
+            _write_directory(Path(self._path), name, files)
+        else:
+            for file, content in files.items():
+                with self._fs.open_output_stream(f"{self._path}/{name}/{file}") as stream:
+                    stream.write(content)
+        for old in self._names():
+            if old < name:
+                self._fs.delete_dir(f"{self._path}/{old}")
+
+    def newest(self) -> str | None:
+        """The path or key of the newest whole checkpoint, None where there is none."""
+        for name in reversed(self._names()):
+            if self._fs.get_file_info(f"{self._path}/{name}/{_ABOUT}").is_file:
+                return f"{self._path}/{name}"
+        return None
+
+    def about(self) -> About:
+        return About(**json.loads(self._read(_ABOUT)))
+
+    def last(self, device: torch.device) -> dict[str, Any]:
+        return torch.load(io.BytesIO(self._read(_LAST)), map_location=device, weights_only=True)
+
+    def best(self) -> dict[str, Tensor]:
+        """The averaged generator's weights at its lowest FID, on the CPU."""
+        return load_safetensors(self._read(_BEST))
+
+    def _read(self, file: str) -> bytes:
+        newest = self.newest()
+        if newest is None:
+            raise UserError(f"no checkpoint under {self.root}: the trial has not reached its first evaluation")
+        with self._fs.open_input_stream(f"{newest}/{file}") as stream:
+            return stream.read()
+
+    def _names(self) -> list[str]:
+        selector = arrow.FileSelector(self._path, allow_not_found=True)
+        names = [info.base_name for info in self._fs.get_file_info(selector)]
+        return sorted(name for name in names if name.startswith(_PREFIX))
+
+
+def open_storage(root: str) -> tuple[arrow.FileSystem, str]:
+    """The file system behind a path or URI, and the path within it; UserError for what is neither."""
+    if "://" not in root:
+        return arrow.LocalFileSystem(), str(Path(root).absolute())
+    try:
+        return arrow.FileSystem.from_uri(root)
+    except (ValueError, OSError) as error:
+        raise UserError(f"storage {root}: {one_line(error)}; give a path or s3://bucket/prefix") from None
+
+
+def join(root: str, *parts: str) -> str:
+    """Appends path components to a path or URI; a URI's query (its endpoint, say) stays at the end."""
+    base, mark, query = root.partition("?")
+    return (
+        str(PurePosixPath(base, *parts)).replace(":/", "://", 1) + mark + query
+        if "://" in base
+        else (str(Path(root, *parts)))
+    )
+
+
+def _write_directory(parent: Path, name: str, files: dict[str, bytes]) -> None:
+    """Writes `parent/name` so that it appears whole; a twin that another process has finished first stays."""
+    staging = parent / f".{name}.{uuid.uuid4().hex[:8]}"
+    staging.mkdir(parents=True)
+    try:
+        for file, content in files.items():
+            with (staging / file).open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+        if not (parent / name).exists():
+            staging.rename(parent / name)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

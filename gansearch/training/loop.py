@@ -1,0 +1,211 @@
+"""The trainer: trains a GAN from one evaluation to the next. It knows neither Ray nor Optuna.
+
+`run(Trainer(config, device), report=print)` is a whole trial, in a debugger too.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gansearch import registry
+from gansearch.config import TrialConfig
+from gansearch.data.base import to_uint8
+from gansearch.data.loader import Batches, device_images
+from gansearch.errors import UserError
+from gansearch.losses.base import Loss
+from gansearch.metrics.protocol import Protocol
+from gansearch.metrics.scorer import scorer_for
+from gansearch.models.base import ImageShape, Model
+from gansearch.results import Evaluation
+from gansearch.training.checkpoint import About, CheckpointDir
+from gansearch.training.ema import EMA
+from gansearch.training.optim import adam
+from gansearch.training.replay import Replay
+from gansearch.training.step import Players, d_step, g_step
+
+_CHECK_EVERY = 8  # D steps between two looks at the losses: a look waits for the device
+_SAMPLE_BATCH = 256
+
+
+class Diverged(Exception):  # noqa: N818 - an outcome of a trial, not a fault of the program
+    """Training produced a value that is not finite."""
+
+    def __init__(self, what: str, kimg: float) -> None:
+        super().__init__(f"non-finite {what} at {kimg:g} kimg")
+        self.kimg = kimg
+
+
+def check(config: TrialConfig) -> TrialConfig:
+    """Resolves `config` and refuses what could only fail once it trains (UserError)."""
+    config = registry.resolve(config)
+    with torch.device("meta"):
+        build_players(config, ImageShape(3, config.data.resolution), torch.device("meta"))
+    return config
+
+
+def build_players(config: TrialConfig, shape: ImageShape, device: torch.device) -> tuple[nn.Module, nn.Module]:
+    """G and D with weights that the configuration's seed alone decides; UserError where they can't be built."""
+    model: Model = registry.build("model", config.model)
+    loss: Loss = registry.build("loss", config.loss)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        G, D = model.generator(shape), model.discriminator(shape, per_image=loss.per_image)
+    return G.to(device), D.to(device)
+
+
+class Trainer:
+    """The state of one trial between two evaluations."""
+
+    def __init__(self, config: TrialConfig, device: torch.device) -> None:
+        """Loads data, extractor and reference statistics (kept from one trial to the next) and builds the nets."""
+        self.config = config = check(config)
+        self._rng = torch.Generator(device).manual_seed(config.seed)
+        images = device_images(config.data, device)
+        if len(images) < config.train.batch:
+            raise UserError(f"train.batch={config.train.batch}: the data set has only {len(images)} images")
+        self._scorer = scorer_for(config, device)
+        self._batches = Batches(images, config.train.batch, self._rng)
+        self._z_dim: int = registry.build("model", config.model).z_dim
+        self._channels, _ = images.shape
+        G, D = build_players(config, ImageShape(*images.shape), device)
+        self._ema = EMA(G, config.train.ema_kimg)
+        self._players = Players(
+            G=G,
+            D=D,
+            g_optimizer=adam(G, config.optim.g_lr, config.optim),
+            d_optimizer=adam(D, config.optim.d_lr, config.optim),
+            loss=registry.build("loss", config.loss),
+            replay=Replay(config.replay, self._rng),
+            rng=self._rng,
+            bfloat16=config.train.precision == "bfloat16",
+        )
+        self.shown = 0
+        self._best: dict[str, Tensor] = {}
+        self.evaluations: list[Evaluation] = []
+
+    @property
+    def kimg(self) -> float:
+        """Thousands of real images shown to D so far."""
+        return self.shown / 1000
+
+    @property
+    def protocol(self) -> Protocol:
+        """How its FIDs are measured."""
+        return self._scorer.protocol
+
+    @property
+    def done(self) -> bool:
+        return self.shown >= self.config.train.max_images
+
+    def advance(self) -> Evaluation:
+        """Trains to the next evaluation and evaluates. Raises Diverged as soon as a value is not finite."""
+        start = time.perf_counter()
+        losses = self._train(self.config.train.eval_images // self.config.train.batch)
+        trained = time.perf_counter()
+        self._check_weights()
+        fid = self._scorer.fid(self._samples())
+        evaluation = Evaluation(
+            kimg=self.kimg,
+            fid=fid,
+            protocol=self.protocol.hash,
+            train_seconds=trained - start,
+            eval_seconds=time.perf_counter() - trained,
+            images_per_second=self.config.train.eval_images / (trained - start),
+            **losses,
+        )
+        if not self.evaluations or fid < min(row.fid for row in self.evaluations):
+            self._best = {name: value.cpu().clone() for name, value in self._ema.model.state_dict().items()}
+        self.evaluations.append(evaluation)
+        return evaluation
+
+    def _train(self, d_steps: int) -> dict[str, float]:
+        """Makes `d_steps` D steps and the G steps between them; returns the mean of each loss."""
+        config, players = self.config, self._players
+        batch, period = config.train.batch, config.optim.d_steps
+        d_losses: list[tuple[Tensor, Tensor]] = []
+        g_losses: list[Tensor] = []
+        for step in range(1, d_steps + 1):
+            d_losses.append(d_step(players, self._batches.next(), self._latents(batch)))
+            self.shown += batch
+            if (self.shown // batch) % period == 0:
+                g_losses.append(g_step(players, self._latents(batch)))
+                self._ema.update(self.shown, batch * period)
+            if step % _CHECK_EVERY == 0 or step == d_steps:
+                self._check_losses(d_losses[-_CHECK_EVERY:], g_losses[-_CHECK_EVERY:])
+        real, fake = (torch.stack(terms).mean().item() for terms in zip(*d_losses, strict=True))
+        generator = torch.stack(g_losses).mean().item() if g_losses else 0.0
+        return {"d_loss_real": real, "d_loss_fake": fake, "g_loss": generator}
+
+    def _check_losses(self, d_losses: list[tuple[Tensor, Tensor]], g_losses: list[Tensor]) -> None:
+        recent = torch.stack([*(term for pair in d_losses for term in pair), *g_losses])
+        if not torch.isfinite(recent).all():
+            raise Diverged("loss", self.kimg)
+
+    def _check_weights(self) -> None:
+        for name, network in (("G", self._players.G), ("D", self._players.D)):
+            total = torch.stack([parameter.detach().float().abs().sum() for parameter in network.parameters()]).sum()
+            if not torch.isfinite(total):
+                raise Diverged(f"weight in {name}", self.kimg)
+
+    def _latents(self, count: int) -> Tensor:
+        return torch.randn(count, self._z_dim, generator=self._rng, device=self._rng.device)
+
+    @torch.no_grad()
+    def _samples(self) -> Iterator[Tensor]:
+        """The averaged generator's images for the metric, uint8, from the same z at every evaluation."""
+        metrics = self.config.metrics
+        latents = torch.Generator().manual_seed(metrics.seed)
+        for start in range(0, metrics.num_fake, _SAMPLE_BATCH):
+            count = min(_SAMPLE_BATCH, metrics.num_fake - start)
+            images = self._ema.model(torch.randn(count, self._z_dim, generator=latents).to(self._rng.device))
+            if not torch.isfinite(images).all():
+                raise Diverged("image", self.kimg)
+            yield to_uint8(images)
+
+    def save(self, checkpoints: CheckpointDir) -> None:
+        """Writes a checkpoint; to be called after an evaluation."""
+        best = min(self.evaluations, key=lambda row: row.fid)
+        last = {
+            "config": self.config.to_json(),
+            "shown": self.shown,
+            "evaluations": [asdict(row) for row in self.evaluations],
+            "rng": self._rng.get_state(),
+            **{name: part.state_dict() for name, part in self._parts().items()},
+        }
+        about = About(images=self.shown, channels=self._channels, best_fid=best.fid, best_kimg=best.kimg)
+        checkpoints.save(last, self._best, about)
+
+    def restore(self, checkpoints: CheckpointDir) -> None:
+        """Continues from the newest checkpoint, bit by bit as if there had been no break."""
+        last = checkpoints.last(self._rng.device)
+        for name, part in self._parts().items():
+            part.load_state_dict(last[name])
+        self._rng.set_state(last["rng"].cpu())
+        self.shown = last["shown"]
+        self.evaluations = [Evaluation(**row) for row in last["evaluations"]]
+        self._best = checkpoints.best()
+
+    def _parts(self) -> dict[str, Any]:
+        players = self._players
+        return {
+            "G": players.G,
+            "D": players.D,
+            "g_optimizer": players.g_optimizer,
+            "d_optimizer": players.d_optimizer,
+            "replay": players.replay,
+            "ema": self._ema.model,
+            "batches": self._batches,
+        }
+
+
+def run(trainer: Trainer, report: Callable[[Evaluation], None], checkpoints: CheckpointDir | None = None) -> None:
+    """Trains to the end; every evaluation is saved, then reported. Raises Diverged."""
+    while not trainer.done:
+        evaluation = trainer.advance()
+        if checkpoints is not None:
+            trainer.save(checkpoints)
+        report(evaluation)

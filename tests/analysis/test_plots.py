@@ -1,0 +1,140 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from synthetic_run import KIMG, PARAMS, RUNGS, End, evaluation, make_run, make_search, start
+
+from gansearch.analysis.load import load
+from gansearch.analysis.plot_info import curves_info, is_wide, param_info
+from gansearch.analysis.plots import curves_figure, parameter_figure, plot
+from gansearch.errors import UserError
+
+
+@pytest.fixture
+def loaded(tmp_path):
+    return load(make_search(tmp_path / "run"))
+
+
+def _run(path, trials, space):
+    """Trials of one evaluation each: (params, FID)."""
+    rows = []
+    for number, (params, fid) in enumerate(trials):
+        rows += [start(f"t{number}", number, params), evaluation(f"t{number}", number, 6.4, fid)]
+    return load(make_run(path, rows, params=space))
+
+
+def test_curves_are_the_rows(loaded):
+    info = curves_info(loaded)
+    assert info.rungs == tuple(RUNGS)
+    assert [curve.number for curve in info.curves] == [0, 1, *range(3, 16)]
+    for curve in info.curves:
+        state = loaded.ledger[curve.trial_id]
+        assert curve.kimg == KIMG[: len(curve.kimg)]
+        assert curve.fid == [row.fid for row in state.evals]
+        assert curve.status == state.status
+    lowest = min(info.curves, key=lambda curve: min(curve.fid))
+    assert info.best == lowest.trial_id
+    assert info.log_fid
+
+
+def test_every_active_value_is_a_point(loaded):
+    for path in PARAMS:
+        info = param_info(loaded, path)
+        states = [state for state in loaded.ledger.values() if state.best and path in state.start.params]
+        assert [point.trial_id for point in info.points] == [state.trial_id for state in states]
+        assert [point.fid for point in info.points] == [state.best.fid for state in states]
+        assert info.limits[0] <= min(point.x for point in info.points)
+        if info.choices is None:
+            assert [point.x for point in info.points] == [state.start.params[path] for state in states]
+            assert info.log_x == PARAMS[path]["domain"]["attributes"]["log"]
+        else:
+            assert sorted(fid for index in range(len(info.choices)) for fid in info.group(index)) == sorted(
+                point.fid for point in info.points
+            )
+    assert len(param_info(loaded, "loss.clip").points) < 15
+
+
+def test_inactive_parameters_are_left_out(tmp_path):
+    trials = [({"loss.name": "wgan", "loss.clip": 0.01}, 50.0), ({"loss.name": "bce", "loss.clip": 0.02}, 40.0)]
+    info = param_info(_run(tmp_path / "run", trials, PARAMS), "loss.clip")
+    assert [point.x for point in info.points] == [0.01]
+    assert info.only_where == "loss.name = wgan"
+
+
+def test_choices_keep_the_order_of_the_domain_and_mix_types(tmp_path):
+    trials = [({"model.attention_at": value}, 50.0 + number) for number, value in enumerate([16, "none", 32, 16])]
+    info = param_info(_run(tmp_path / "run", trials, PARAMS), "model.attention_at")
+    assert info.choices == ["none", "8", "16", "32"]
+    assert [point.x for point in info.points] == [2, 0, 3, 2]
+    assert (info.group(2), info.group(1)) == ([50.0, 53.0], [])
+    info = param_info(_run(tmp_path / "flags", [({"model.spectral_norm": True}, 9.0)], PARAMS), "model.spectral_norm")
+    assert (info.choices, info.points[0].x) == (["false", "true"], 1)
+
+
+def test_a_value_at_zero_takes_the_log_axis_away(tmp_path):
+    trials = [({"optim.g_lr": value}, 50.0) for value in (0.0, 1e-3)]
+    info = param_info(_run(tmp_path / "run", trials, PARAMS), "optim.g_lr")
+    assert not info.log_x
+    assert info.limits == (0.0, 4e-3)
+
+
+@given(st.lists(st.floats(1e-3, 1e6), min_size=1), st.floats(0.1, 10))
+def test_the_log_axis_depends_on_ratios_alone(fids, scale):
+    ratio = max(fids) / min(fids)
+    if not math.isclose(ratio, 8, rel_tol=1e-6):
+        assert is_wide(fids) == is_wide(fid * scale for fid in fids) == (ratio > 8)
+    assert not is_wide([*fids, 0.0])
+
+
+def test_plots_are_pictures(loaded):
+    paths = plot(loaded)
+    names = {path.name for path in loaded.dir.plots.iterdir()}
+    assert names == {"fid_vs_kimg.png", "parameters.png", *(f"fid_vs_{path}.png" for path in PARAMS)}
+    assert {path.name for path in paths} == names
+    for path in paths:
+        pixels = np.asarray(Image.open(path).convert("L"))
+        assert pixels.shape[0] > 400 and pixels.shape[1] > 700
+        assert len(np.unique(pixels)) > 50
+        assert 0.01 < (pixels < 255).mean() < 0.5
+
+
+def test_the_drawing_shows_the_numbers(loaded):
+    (axes,) = curves_figure(curves_info(loaded)).axes
+    assert axes.get_yscale() == "log"
+    drawn = [tuple(line.get_ydata()) for line in axes.lines]
+    for curve in curves_info(loaded).curves:
+        assert tuple(curve.fid) in drawn
+    assert {text.get_text() for text in axes.texts} >= {"6.4", "19.2", "57.6"}
+    info = param_info(loaded, "optim.g_lr")
+    (axes,) = parameter_figure(info).axes
+    assert axes.get_xscale() == "log"
+    assert sorted(float(line.get_xdata()[0]) for line in axes.lines) == sorted(point.x for point in info.points)
+    low, high = axes.get_xlim()
+    assert low < 1e-4 and high > 4e-3
+
+
+def test_few_trials_and_odd_values_draw(tmp_path):
+    end = End(trial_id="t0", number=0, status="diverged", best_fid=30.0, best_kimg=6.4, kimg=9.0, reason="x")
+    rows = [start("t0", 0, {"optim.g_lr": 1e-3, "loss.name": "bce"}), evaluation("t0", 0, 6.4, 30.0), end]
+    space = {path: PARAMS[path] for path in ("optim.g_lr", "loss.name")}
+    search = {"budget": {"trials": 1, "max_kimg": 6.4}}
+    assert len(plot(load(make_run(tmp_path / "run", rows, params=space, **search)))) == 4
+
+
+def test_a_run_without_parameters_has_one_plot(tmp_path):
+    assert [path.name for path in plot(_run(tmp_path / "run", [({}, 5.0)], {}))] == ["fid_vs_kimg.png"]
+
+
+def test_nothing_to_plot_is_said(tmp_path):
+    with pytest.raises(UserError, match="no evaluation"):
+        plot(load(make_run(tmp_path / "run", [start("a", 0)])))
+    assert not (tmp_path / "run" / "plots").exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(loaded, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="--out"):
+        plot(loaded, tmp_path / "file")

@@ -1,0 +1,152 @@
+import io
+import json
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic_run import PARAMS, evaluation, make_run, make_search, start
+
+from gansearch.analysis.rank import print_ranking, ranking, to_csv, to_json, write_table
+from gansearch.analysis.text import params_text
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def rows(tmp_path):
+    return ranking(make_search(tmp_path / "run"))
+
+
+def test_the_lowest_fid_is_first_and_trials_without_one_are_last(rows):
+    assert [row.rank for row in rows] == [*range(1, 16), None]
+    fids = [row.best_fid for row in rows[:-1]]
+    assert fids == sorted(fids)
+    last = rows[-1]
+    assert (last.number, last.status, last.best_fid, last.best_kimg, last.checkpoint) == (
+        2,
+        "diverged",
+        None,
+        None,
+        None,
+    )
+    assert last.reason == "the generator's loss is not finite"
+    assert {row.status for row in rows} == {"completed", "stopped", "running", "diverged"}
+    assert [row.origin for row in rows if row.number == 0] == ["baseline:dcgan"]
+
+
+def test_the_best_and_its_kimg_are_not_the_last(tmp_path):
+    fids = [(6.4, 90.0), (12.8, 40.0), (19.2, 60.0)]
+    run = make_run(tmp_path / "run", [start("a", 0), *(evaluation("a", 0, *pair) for pair in fids)])
+    (row,) = ranking(run)
+    assert (row.best_fid, row.best_kimg, row.kimg, row.status) == (40.0, 12.8, 19.2, "running")
+
+
+def test_equal_fids_share_a_rank_and_the_faster_comes_first(tmp_path):
+    rows = []
+    for number, (trial_id, kimg, fid) in enumerate(
+        [("a", 12.8, 50.0), ("b", 6.4, 50.0), ("c", 6.4, 60.0), ("d", 6.4, 50.0)]
+    ):
+        rows += [start(trial_id, number), evaluation(trial_id, number, kimg, fid)]
+    ranked = ranking(make_run(tmp_path / "run", rows))
+    assert [(row.trial_id, row.rank) for row in ranked] == [("b", 1), ("d", 1), ("a", 1), ("c", 4)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.lists(st.floats(0, 1e6), max_size=5), max_size=8))
+def test_ranks_are_a_competition_ranking_of_the_lowest_fids(trials):
+    rows = []
+    for number, fids in enumerate(trials):
+        rows.append(start(f"t{number}", number))
+        rows += [evaluation(f"t{number}", number, 6.4 * (step + 1), fid) for step, fid in enumerate(fids)]
+    with tempfile.TemporaryDirectory() as folder:
+        ranked = ranking(make_run(Path(folder) / "run", rows))
+    assert sorted(row.number for row in ranked) == list(range(len(trials)))
+    lowest = [min(fids) for fids in trials if fids]
+    for row in ranked:
+        fids = trials[row.number]
+        assert row.best_fid == (min(fids) if fids else None)
+        assert row.rank == (1 + sum(fid < min(fids) for fid in lowest) if fids else None)
+
+
+def test_json_is_strict_and_holds_every_field(rows):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    objects = json.loads(to_json(rows), parse_constant=refuse)
+    assert objects == [vars(row) for row in rows]
+    assert objects[-1]["rank"] is None
+
+
+def test_csv_gives_back_every_number(rows, tmp_path):
+    path = tmp_path / "rank.csv"
+    path.write_text(to_csv(rows, PARAMS))
+    frame = pd.read_csv(path)
+    assert list(frame.columns[-len(PARAMS) :]) == list(PARAMS)
+    assert len(frame) == len(rows)
+    for row, line in zip(rows, frame.to_dict("records"), strict=True):
+        assert line["trial_id"] == row.trial_id
+        assert row.best_fid is None or line["best_fid"] == row.best_fid
+        for path in PARAMS:
+            if path not in row.params:
+                assert pd.isna(line[path])
+            elif isinstance(row.params[path], str | bool | int):
+                assert str(line[path]).removesuffix(".0") == str(row.params[path])
+            else:
+                assert line[path] == row.params[path]
+
+
+def test_csv_has_a_column_for_a_parameter_that_the_space_does_not_hold(tmp_path):
+    run = make_run(tmp_path / "run", [start("a", 0, {"train.batch": 32})], params={})
+    assert pd.read_csv(io.StringIO(to_csv(ranking(run), [])))["train.batch"].tolist() == [32]
+
+
+def test_in_a_pipe_a_trial_is_one_whole_line(rows):
+    file = io.StringIO()
+    write_table(rows, file=file)
+    header, *lines = file.getvalue().splitlines()
+    assert header.split()[:3] == ["rank", "trial", "FID"]
+    for row, line in zip(rows, lines, strict=True):
+        assert line.split()[0] == (str(row.rank) if row.rank else "-")
+        assert row.trial_id in line and row.status in line and params_text(row.params) in line
+        assert (row.checkpoint or "-") in line and (row.reason or "") in line
+    at = header.index("trial")
+    assert all(line[at:].startswith(row.trial_id) for row, line in zip(rows, lines, strict=True))
+
+
+@pytest.mark.parametrize("columns", [20, 80, 200])
+def test_a_terminal_of_any_width_cuts_no_numbers(rows, columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    file = Terminal()
+    write_table(rows, file=file)
+    text = file.getvalue()
+    for row in rows:
+        assert row.trial_id in text
+        assert row.best_fid is None or f"{row.best_fid:.2f}" in text
+    assert str(rows[0].checkpoint) in text
+
+
+def test_the_top_is_said_to_be_a_part(tmp_path):
+    file = io.StringIO()
+    print_ranking(make_search(tmp_path / "run"), top=3, file=file)
+    assert len(file.getvalue().splitlines()) == 5
+    assert file.getvalue().endswith("and 13 more of 16 trials\n")
+
+
+def test_parameters_are_grouped_by_section():
+    params = {
+        "optim.g_lr": 0.00123456,
+        "loss.clip": 0.01,
+        "optim.d_steps": 2,
+        "loss.name": "wgan",
+        "a.b": False,
+        "seed": 3,
+    }
+    assert params_text(params) == "optim g_lr=0.00123 d_steps=2; loss wgan clip=0.01; a b=false; seed=3"

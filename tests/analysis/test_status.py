@@ -1,0 +1,53 @@
+import pytest
+from rich.console import Console
+from synthetic_run import make_search
+
+from gansearch.analysis.status import as_json, describe, render_status
+from gansearch.results import Ledger, read
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return Ledger(read(make_search(tmp_path / "run").results))
+
+
+def _render(ledger, **options):
+    console = Console(width=120, color_system=None)
+    with console.capture() as capture:
+        console.print(render_status(ledger, total=16, max_kimg=57.6, **options))
+    return capture.get()
+
+
+def test_every_trial_is_a_line_with_its_latest_and_its_best_fid(ledger):
+    lines = _render(ledger).splitlines()
+    for state in ledger.values():
+        (line,) = [line for line in lines if state.trial_id in line and " of 57.6 " in line]
+        if state.best:
+            assert f"{state.evals[-1].fid:.2f}" in line and f"{state.best.fid:.2f}" in line
+        assert state.status in line
+    assert "15 of 16 trials ended" in _render(ledger) and ledger.best.trial_id in lines[-1] + lines[-2]
+
+
+def test_where_rows_are_few_the_running_and_the_best_stay(ledger):
+    text = _render(ledger, rows=4)
+    assert "12 not shown" in text and "running" in text
+    assert sum(" of 57.6 " in line for line in text.splitlines()) == 4
+    assert text.count(ledger.best.trial_id) == 2
+
+
+def test_an_empty_ledger_renders():
+    assert "0 of 16 trials ended" in _render(Ledger())
+
+
+def test_a_line_tells_a_trial(ledger):
+    lines = [describe(state) for state in ledger.values()]
+    assert lines[2] == "trial 2 (00f3_00002, sampled): diverged at 3.2 kimg (the generator's loss is not finite)"
+    assert "baseline:dcgan): completed at 57.6 kimg, FID " in lines[0]
+
+
+def test_objects_are_sorted_by_number(ledger):
+    objects = as_json(Ledger(dict(reversed(ledger.items()))[key].start for key in reversed(ledger)))
+    assert [item["number"] for item in objects] == list(range(16))
+    first, diverged = as_json(ledger)[0], as_json(ledger)[2]
+    assert first["best_fid"] == min(row.fid for row in ledger[first["trial_id"]].evals) < first["fid"]
+    assert (diverged["fid"], diverged["best_kimg"], diverged["kimg"]) == (None, None, 3.2)

@@ -1,0 +1,133 @@
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
+
+from synthetic_run import make_run, make_search, start
+
+from gansearch.cli.analyze import main
+from gansearch.results import End
+
+
+@pytest.fixture
+def runs(tmp_path):
+    make_search(tmp_path / "demo", trials=5)
+    diverged = End(trial_id="a", number=0, status="diverged", best_fid=None, best_kimg=None, kimg=0.1, reason="NaN")
+    make_run(tmp_path / "hopeless", [start("a", 0), diverged])
+    return tmp_path
+
+
+def _call(runs, *words):
+    """Exit code of the command, also where argparse ends it."""
+    try:
+        return main([*words, "--runs-dir", str(runs)])
+    except SystemExit as exit:
+        return exit.code
+
+
+def test_a_run_alone_is_ranked_and_plotted(runs, capsys):
+    assert _call(runs, "demo") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("rank  trial")
+    assert str(runs / "demo/plots/fid_vs_kimg.png") in out.splitlines()
+    assert (runs / "demo/plots/parameters.png").is_file()
+
+
+def test_a_run_is_found_by_its_path(runs, capsys):
+    assert main(["rank", str(runs / "demo")]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 6
+
+
+def test_json_is_all_there_is_on_stdout(runs, capsys):
+    assert _call(runs, "rank", "demo", "--json", "--top", "2") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["rank"] for row in rows] == [1, 2]
+
+
+def test_csv_holds_the_same_trials_as_the_table(runs, capsys):
+    file = runs / "rank.csv"
+    assert _call(runs, "rank", "demo", "--csv", str(file)) == 0
+    table = capsys.readouterr().out.splitlines()[1:]
+    with file.open() as lines:
+        assert [row["trial_id"] for row in csv.DictReader(lines)] == [line.split()[1] for line in table]
+
+
+def test_plots_go_where_they_are_wanted(runs, capsys):
+    assert _call(runs, "plot", "demo", "--out", str(runs / "new" / "place")) == 0
+    assert set(capsys.readouterr().out.splitlines()) == {str(path) for path in (runs / "new/place").iterdir()}
+    assert not (runs / "demo/plots").exists()
+
+
+@pytest.mark.parametrize("command", [[], ["rank"], ["rank", "--json"], ["plot"]])
+def test_a_run_without_a_finite_fid_ends_with_3(runs, capsys, command):
+    assert _call(runs, *command[:1], "hopeless", *command[1:]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no trial" in line and "finite FID" in line
+    assert not (runs / "hopeless/plots").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["rank", "dmeo"], "did you mean demo?"),
+        (["dmeo"], "did you mean demo?"),
+        (["rnak", "demo"], "did you mean rank?"),
+        (["plot", "empty"], "is no run"),
+        (["rank", "demo", "--top", "0"], "--top: 0 is not"),
+        (["rank", "demo", "--top", "x"], "--top: x is not"),
+        (["rank", "demo", "--jsn"], "did you mean --json"),
+        (["rank"], "RUN"),
+        (["rank", "broken"], "search.json is broken"),
+        (["rank", "demo", "--csv", "missing/file.csv"], "choose another --csv"),
+        (["plot", "demo", "--out", "file"], "choose another folder with --out"),
+        (["report", "demo"], "unknown command 'report'"),
+    ],
+)
+def test_wrong_input_gets_one_line_and_2(runs, capsys, monkeypatch, words, says):
+    (runs / "empty").mkdir()
+    (runs / "broken").mkdir()
+    (runs / "broken/search.json").write_text("{")
+    (runs / "file").touch()
+    before = sorted(runs.rglob("*"))
+    monkeypatch.chdir(runs)
+    assert _call(runs, *words) == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert says in line and captured.out == ""
+    assert sorted(runs.rglob("*")) == before
+
+
+def test_no_words_at_all_ask_for_a_run(capsys):
+    with pytest.raises(SystemExit) as exit:
+        main([])
+    assert exit.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "name a RUN" in line
+
+
+def test_help_offers_what_is_there_and_no_more(capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["--help"])
+    assert exit.value.code == 0
+    text = capsys.readouterr().out
+    assert all(f"  {command} " in text for command in ("rank", "plot", "export"))
+    assert "report" not in text and "finals" not in text and " all " not in text.replace("all trials", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "heavy"), [("rank", {"torch", "ray", "optuna", "matplotlib", "pandas"}), ("plot", {"torch", "ray"})]
+)
+def test_no_command_loads_what_it_does_not_need(runs, command, heavy):
+    code = (
+        "import sys; from gansearch.cli.analyze import main; code = main(sys.argv[1:]);"
+        f"loaded = {heavy!r} & set(sys.modules); sys.exit(str(loaded) if loaded else code)"
+    )
+    words = [sys.executable, "-c", code, command, "demo", "--runs-dir", str(runs)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout

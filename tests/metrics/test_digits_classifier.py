@@ -1,0 +1,166 @@
+"""The shipped classifier: the right weights, good at its task, and at home in torch-fidelity."""
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import torch_fidelity
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from gansearch import registry
+from gansearch.cache import sha256
+from gansearch.config import MetricsConfig
+from gansearch.data.digits import Digits
+from gansearch.errors import UserError
+from gansearch.metrics.extractors.base import Extractor
+from gansearch.metrics.extractors.digits_classifier import WEIGHTS, ClassifierFeatures, DigitsClassifier
+from gansearch.metrics.fid import Moments, frechet_distance
+
+CPU = torch.device("cpu")
+
+
+class Pictures(Dataset):
+    """Images as torch-fidelity takes them, one by one in three channels."""
+
+    def __init__(self, pixels: Tensor) -> None:
+        self._pixels = pixels
+
+    def __len__(self) -> int:
+        return len(self._pixels)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self._pixels[index].expand(3, -1, -1)
+
+
+@pytest.fixture(scope="module")
+def extractor() -> Extractor:
+    return registry.build("metrics", MetricsConfig())
+
+
+@pytest.fixture(scope="module")
+def module(extractor: Extractor) -> ClassifierFeatures:
+    return extractor.load(CPU)
+
+
+@pytest.fixture(scope="module")
+def train() -> Tensor:
+    return Digits().load("train").pixels
+
+
+@pytest.fixture(scope="module")
+def unseen() -> Tensor:
+    return Digits().load("test").pixels
+
+
+def test_torch_fidelity_measures_the_same_with_it(
+    extractor: Extractor, module: ClassifierFeatures, train: Tensor, unseen: Tensor
+) -> None:
+    ours = frechet_distance(*(Moments.of([extractor.features(module, pixels)]) for pixels in (train, unseen)))
+    theirs = torch_fidelity.calculate_metrics(
+        input1=Pictures(train),
+        input2=Pictures(unseen),
+        feature_extractor="digits-classifier",
+        fid=True,
+        cuda=False,
+        save_cpu_ram=True,
+        cache=False,
+        verbose=False,
+    )
+    assert ours == pytest.approx(theirs["frechet_inception_distance"], rel=1e-6)
+
+
+def test_it_knows_digits_that_it_has_not_seen() -> None:
+    images = Digits().load("test")
+    (logits,) = ClassifierFeatures("digits-classifier", ["logits"])(images.pixels.expand(-1, 3, -1, -1))
+    assert (logits.argmax(1) == images.labels).float().mean() > 0.98
+
+
+def test_it_is_small_and_no_feature_is_dead(extractor: Extractor, module: ClassifierFeatures, train: Tensor) -> None:
+    assert WEIGHTS.stat().st_size < 400_000
+    features = extractor.features(module, train)
+    assert features.shape == (len(train), 64) and features.dtype == torch.float32
+    assert features.std(0).amin() > 0.01
+
+
+def test_it_scores_a_thousand_images_within_a_second(
+    extractor: Extractor, module: ClassifierFeatures, train: Tensor
+) -> None:
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        extractor.features(module, train[:1024])
+        times.append(time.perf_counter() - start)
+    assert min(times) < 1
+
+
+def test_grey_and_repeated_images_have_the_same_features(
+    extractor: Extractor, module: ClassifierFeatures, unseen: Tensor
+) -> None:
+    grey = extractor.features(module, unseen[:8])
+    assert torch.equal(grey, extractor.features(module, unseen[:8].repeat(1, 3, 1, 1)))
+
+
+def test_other_resolutions_are_resized(extractor: Extractor, module: ClassifierFeatures) -> None:
+    small, large = (Digits(resolution=r).load("test").pixels for r in (64, 32))
+    near, far = (extractor.features(module, pixels) for pixels in (small, large))
+    assert (near - far).norm() < 0.1 * far.norm()
+
+
+def test_reduced_precision_around_it_does_not_reach_it(
+    extractor: Extractor, module: ClassifierFeatures, unseen: Tensor
+) -> None:
+    plain = extractor.features(module, unseen[:8])
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert torch.equal(extractor.features(module, unseen[:8]), plain)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_building_it_draws_no_random_numbers(extractor: Extractor) -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    extractor.load(CPU)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"metrics\.weights=.*none\.safetensors: there is no such file"):
+        DigitsClassifier(weights=str(tmp_path / "none.safetensors")).weights_hash()
+
+
+def test_another_file_must_be_meant(tmp_path: Path) -> None:
+    other = {name: tensor * 2 for name, tensor in load_file(WEIGHTS).items()}
+    path = tmp_path / "other.safetensors"
+    save_file(other, path)
+    found = sha256(path)
+    with pytest.raises(UserError, match=rf"expected SHA-256 {DigitsClassifier.own_sha256[:12]}.*found {found[:12]}"):
+        DigitsClassifier(weights=str(path)).load(CPU)
+    meant = DigitsClassifier(weights=str(path), weights_sha256=found.upper())
+    assert meant.weights_hash() == found
+    assert torch.allclose(meant.load(CPU).net.hidden.weight, 2 * load_file(WEIGHTS)["hidden.weight"])
+
+
+def test_a_file_that_holds_no_such_weights_is_refused(tmp_path: Path) -> None:
+    for content in ({"a": torch.zeros(3)}, {"logits.bias": torch.zeros(10)}):
+        path = tmp_path / f"{next(iter(content))}.safetensors"
+        save_file(content, path)
+        with pytest.raises(UserError, match=r"holds no weights of digits-classifier") as caught:
+            DigitsClassifier(weights=str(path), weights_sha256=sha256(path)).load(CPU)
+        assert "\n" not in str(caught.value)
+    text = tmp_path / "text"
+    text.write_text("no weights")
+    with pytest.raises(UserError, match=r"holds no weights"):
+        DigitsClassifier(weights=str(text), weights_sha256=sha256(text)).load(CPU)
+
+
+def test_a_hash_that_is_none_is_refused() -> None:
+    with pytest.raises(UserError, match=r"metrics\.weights_sha256=abc"):
+        registry.build("metrics", MetricsConfig(weights_sha256="abc"))

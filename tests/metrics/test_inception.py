@@ -1,0 +1,125 @@
+"""Inception v3 with weights of random values: checked, downloaded once, and equal to torch-fidelity's own module."""
+
+import io
+import math
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torch_fidelity.utils import create_feature_extractor
+
+from gansearch.cache import sha256
+from gansearch.errors import UserError
+from gansearch.metrics.extractors import inception_v3_compat
+from gansearch.metrics.extractors.inception_v3_compat import InceptionV3Compat
+
+CPU = torch.device("cpu")
+
+
+class Blank(FeatureExtractorInceptionV3):
+    """The network as it is before any weights are loaded."""
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of the published layout; its random values keep activations at unit size."""
+    empty = io.BytesIO()
+    torch.save({}, empty)
+    empty.seek(0)
+    state = Blank("blank", ["2048"], feature_extractor_weights_path=empty).state_dict()
+    generator = torch.Generator().manual_seed(0)
+    for tensor in state.values():
+        if tensor.dim() >= 2:
+            tensor.normal_(0, math.sqrt(2 / tensor[0].numel()), generator=generator)
+    path = tmp_path_factory.mktemp("weights") / "random.pth"
+    torch.save(state, path)
+    return path
+
+
+@pytest.fixture
+def served(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The random weights as the published ones on a local server, with an empty cache; the requests it got."""
+    asked: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            asked.append(self.path)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(weights.parent)))
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    monkeypatch.setattr(inception_v3_compat, "URL", f"http://127.0.0.1:{server.server_port}/{weights.name}")
+    monkeypatch.setattr(InceptionV3Compat, "own_sha256", sha256(weights))
+    monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path / "cache"))
+    yield asked
+    server.shutdown()
+    server.server_close()
+
+
+def test_it_is_torch_fidelitys_module(weights: Path) -> None:
+    extractor = InceptionV3Compat(weights=str(weights), weights_sha256=sha256(weights))
+    module = extractor.load(CPU)
+    assert not module.training and not any(p.requires_grad for p in module.parameters())
+    images = torch.randint(0, 256, (2, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    features = extractor.features(module, images)
+    assert features.shape == (2, 2048) and 0.01 < features.std() < 100
+    theirs = create_feature_extractor(
+        "inception-v3-compat", ["2048"], cuda=False, feature_extractor_weights_path=str(weights), verbose=False
+    )
+    assert torch.equal(features, theirs(images.expand(-1, 3, -1, -1))[0])
+
+
+def test_the_weights_are_downloaded_once(served: list[str], tmp_path: Path, weights: Path) -> None:
+    extractor = InceptionV3Compat()
+    assert extractor.weights_hash() == extractor.weights_hash() == sha256(weights)
+    assert len(served) == 1
+    kept = tmp_path / "cache" / "weights"
+    assert [path.name for path in kept.iterdir() if not path.name.startswith(".")] == [weights.name]
+
+
+def test_a_download_of_something_else_is_refused(served: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(InceptionV3Compat, "own_sha256", "0" * 64)
+    with pytest.raises(UserError, match=r"invalid hash value"):
+        InceptionV3Compat().weights_hash()
+
+
+def test_without_a_network_it_says_what_to_do(served: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inception_v3_compat, "URL", "http://127.0.0.1:9/weights.pth")
+    with pytest.raises(
+        UserError, match=r"refused.*fetch http://127\S+ elsewhere.*--set metrics\.weights=FILE"
+    ) as caught:
+        InceptionV3Compat().weights_hash()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_file_in_the_cache_is_named(served: list[str], tmp_path: Path, weights: Path) -> None:
+    kept = tmp_path / "cache" / "weights" / weights.name
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"random\.pth is not the weights file of inception-v3-compat.*delete it"):
+        InceptionV3Compat().weights_hash()
+
+
+def test_code_in_a_weights_file_is_not_run(tmp_path: Path) -> None:
+    path, trace = tmp_path / "evil.pth", tmp_path / "trace"
+
+    class Evil:
+        def __reduce__(self) -> tuple:
+            return (Path.touch, (trace,))
+
+    torch.save({"fc.bias": Evil()}, path)
+    with pytest.raises(UserError, match=r"evil\.pth holds no weights"):
+        InceptionV3Compat(weights=str(path), weights_sha256=sha256(path)).load(CPU)
+    assert not trace.exists()
+
+
+def test_the_published_hash_is_that_of_the_published_name() -> None:
+    assert InceptionV3Compat.own_sha256.startswith(inception_v3_compat.URL.removesuffix(".pth").rpartition("-")[2])

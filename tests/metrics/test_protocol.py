@@ -1,0 +1,48 @@
+"""A protocol's hash: stable, and different as soon as anything differs."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+from gansearch.metrics.protocol import Protocol
+
+PROTOCOL = Protocol(
+    extractor="digits-classifier",
+    weights_sha256="a" * 64,
+    data="b" * 64,
+    split="train",
+    num_real=1437,
+    num_fake=1024,
+    resolution=32,
+    resize="bicubic-antialias",
+    dtype="float32",
+    seed=0,
+)
+
+
+def test_the_hash_is_pinned() -> None:
+    # It stands in every results file: changing how it is made makes old runs incomparable.
+    assert PROTOCOL.hash == "26fc464a520f"
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Protocol)])
+def test_every_part_counts(name: str) -> None:
+    value = getattr(PROTOCOL, name)
+    other = replace(PROTOCOL, **{name: value + 1 if isinstance(value, int) else f"c{value[1:]}"})
+    assert other.hash != PROTOCOL.hash
+    assert PROTOCOL.difference(other).startswith(f"{name} ")
+
+
+def test_it_survives_the_way_to_a_dict_and_back() -> None:
+    again = Protocol.from_dict(PROTOCOL.to_dict())
+    assert again == PROTOCOL and again.hash == PROTOCOL.hash and PROTOCOL.difference(again) == ""
+
+
+def test_the_difference_is_short_and_complete() -> None:
+    other = replace(PROTOCOL, num_fake=5000, data="d" * 64)
+    assert PROTOCOL.difference(other) == "data bbbbbbbbbbbb... / dddddddddddd..., num_fake 1024 / 5000"
+
+
+def test_a_dict_that_is_no_protocol_is_refused() -> None:
+    with pytest.raises(ValueError, match="colour, seed"):
+        Protocol.from_dict({k: v for k, v in PROTOCOL.to_dict().items() if k != "seed"} | {"colour": 1})
