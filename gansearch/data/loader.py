@@ -38,7 +38,7 @@ class Batches:
             self._next = 0
         chosen = self._order[self._next : self._next + self._batch]
         self._next += self._batch
-        return to_float(self._images.pixels[chosen])
+        return to_float(self._images.pixels[chosen]).contiguous(memory_format=torch.channels_last)
 
     def state_dict(self) -> dict[str, Any]:
         return {"order": self._order, "next": self._next}

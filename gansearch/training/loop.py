@@ -54,7 +54,9 @@ def build_players(config: TrialConfig, shape: ImageShape, device: torch.device) 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         G, D = model.generator(shape), model.discriminator(shape, per_image=loss.per_image)
-    return G.to(device), D.to(device)
+    # Channels last is the faster layout for these convolutions, on CPU and on tensor cores.
+    layout = torch.channels_last
+    return G.to(device, memory_format=layout), D.to(device, memory_format=layout)
 
 
 class Trainer:
@@ -118,7 +120,7 @@ class Trainer:
             **losses,
         )
         if not self.evaluations or fid < min(row.fid for row in self.evaluations):
-            self._best = {name: value.cpu().clone() for name, value in self._ema.model.state_dict().items()}
+            self._best = _copied(self._ema.model)
         self.evaluations.append(evaluation)
         return evaluation
 
@@ -200,6 +202,12 @@ class Trainer:
             "ema": self._ema.model,
             "batches": self._batches,
         }
+
+
+def _copied(network: nn.Module) -> dict[str, Tensor]:
+    """A network's tensors on the CPU, contiguous as safetensors wants them."""
+    layout = torch.contiguous_format
+    return {name: value.cpu().clone(memory_format=layout) for name, value in network.state_dict().items()}
 
 
 def run(trainer: Trainer, report: Callable[[Evaluation], None], checkpoints: CheckpointDir | None = None) -> None:
