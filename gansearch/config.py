@@ -168,7 +168,7 @@ def describe(error: ValidationError, prefix: str = "") -> str:
     """Pydantic's findings on one line, each as `path=value: what is wrong`."""
     found = []
     for item in error.errors():
-        path = ".".join([*([prefix] if prefix else []), *map(str, item["loc"])])
+        path = ".".join([*([prefix] if prefix else []), *map(str, item["loc"])]) or "the configuration"
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] in {"missing", "missing_argument"}:
             found.append(f"{path} is missing: give it with --set {path}=VALUE")
@@ -196,7 +196,7 @@ def _set(tree: dict[str, Any], path: str, value: Any) -> None:
     if path == "seed":
         tree["seed"] = value
         return
-    if section not in TrialConfig.model_fields or not key or "." in key:
+    if section not in TrialConfig.model_fields or section == "seed" or not key or "." in key:
         raise unknown("option", path, TrialConfig().flat())
     kind = type(getattr(TrialConfig(), section))
     if not issubclass(kind, Component) and key not in kind.model_fields:

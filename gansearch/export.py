@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torchvision.utils import save_image
@@ -45,7 +46,7 @@ def load_generator(folder: str | Path, device: str = "cpu") -> LoadedGenerator:
     try:
         content = json.loads((folder / _CONFIG).read_text())
         weights = load_file(folder / _WEIGHTS, device=device)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise UserError(
             f"{folder} holds no exported generator ({one_line(error)}): name a folder of `export`"
         ) from None
@@ -91,7 +92,6 @@ def export(run: RunDir, trial_id: str | None = None, out: Path | None = None) ->
 
 def _generator(config: TrialConfig, channels: int, weights: dict[str, Tensor], device: str) -> LoadedGenerator:
     model = registry.build("model", config.model)
-    with torch.device("meta"):
-        module = model.generator(ImageShape(channels, config.data.resolution))
+    module = model.generator(ImageShape(channels, config.data.resolution))
     module.load_state_dict(weights, assign=True)
     return LoadedGenerator(module.to(device).eval().requires_grad_(False), config, model.z_dim)

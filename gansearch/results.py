@@ -49,14 +49,20 @@ class Evaluation:
     g_loss: float
     images_per_second: float
 
+    @property
+    def images(self) -> int:
+        """The same as kimg in real images: a whole number."""
+        return round(self.kimg * 1000)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Eval(Evaluation):
-    """A trial's evaluation, as a row."""
+    """A trial's evaluation, as a row. `node` is the Ray node that the trial ran on, None without Ray."""
 
     event: ClassVar[str] = "eval"
     trial_id: str
     number: int
+    node: str | None = None
     time: str = field(default_factory=_now)
 
 

@@ -1,5 +1,35 @@
 """What all tests share."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 import torch
 
+from gansearch.config import TrialConfig
+
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Reference statistics are kept for the session, away from the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANSEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny() -> TrialConfig:
+    """A whole trial in a fraction of a second: three evaluations, ten D steps apart."""
+    return TrialConfig().override(
+        {
+            "data.resolution": 16,
+            "model.features": 8,
+            "model.z_dim": 16,
+            "train.batch": 16,
+            "train.evaluations": 3,
+            "train.max_kimg": 0.48,
+            "metrics.num_fake": 64,
+        }
+    )

@@ -112,7 +112,6 @@ def _start(args: argparse.Namespace) -> int:
         return OK
     from gansearch.search.launch import start
 
-    say(f"{plan.run.path}: {plan.options.trials} trials of {plan.space.base.train.max_kimg:g} kimg")
     return _searched(plan, lambda listener: start(plan, listener, say))
 
 
@@ -145,7 +144,6 @@ def _resume(args: argparse.Namespace) -> int:
     from gansearch.search.plan import load_plan
 
     plan, _ = load_plan(run)
-    say(f"{run.path}: continuing")
     return _searched(plan, lambda listener: resume(run, listener, say, retry_failed=args.retry_failed))
 
 

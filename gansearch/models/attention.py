@@ -25,7 +25,8 @@ class SelfAttention(nn.Module):
     def attention(self, x: Tensor) -> Tensor:
         """The map (N, HW, HW): row q is where query position q looks; rows sum to 1."""
         query, key = self.f(x).flatten(2), self.g(x).flatten(2)
-        return torch.softmax(query.transpose(1, 2).float() @ key.float(), dim=-1)
+        with torch.autocast(x.device.type, enabled=False):  # which would make the product bfloat16 again
+            return torch.softmax(query.transpose(1, 2).float() @ key.float(), dim=-1)
 
     def forward(self, x: Tensor) -> Tensor:
         value = self.h(x).flatten(2)

@@ -7,7 +7,10 @@ INIT_STD = 0.02
 
 
 def conv(cin: int, cout: int, kernel: int, stride: int = 1, padding: int = 0, *, sn: bool = False) -> nn.Module:
-    """A convolution; with `sn` under spectral norm (Miyato et al. 2018), one power iteration a forward pass."""
+    """A convolution; with `sn` under spectral norm (Miyato et al. 2018), one power iteration a forward pass.
+
+    Not on the meta device: there is nothing to normalise, and the first iterations would take most of a check's time.
+    """
     return _initialised(nn.Conv2d(cin, cout, kernel, stride, padding), sn)
 
 
@@ -38,4 +41,4 @@ def _initialised(layer: nn.Conv2d | nn.ConvTranspose2d, sn: bool) -> nn.Module:
     nn.init.normal_(layer.weight, 0.0, INIT_STD)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
-    return spectral_norm(layer) if sn else layer
+    return spectral_norm(layer) if sn and not layer.weight.is_meta else layer

@@ -45,7 +45,7 @@ class TrialEvents(Callback):
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
         if "fid" in result:
             evaluation = Evaluation(**{field.name: result[field.name] for field in fields(Evaluation)})
-            self._guarded(self._recorder.evaluation, trial.config["trial_id"], evaluation)
+            self._guarded(self._recorder.evaluation, trial.config["trial_id"], evaluation, result["node"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         trial_id, result = trial.config["trial_id"], trial.last_result or {}

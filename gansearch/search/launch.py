@@ -7,6 +7,7 @@ from contextlib import closing
 import torch
 from ray import tune
 
+from gansearch.data.loading import load_images
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.protocol import Protocol
 from gansearch.metrics.scorer import scorer_for
@@ -22,6 +23,8 @@ from gansearch.search.scheduler import KimgASHA
 from gansearch.search.searcher import SpaceSearcher
 from gansearch.search.study import Study
 from gansearch.search.trainable import GANTrial
+from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.loop import check_batch
 
 _MOST_FAILURES = 2  # of one trial: a lost node is survived, a fault of the configuration soon given up
 
@@ -30,11 +33,13 @@ def start(plan: Plan, listener: Listener, say: Callable[[str], None]) -> tuple[L
     """Runs a new search. Raises UserError, with nothing left behind, before the first trial."""
     interruption = Interruption()
     with interruptible(interruption), claimed(plan) as claim:
-        protocol = _prepare(plan, say)
+        protocol = _prepare(plan)
         with ray_session(plan.options.address):
             plan, slots = fit_to_cluster(plan)
             check_shared(plan)
             plan.save(protocol)
+            length = plan.space.base.train.max_kimg
+            say(f"{plan.run.path}: {plan.options.trials} trials of {length:g} kimg, {slots} at once")
             with closing(Writer(plan.run.results)) as writer:
                 claim.keep = True
                 _tune(plan, slots, writer, Ledger(), listener, interruption, retry_failed=False)
@@ -49,13 +54,14 @@ def resume(
     interruption = Interruption()
     # The writer first of all: it refuses while another driver is at work.
     with interruptible(interruption), closing(Writer(run.results)) as writer:
-        protocol = _prepare(plan, say)
+        protocol = _prepare(plan)
         if protocol != before:
             raise UserError(f"{run.path} measured FID otherwise ({before.difference(protocol)}): start a new run")
         with ray_session(plan.options.address):
             plan, slots = fit_to_cluster(plan)
             check_shared(plan)
             ledger = Ledger(read(run.results))
+            say(f"{run.path}: {len(ledger)} of {plan.options.trials} trials known, {slots} at once")
             _tune(plan, slots, writer, ledger, listener, interruption, retry_failed=retry_failed)
     return _ledger(run), interruption
 
@@ -131,11 +137,13 @@ def _tune(
         interruption.tuning = False
 
 
-def _prepare(plan: Plan, say: Callable[[str], None]) -> Protocol:
-    """Checks the space, loads the data and makes sure that the reference statistics exist."""
+def _prepare(plan: Plan) -> Protocol:
+    """Checks the space and the data, and makes sure that the reference statistics exist."""
     plan.space.check()
-    say("reference statistics ...")
-    return scorer_for(plan.space.base, torch.device("cpu")).protocol
+    base = plan.space.base
+    check_batch(base, load_images(base.data, "train"))
+    CheckpointDir(plan.checkpoints).probe()
+    return scorer_for(base, torch.device("cpu")).protocol
 
 
 def _ledger(run: RunDir) -> Ledger:

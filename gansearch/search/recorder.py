@@ -32,9 +32,9 @@ class Recorder:
         self._write(row)
         return self.ledger[row.trial_id]
 
-    def evaluation(self, trial_id: str, evaluation: Evaluation) -> None:
+    def evaluation(self, trial_id: str, evaluation: Evaluation, node: str | None = None) -> None:
         """An evaluation; one that is known already (from before a trial was restarted) is passed over."""
-        row = Eval(trial_id=trial_id, number=self.ledger[trial_id].number, **vars(evaluation))
+        row = Eval(trial_id=trial_id, number=self.ledger[trial_id].number, node=node, **vars(evaluation))
         if self._write(row):
             self.study.observe(row)
 

@@ -29,14 +29,18 @@ class KimgASHA(ASHAScheduler):
         )
 
     def replay(self, ledger: Ledger) -> list[str]:
-        """Takes in earlier rows in their order in time; returns the running trials that were to be stopped."""
+        """Takes in earlier rows in their order in time; returns the running trials that were to be stopped.
+
+        One that has come to its full length is not among them: it was not stopped, it is complete.
+        """
         for trial in ledger.values():
             self._add(trial.trial_id)
         rows = sorted((row for trial in ledger.values() for row in trial.evals), key=lambda row: row.time)
         decisions = {}
         for row in rows:
-            result = {"images": round(row.kimg * 1000), "fid": row.fid}
-            decisions[row.trial_id] = super().on_trial_result(_NO_CONTROLLER, _named(row.trial_id), result)
+            result = {"images": row.images, "fid": row.fid}
+            decision = super().on_trial_result(_NO_CONTROLLER, _named(row.trial_id), result)
+            decisions[row.trial_id] = decision if row.images < self._max_t else TrialScheduler.CONTINUE
         for trial in ledger.values():
             self.on_trial_remove(_NO_CONTROLLER, _own(trial.trial_id))
         return [

@@ -70,14 +70,17 @@ class Space:
         return check(self.base.override({**params, "seed": seed}))
 
     def baseline(self, name: str) -> dict[str, Any]:
-        """A recipe's values for the parameters; UserError where one lies outside its domain."""
-        values = check(recipe(name)).flat()
+        """A recipe's values for the parameters; UserError where one lies outside its domain.
+
+        What the recipe does not have, since its loss or model is another than the space's, keeps the base's value.
+        """
+        values = {**check(self.base).flat(), **check(recipe(name)).flat()}
         chosen: dict[str, Any] = {}
         for path in self._ordered():
             if not self._applies(path, chosen):
                 continue
             value, domain = values.get(path), self.domain(path)
-            if path not in values or not contains(domain, value):
+            if not contains(domain, value):
                 raise UserError(f"baseline {name}: {path}={value} is not in the space's domain {domain}; widen it")
             chosen[path] = value
         return chosen
@@ -168,4 +171,9 @@ def contains(domain: BaseDistribution, value: Any) -> bool:
     """Whether a domain can give a value."""
     if isinstance(domain, CategoricalDistribution):
         return value in domain.choices
-    return isinstance(value, int | float) and domain._contains(domain.to_internal_repr(value))
+    if not isinstance(value, int | float):
+        return False
+    try:
+        return domain._contains(domain.to_internal_repr(value))
+    except ValueError:  # NaN, and 0 where the domain is logarithmic
+        return False

@@ -1,10 +1,12 @@
 """The sampler: an Optuna study that can always be rebuilt from the rows of a run."""
 
+import warnings
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -20,7 +22,7 @@ _STARTUP_TRIALS = 8
 
 
 class Study:
-    """Proposes parameters. Optuna's trial numbers are the run's; its steps are kimg, rounded."""
+    """Proposes parameters. Optuna's trial numbers are the run's; its steps, whole numbers, are images shown."""
 
     def __init__(self, journal: Path, name: str, space: Space, ledger: Ledger, seed: int) -> None:
         """Writes `journal` anew from `ledger`: rows are the truth, an earlier journal may lag behind them."""
@@ -45,9 +47,9 @@ class Study:
         resumed search does not draw its first random trials again.
         """
         # https://doi.org/10.48550/arXiv.2304.11127: multivariate TPE; `group` is what makes it honour conditions.
-        self._study.sampler = TPESampler(
-            seed=self._seed * 1_000_003 + number, multivariate=True, group=True, n_startup_trials=_STARTUP_TRIALS
-        )
+        seed = self._seed * 1_000_003 + number
+        with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
+            self._study.sampler = TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=_STARTUP_TRIALS)
         if params is not None:
             self._study.enqueue_trial(params)
         trial = self._study.ask()
@@ -59,7 +61,7 @@ class Study:
         return self._space.suggest(trial)
 
     def observe(self, row: Eval) -> None:
-        self._running[row.number].report(row.fid, round(row.kimg))
+        self._running[row.number].report(row.fid, row.images)
 
     def finish(self, row: End) -> None:
         """Tells the outcome. A trial that was stopped or diverged counts as pruned, so that TPE keeps away."""
@@ -85,7 +87,7 @@ def _ended(trial: TrialState, space: Space) -> optuna.trial.FrozenTrial:
         value=trial.end.best_fid if state is OptunaState.COMPLETE else None,
         params=trial.start.params,
         distributions=space.active(trial.start.params),
-        intermediate_values={round(row.kimg): row.fid for row in trial.evals},
+        intermediate_values={row.images: row.fid for row in trial.evals},
     )
     frozen.datetime_start = _naive(trial.start.time)
     frozen.datetime_complete = _naive(trial.end.time)

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+import ray
 import torch
 from ray import tune
 
@@ -51,4 +52,5 @@ class GANTrial(tune.Trainable):
 
     def _report(self, evaluation: Evaluation) -> dict[str, Any]:
         done = self._trainer.done and not self._unreported
-        return {**asdict(evaluation), "images": round(evaluation.kimg * 1000), "done": done}
+        node = ray.get_runtime_context().get_node_id()
+        return {**asdict(evaluation), "images": evaluation.images, "node": node, "done": done}

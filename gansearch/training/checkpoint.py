@@ -12,7 +12,7 @@ import os
 import shutil
 import uuid
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -63,6 +63,17 @@ class CheckpointDir:
             if old < name:
                 self._fs.delete_dir(f"{self._path}/{old}")
 
+    def probe(self) -> None:
+        """UserError where nothing can be written here (a bucket that is not there, missing credentials)."""
+        path = f"{self._path}/probe"
+        try:
+            self._fs.create_dir(self._path)
+            with self._fs.open_output_stream(path) as stream:
+                stream.write(b"probe")
+            self._fs.delete_file(path)
+        except OSError as error:
+            raise UserError(f"can't write to {self.root} ({one_line(error)}): mend that, or name another") from None
+
     def newest(self) -> str | None:
         """The path or key of the newest whole checkpoint, None where there is none."""
         for name in reversed(self._names()):
@@ -106,11 +117,9 @@ def open_storage(root: str) -> tuple[arrow.FileSystem, str]:
 def join(root: str, *parts: str) -> str:
     """Appends path components to a path or URI; a URI's query (its endpoint, say) stays at the end."""
     base, mark, query = root.partition("?")
-    return (
-        str(PurePosixPath(base, *parts)).replace(":/", "://", 1) + mark + query
-        if "://" in base
-        else (str(Path(root, *parts)))
-    )
+    if "://" not in base:
+        return str(Path(root, *parts))
+    return "/".join([base.removesuffix("/"), *parts]) + mark + query
 
 
 def _write_directory(parent: Path, name: str, files: dict[str, bytes]) -> None:

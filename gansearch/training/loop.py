@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gansearch import registry
 from gansearch.config import TrialConfig
-from gansearch.data.base import to_uint8
+from gansearch.data.base import Images, to_uint8
 from gansearch.data.loader import Batches, device_images
 from gansearch.errors import UserError
 from gansearch.losses.base import Loss
@@ -47,6 +47,12 @@ def check(config: TrialConfig) -> TrialConfig:
     return config
 
 
+def check_batch(config: TrialConfig, images: Images) -> None:
+    """UserError where the data set is smaller than one batch."""
+    if len(images) < config.train.batch:
+        raise UserError(f"train.batch={config.train.batch}: the data set has only {len(images)} images; set it lower")
+
+
 def build_players(config: TrialConfig, shape: ImageShape, device: torch.device) -> tuple[nn.Module, nn.Module]:
     """G and D with weights that the configuration's seed alone decides; UserError where they can't be built."""
     model: Model = registry.build("model", config.model)
@@ -67,8 +73,7 @@ class Trainer:
         self.config = config = check(config)
         self._rng = torch.Generator(device).manual_seed(config.seed)
         images = device_images(config.data, device)
-        if len(images) < config.train.batch:
-            raise UserError(f"train.batch={config.train.batch}: the data set has only {len(images)} images")
+        check_batch(config, images)
         self._scorer = scorer_for(config, device)
         self._batches = Batches(images, config.train.batch, self._rng)
         self._z_dim: int = registry.build("model", config.model).z_dim

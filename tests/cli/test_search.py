@@ -1,0 +1,234 @@
+"""Wrong input of the search command line: exit code 2, one line on stderr, nothing left behind."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from gansearch.cli.search import main
+from gansearch.results import Eval, read
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Runs a command that must be refused; returns its one line."""
+    before = set(Path().rglob("*"))
+    try:
+        code = main(arguments)
+    except SystemExit as exit:  # argparse leaves this way
+        code = exit.code
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert code == 2
+    assert len(lines) == 1, err
+    assert "Traceback" not in err
+    assert out == ""
+    left = {path for path in set(Path().rglob("*")) - before if "cache" not in path.parts}
+    assert not left
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hints"),
+    [
+        (["start", "digitz"], ["digitz", "digits"]),
+        (["start", "nowhere/space.py"], ["nowhere/space.py", "no such file"]),
+        (["start", "digits", "--trails", "3"], ["--trails", "--trials"]),
+        (["strat", "digits"], ["strat", "start"]),
+        (["start", "digits", "--trials", "0"], ["--trials", "0"]),
+        (["start", "digits", "--trials", "many"], ["--trials", "many"]),
+        (["start", "digits", "--max-kimg", "-1"], ["--max-kimg", "-1"]),
+        (["start", "digits", "--max-kimg", "nan"], ["--max-kimg", "nan"]),
+        (["start", "digits", "--gpus-per-trial", "-1"], ["--gpus-per-trial"]),
+        (["start", "digits", "--time-budget", "8"], ["--time-budget", "8h"]),
+        (["start", "digits", "--set", "optim.g_lrr=1"], ["optim.g_lrr", "optim.g_lr"]),
+        (["start", "digits", "--set", "nothing=1"], ["nothing"]),
+        (["start", "digits", "--set", "optim.g_lr"], ["path.to.option=value"]),
+        (["start", "digits", "--set", "optim.g_lr=-1"], ["optim.g_lr", "greater than 0"]),
+        (["start", "digits", "--set", "optim.g_lr=1"], ["optim.g_lr", "domain"]),
+        (["start", "digits", "--set", "train.batch=lots"], ["train.batch", "lots"]),
+        (["start", "digits", "--set", "train.batch=100"], ["max_kimg", "nearest"]),
+        (["start", "digits", "--set", "model.leaky_slop=0.1"], ["model.leaky_slop", "model.leaky_slope"]),
+        (["start", "digits", "--set", "model.name=dcgann"], ["dcgann", "dcgan"]),
+        (["start", "digits", "--set", "loss.name=hingee"], ["hingee", "hinge"]),
+        (["start", "digits", "--set", "data.name=digit"], ["digit", "digits"]),
+        (["start", "digits", "--set", "metrics.name=inception"], ["inception", "inception-v3-compat"]),
+        (["start", "digits", "--set", "data.resolution=48"], ["48", "power of two"]),
+        (["start", "digits", "--data-dir", "x"], ["data.dir"]),
+        (["start", "digits", "--name", "a/b"], ["a/b"]),
+        (["start", "digits", "--runs-dir", "/proc/runs"], ["/proc/runs", "--runs-dir"]),
+        (["start", "digits", "--storage", "s4://bucket"], ["s4://bucket"]),
+        (["resume", "nothing"], ["nothing"]),
+        (["status", "nothing"], ["nothing"]),
+        (["trial", "dcgann"], ["dcgann", "dcgan"]),
+        (["trial", "missing.json"], ["missing.json"]),
+        (["trial", "dcgan", "--set", "train.precision=float8"], ["train.precision", "float8"]),
+        (["doctor", "digitz"], ["digitz", "digits"]),
+    ],
+)
+def test_one_line_that_says_what_and_how(
+    arguments: list[str], hints: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused(capsys, *arguments)
+    assert all(hint in line for hint in hints), line
+
+
+def test_a_folder_that_is_no_run(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("other").mkdir()
+    assert "other is no run" in refused(capsys, "resume", "other")
+
+
+def test_a_name_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("runs/mine").mkdir(parents=True)
+    assert "runs/mine exists already" in refused(capsys, "start", "digits", "--name", "mine")
+
+
+@pytest.mark.parametrize("content", ["not json", "{}", '{"optim": {"g_lr": "fast"}}', '{"optim": 3}', "[]"])
+def test_a_config_that_is_none(content: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("config.json").write_text(content)
+    if content == "{}":  # all defaults
+        return
+    refused(capsys, "trial", "config.json")
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("SPACE = 1", "SPACE"),
+        ("import nothing_of_that_name", "nothing_of_that_name"),
+        ("SPACE = (", "SyntaxError"),
+        (
+            "from gansearch.config import TrialConfig\nfrom gansearch.search.space import Space\n"
+            "from optuna.distributions import FloatDistribution\n"
+            "SPACE = Space(base=TrialConfig(), params={'optim.glr': FloatDistribution(0, 1)})",
+            "optim.g_lr",
+        ),
+    ],
+)
+def test_a_space_file_with_a_fault(source: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.py").write_text(source)
+    line = refused(capsys, "start", "mine.py")
+    assert hint in line
+
+
+def image_folder_search(folder: str) -> list[str]:
+    return ["start", "digits", "--set", "data.name=image_folder", "--data-dir", folder]
+
+
+def test_an_image_folder_that_is_missing_empty_or_holds_something_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "photos" in refused(capsys, *image_folder_search("photos"))
+    Path("photos").mkdir()
+    assert "photos" in refused(capsys, *image_folder_search("photos"))
+    Image.new("RGB", (32, 32)).save("photos/one.png")
+    Path("photos/notes.txt").write_text("no image")
+    assert "notes.txt" in refused(capsys, *image_folder_search("photos"))
+
+
+def test_too_few_images_for_a_batch(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("photos").mkdir()
+    for index in range(3):
+        Image.new("RGB", (32, 32), (index, 0, 0)).save(f"photos/{index}.png")
+    assert "train.batch=64" in refused(capsys, *image_folder_search("photos"))
+
+
+def test_weights_that_are_missing_or_have_the_wrong_hash(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ["start", "digits", "--set", "metrics.weights=w.safetensors"]
+    assert "w.safetensors" in refused(capsys, *settings)
+    save_file({"a": torch.zeros(1)}, "w.safetensors")
+    assert "metrics.weights_sha256" in refused(capsys, *settings)
+    inception = ["start", "digits", "--set", "metrics.name=inception-v3-compat"]
+    assert "6726825d" in refused(capsys, *inception, "--set", "metrics.weights=w.safetensors")
+
+
+def test_a_full_disk(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small], capture_output=True)
+    if mounted.returncode:
+        # Without the right to mount, a limit on file size stands in for the full disk.
+        code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));"
+        pytest.importorskip("resource")
+        done = run_python(code + "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);" + MAIN, "full")
+        assert done.returncode == 2
+        return
+    try:
+        line = refused(capsys, "start", "digits", "--runs-dir", str(small))
+        assert str(small) in line
+        assert "--runs-dir" in line
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+MAIN = "import sys; from gansearch.cli.search import main; sys.exit(main(sys.argv[1:]))"
+
+
+def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, "start", "digits", "--name", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+    )
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["start", "digits", "--dry-run", "--max-kimg", "10", "--set", "loss.name=wgan"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["max_kimg"] == pytest.approx(9.792)
+    assert plan["rungs_kimg"] == [1.088, 3.264, 9.792]
+    assert "loss.name" not in plan["space"]["params"]
+    assert plan["space"]["params"]["loss.clip"]["when"] is None
+    assert "loss.penalty_weight" not in plan["space"]["params"]
+    assert not Path("runs").exists()
+
+
+def test_a_trial_leaves_a_run_and_its_config_replays_it(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--set", "model.features=8", "--set", "metrics.num_fake=64", "--set", "train.evaluations=2"]
+    assert main(["trial", "sngan", "--out", "one", "--max-kimg", "0.256", *options]) == 0
+    assert "best FID" in capsys.readouterr().out
+    assert main(["trial", "one/trials/0000/config.json", "--out", "two"]) == 0
+    first, second = (
+        [row for row in read(Path(run, "results.jsonl")) if isinstance(row, Eval)] for run in ("one", "two")
+    )
+    assert [row.kimg for row in first] == [0.128, 0.256]
+    assert [(row.fid, row.g_loss, row.protocol) for row in first] == [
+        (row.fid, row.g_loss, row.protocol) for row in second
+    ]
+
+
+def test_a_trial_that_diverges_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--set", "model.features=8", "--set", "optim.d_lr=1e30", "--set", "loss.name=wgan-gp"]
+    assert main(["trial", "sngan", "--out", "one", "--max-kimg", "1", *options]) == 3
+    assert "diverged" in capsys.readouterr().err
+
+
+def test_status_of_a_trial_run_in_both_forms(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--set", "model.features=8", "--set", "metrics.num_fake=64", "--set", "train.evaluations=1"]
+    assert main(["trial", "dcgan", "--out", "one", "--max-kimg", "0.064", *options]) == 0
+    capsys.readouterr()
+    assert main(["status", "one", "--json"]) == 0
+    (trial,) = json.loads(capsys.readouterr().out)
+    assert (trial["status"], trial["kimg"]) == ("completed", 0.064)
+    assert main(["status", "one", "--watch"]) == 0
+    assert "1 of 1 trials ended" in capsys.readouterr().out
+
+
+def test_doctor_says_what_is_here_and_what_it_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "digits", "--set", "model.features=8"]) == 0
+    out = capsys.readouterr().out
+    assert "CPU cores" in out
+    assert "images/s" in out
+    assert main(["doctor", "sagan32", "--data-dir", "nowhere"]) == 2
+    assert "missing" in capsys.readouterr().err

@@ -1,0 +1,118 @@
+"""From a name and `--set` to the space that is searched."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+from gansearch.config import TrialConfig
+from gansearch.errors import UserError
+from gansearch.search.find_space import configure, find_space, parse_settings, space_files
+from gansearch.search.space import Space, When
+
+SOURCE = """
+from gansearch.config import TrialConfig
+from gansearch.search.space import Space
+SPACE = Space(base=TrialConfig(), params={{}}, trials={trials})
+"""
+SPACE = Space(
+    base=TrialConfig(),
+    params={
+        "optim.g_lr": FloatDistribution(1e-4, 1e-2, log=True),
+        "loss.name": CategoricalDistribution(["bce", "wgan", "wgan-gp"]),
+        "loss.clip": When("loss.name", "wgan", FloatDistribution(0.005, 0.1)),
+        "loss.penalty_weight": When("loss.name", "wgan-gp", FloatDistribution(1, 20)),
+    },
+)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "search_spaces").mkdir()
+    return tmp_path
+
+
+def test_a_space_is_found_by_name_and_by_path(here: Path) -> None:
+    assert find_space("digits").trials == 16
+    (here / "search_spaces" / "mine.py").write_text(SOURCE.format(trials=5))
+    (here / "search_spaces" / "_hidden.py").write_text("")
+    (here / "other.py").write_text(SOURCE.format(trials=6))
+    assert {"digits", "mine"} <= set(space_files()) and "_hidden" not in space_files()
+    assert find_space("mine").trials == find_space("search_spaces/mine.py").trials == 5
+    assert find_space("other.py").trials == find_space(str(here / "other.py")).trials == 6
+
+
+def test_a_space_of_one_s_own_goes_before_the_package_s(here: Path) -> None:
+    (here / "search_spaces" / "digits.py").write_text(SOURCE.format(trials=7))
+    assert find_space("digits").trials == 7
+
+
+def test_an_unknown_space_is_refused(here: Path) -> None:
+    with pytest.raises(UserError, match="unknown space 'digist'; did you mean digits"):
+        find_space("digist")
+    with pytest.raises(UserError, match=r"space nowhere\.py: there is no such file"):
+        find_space("nowhere.py")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("SPACE = {}", r"defines no SPACE = Space\(\.\.\.\)"),
+        ("", r"defines no SPACE = Space\(\.\.\.\)"),
+        ("SPACE = (", "SyntaxError"),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("from gansearch.config import TrialConfig\nTrialConfig(sed=1)", "ValidationError"),
+    ],
+)
+def test_a_file_that_holds_no_space_is_named(here: Path, source: str, said: str) -> None:
+    (here / "broken.py").write_text(source)
+    with pytest.raises(UserError, match=rf"^space broken\.py:? .*{said}") as caught:
+        find_space("broken.py")
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_are_json_where_they_can_be(here: Path) -> None:
+    texts = ["a.b=1e-3", "a.c=true", "a.d=none", "a.e=null", "a.f=x=y", 'a.g="1"', "a.h="]
+    values = [1e-3, True, "none", None, "x=y", "1", ""]
+    assert list(parse_settings(texts, None).values()) == values
+    assert parse_settings(["a.b=1", "a.b=2"], None) == {"a.b": 2}
+    folders = parse_settings(["metrics.weights=w.pth", "data.dir=there"], "images")
+    assert folders == {"metrics.weights": str(here / "w.pth"), "data.dir": str(here / "images")}
+    with pytest.raises(UserError, match=r"--set optim\.g_lr: write path\.to\.option=value"):
+        parse_settings(["optim.g_lr"], None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "searched"),
+    [
+        ({}, {"optim.g_lr", "loss.name", "loss.clip", "loss.penalty_weight"}),
+        ({"optim.g_lr": 1e-3}, {"loss.name", "loss.clip", "loss.penalty_weight"}),
+        ({"loss.name": "bce"}, {"optim.g_lr"}),
+        ({"loss.name": "wgan"}, {"optim.g_lr", "loss.clip"}),
+        ({"loss.name": "wgan", "loss.clip": 0.02}, {"optim.g_lr"}),
+        ({"optim.d_steps": 2}, {"optim.g_lr", "loss.name", "loss.clip", "loss.penalty_weight"}),
+    ],
+)
+def test_what_is_set_is_searched_no_more(changes: dict[str, Any], searched: set[str]) -> None:
+    space = configure(SPACE, changes, None)
+    assert set(space.params) == searched
+    assert {path: space.base.flat()[path] for path in changes} == changes
+    if changes.get("loss.name"):
+        assert not any(isinstance(entry, When) for entry in space.params.values())
+    space.check()
+
+
+def test_a_setting_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(UserError, match=r"--set optim\.g_lr=0\.5: the space's domain is FloatDistribution"):
+        configure(SPACE, {"optim.g_lr": 0.5}, None)
+    with pytest.raises(UserError, match=r"--set loss\.name=hinge: the space's domain"):
+        configure(SPACE, {"loss.name": "hinge"}, None)
+    with pytest.raises(UserError, match=r"unknown option 'optim\.d_stesp'; did you mean optim\.d_steps"):
+        configure(SPACE, {"optim.d_stesp": 2}, None)
+
+
+def test_a_length_is_brought_to_whole_evaluations() -> None:
+    assert configure(SPACE, {}, 5.0).base.train.max_kimg == 5.184
+    assert configure(SPACE, {"train.batch": 32, "train.evaluations": 2, "train.max_kimg": 6.4}, None).base.train.batch == 32

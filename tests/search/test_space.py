@@ -1,0 +1,135 @@
+"""Spaces as data: what they draw, what they refuse."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import optuna
+import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import RandomSampler
+
+from gansearch.config import TrialConfig
+from gansearch.errors import UserError
+from gansearch.search.space import Space, When, contains
+
+RATE = FloatDistribution(1e-4, 1e-2, log=True)
+LOSS = CategoricalDistribution(["bce", "wgan"])
+CLIP = When("loss.name", "wgan", FloatDistribution(0.01, 0.1))
+Params = dict[str, BaseDistribution | When]
+
+
+def space_of(params: Mapping[str, BaseDistribution | When], **fields: Any) -> Space:
+    return Space(base=TrialConfig().override({"model.features": 8}), params=params, **fields)
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"optim.g_lrr": RATE}, r"unknown option 'optim\.g_lrr'; did you mean optim\.g_lr"),
+        ({"optm.g_lr": RATE}, r"unknown option 'optm\.g_lr'; did you mean optim\.g_lr"),
+        ({"model.faetures": IntDistribution(8, 16)}, r"'model\.faetures'; did you mean model\.features"),
+        ({"seed": IntDistribution(0, 9)}, "seed can't be searched"),
+        ({"data.resolution": CategoricalDistribution([16, 32])}, r"data\.resolution can't be searched"),
+        ({"metrics.num_fake": IntDistribution(10, 99)}, r"metrics\.num_fake can't be searched"),
+        ({"train.max_kimg": FloatDistribution(1, 2)}, r"train\.max_kimg can't be searched"),
+        ({"train.evaluations": IntDistribution(1, 9)}, r"train\.evaluations can't be searched"),
+        ({"loss.clip": CLIP}, r"loss\.clip depends on loss\.name, which is no unconditional parameter"),
+        (
+            {"loss.name": LOSS, "loss.clip": CLIP, "optim.g_lr": When("loss.clip", 0.05, RATE)},
+            r"optim\.g_lr depends on loss\.clip, which is no unconditional",
+        ),
+        (
+            {"loss.name": CategoricalDistribution(["bce", "hinge"]), "loss.clip": CLIP},
+            r"loss\.clip applies when loss\.name=wgan, which .* never gives",
+        ),
+        ({"loss.name": LOSS, "loss.clip": CLIP.domain}, r"unknown option of bce 'loss\.clip'"),
+        ({"loss.name": CategoricalDistribution(["bce", "wgna"])}, r"unknown loss\.name 'wgna'; did you mean wgan"),
+        ({"optim.beta1": FloatDistribution(0.5, 1.0)}, r"optim\.beta1=1\.0: .*less than 1"),
+        ({"optim.d_steps": IntDistribution(0, 3)}, r"optim\.d_steps=0: .*"),
+        ({"model.leaky_slope": FloatDistribution(-0.1, 0.2)}, r"model\.leaky_slope=-0\.1"),
+        ({"model.attention_at": CategoricalDistribution(["none", 32])}, r"model\.attention_at=32"),
+        (
+            {"loss.name": LOSS, "loss.clip": When("loss.name", "wgan", FloatDistribution(0.0, 0.1))},
+            r"loss\.clip=0\.0",
+        ),
+    ],
+)
+def test_a_space_that_can_t_be_searched_is_refused(params: Params, said: str) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        space_of(params).check()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_combination_that_can_t_be_built_is_found_wherever_it_lies() -> None:
+    params: Params = {
+        "loss.name": CategoricalDistribution(["bce", "wgan-gp"]),
+        "model.spectral_norm": CategoricalDistribution([True, False]),
+        "model.d_norm": CategoricalDistribution(["auto", "batch"]),
+    }
+    with pytest.raises(UserError, match=r"model\.d_norm=batch mixes images"):
+        space_of(params).check()
+    space_of({**params, "loss.name": LOSS}).check()
+
+
+def test_a_baseline_must_lie_inside() -> None:
+    inside: Params = {"optim.g_lr": RATE, "loss.name": LOSS, "loss.clip": CLIP}
+    space_of(inside, baselines=["dcgan"]).check()
+    assert space_of(inside).baseline("dcgan") == {"optim.g_lr": 2e-4, "loss.name": "bce"}
+    with pytest.raises(UserError, match=r"baseline sngan: loss\.name=hinge is not in the space's domain"):
+        space_of(inside, baselines=["dcgan", "sngan"]).check()
+    with pytest.raises(UserError, match=r"baseline dcgan: optim\.g_lr=0\.0002 .*widen it"):
+        space_of({"optim.g_lr": FloatDistribution(1e-3, 1e-2)}, baselines=["dcgan"]).check()
+    with pytest.raises(UserError, match="unknown recipe 'dcgna'; did you mean dcgan"):
+        space_of(inside, baselines=["dcgna"]).check()
+
+
+def test_conditions_hold_whatever_the_order_of_the_file() -> None:
+    space = space_of({"loss.clip": CLIP, "loss.name": LOSS, "replay.every": CategoricalDistribution([0, 2])})
+    study = optuna.create_study(sampler=RandomSampler(seed=0))
+    drawn = [space.suggest(study.ask()) for _ in range(30)]
+    assert {params["loss.name"] for params in drawn} == {"bce", "wgan"}
+    for params in drawn:
+        assert ("loss.clip" in params) == (params["loss.name"] == "wgan")
+        assert space.active(params).keys() == params.keys()
+        assert space.config(params, 3).loss.name == params["loss.name"]
+
+
+def test_every_domain_gives_what_it_says_and_survives_json() -> None:
+    space = space_of(
+        {
+            "optim.g_lr": RATE,
+            "optim.beta1": FloatDistribution(0.0, 0.9, step=0.3),
+            "optim.d_steps": IntDistribution(1, 5, step=2),
+            "model.features": IntDistribution(8, 64, log=True),
+            "model.spectral_norm": CategoricalDistribution([False, True]),
+            "model.attention_at": CategoricalDistribution(["none", 8, 16]),
+            "loss.name": LOSS,
+            "loss.clip": CLIP,
+        },
+        baselines=("dcgan",),
+    )
+    again = Space.from_dict(space.to_dict())
+    assert again == replace(space, baselines=["dcgan"])
+    draws = {}
+    for name, one in [("first", space), ("again", again)]:
+        study = optuna.create_study(sampler=RandomSampler(seed=1))
+        draws[name] = [one.suggest(study.ask()) for _ in range(40)]
+    assert draws["first"] == draws["again"]
+    assert {params["optim.d_steps"] for params in draws["first"]} == {1, 3, 5}
+    assert {round(params["optim.beta1"], 1) for params in draws["first"]} == {0.0, 0.3, 0.6, 0.9}
+    assert {params["model.attention_at"] for params in draws["first"]} == {"none", 8, 16}
+
+
+@pytest.mark.parametrize(
+    ("domain", "inside", "outside"),
+    [
+        (RATE, [1e-4, 1e-2, 0.001], [0, 0.1, "0.001", None]),
+        (IntDistribution(1, 5, step=2), [1, 3, 5], [0, 2, 6, 1.5, "1"]),
+        (FloatDistribution(0, 0.9, step=0.3), [0, 0.3, 0.9], [0.2, 1.2]),
+        (CategoricalDistribution(["none", 8]), ["none", 8], [16, "8", None]),
+    ],
+)
+def test_what_a_domain_contains(domain: BaseDistribution, inside: list[Any], outside: list[Any]) -> None:
+    assert all(contains(domain, value) for value in inside)
+    assert not any(contains(domain, value) for value in outside)

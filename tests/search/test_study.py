@@ -1,0 +1,174 @@
+"""The sampler: its numbers are the run's, and the rows alone bring it back."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.trial import TrialState
+
+from gansearch.config import TrialConfig
+from gansearch.results import Eval, Ledger, Start, Status
+from gansearch.search.space import Space, When
+from gansearch.search.study import Study
+
+SPACE = Space(
+    base=TrialConfig(),
+    params={
+        "optim.g_lr": FloatDistribution(1e-4, 1e-2, log=True),
+        "optim.beta1": FloatDistribution(0.0, 0.9),
+        "loss.name": CategoricalDistribution(["bce", "wgan", "wgan-gp"]),
+        "loss.clip": When("loss.name", "wgan", FloatDistribution(0.005, 0.1, log=True)),
+        "loss.penalty_weight": When("loss.name", "wgan-gp", FloatDistribution(1.0, 20.0)),
+    },
+)
+BASELINE = {"optim.g_lr": 2e-4, "optim.beta1": 0.5, "loss.name": "bce"}
+TRIALS, EVALUATIONS, SEED = 14, 3, 5
+ENDS: dict[int, Status] = {2: "stopped", 4: "diverged", 6: "failed", 9: "stopped"}
+Event = tuple[str, int]
+
+
+def script() -> list[Event]:
+    """What happens in a search with two trials at once, in order."""
+    events: list[Event] = []
+    for first in range(0, TRIALS, 2):
+        pair = (first, first + 1)
+        events += [("start", number) for number in pair]
+        for step in range(EVALUATIONS):
+            for number in pair:
+                reached = {"stopped": 2, "diverged": 0}.get(ENDS.get(number, "completed"), EVALUATIONS)
+                events += [("eval", number)] if step < reached else []
+        events += [("end", number) for number in reversed(pair)]
+    return events
+
+
+class Search:
+    """A search without training: FID is a formula of the parameters."""
+
+    def __init__(self, journal: Path, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.study = Study(journal, "run", SPACE, ledger, SEED)
+
+    def play(self, events: list[Event]) -> "Search":
+        for kind, number in events:
+            {"start": self._start, "eval": self._evaluate, "end": self._end}[kind](number)
+        return self
+
+    def _start(self, number: int) -> None:
+        params = self.study.propose(number, BASELINE if number == 0 else None)
+        origin = "sampled" if number else "baseline:dcgan"
+        self.ledger.add(Start(trial_id=f"{number:04d}", number=number, params=params, origin=origin, seed=SEED))
+
+    def _evaluate(self, number: int) -> None:
+        trial = self.ledger[f"{number:04d}"]
+        kimg = 0.3 * (len(trial.evals) + 1)
+        params = trial.start.params
+        fid = 50 * abs(math.log10(params["optim.g_lr"]) + 2.7) + 10 * params["optim.beta1"] + 5 / kimg
+        measures = dict.fromkeys(
+            ("train_seconds", "eval_seconds", "d_loss_real", "d_loss_fake", "g_loss", "images_per_second"), 0.0
+        )
+        row = Eval(trial_id=trial.trial_id, number=number, kimg=kimg, fid=fid, protocol="p", **measures)
+        self.ledger.add(row)
+        self.study.observe(row)
+
+    def _end(self, number: int) -> None:
+        row = self.ledger[f"{number:04d}"].ended(ENDS.get(number, "completed"))
+        self.ledger.add(row)
+        self.study.finish(row)
+
+    @property
+    def proposals(self) -> list[dict[str, Any]]:
+        return [trial.start.params for trial in self.ledger.values()]
+
+
+def journal_of(folder: Path, name: str) -> Path:
+    (folder / name).mkdir()
+    return folder / name / "study.journal"
+
+
+def stored(journal: Path) -> list[optuna.trial.FrozenTrial]:
+    """The journal as another program opens it."""
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    return optuna.load_study(study_name="run", storage=storage).trials
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Search:
+    return Search(journal_of(tmp_path_factory.mktemp("study"), "whole"), Ledger()).play(script())
+
+
+def test_proposals_follow_the_conditions(uninterrupted: Search) -> None:
+    proposals = uninterrupted.proposals
+    assert proposals[0] == BASELINE
+    assert len({str(params) for params in proposals}) == TRIALS
+    assert len({params["loss.name"] for params in proposals}) == 3
+    for params in proposals:
+        assert ("loss.clip" in params) == (params["loss.name"] == "wgan")
+        assert ("loss.penalty_weight" in params) == (params["loss.name"] == "wgan-gp")
+
+
+@pytest.mark.parametrize("cut", [1, 2, 7, 23, 40, 58, 63, 64])
+def test_a_study_rebuilt_from_rows_proposes_the_same(cut: int, uninterrupted: Search, tmp_path: Path) -> None:
+    events = script()
+    before = Search(journal_of(tmp_path, "before"), Ledger()).play(events[:cut])
+    rows = [row for trial in before.ledger.values() for row in (trial.start, *trial.evals, trial.end) if row]
+    after = Search(journal_of(tmp_path, "after"), Ledger(rows)).play(events[cut:])
+    assert after.proposals == uninterrupted.proposals
+
+
+def test_what_is_learnt_changes_the_proposals(uninterrupted: Search, tmp_path: Path) -> None:
+    """Or the test above would hold for a sampler that looks at nothing."""
+    journal = journal_of(tmp_path, "blind")
+    blind = Search(journal, Ledger())
+    for number in range(TRIALS):
+        blind._start(number)
+    assert blind.proposals[:8] == uninterrupted.proposals[:8]  # the first ones are random
+    assert blind.proposals[10:] != uninterrupted.proposals[10:]
+
+
+def test_the_journal_tells_the_whole_search(uninterrupted: Search, tmp_path: Path) -> None:
+    rebuilt = journal_of(tmp_path, "rebuilt")
+    events = script()[:-1]  # the first of the last pair still runs
+    Search(rebuilt, Search(journal_of(tmp_path, "first"), Ledger()).play(events).ledger)
+    states = {"stopped": TrialState.PRUNED, "diverged": TrialState.PRUNED, "failed": TrialState.FAIL}
+    for trial, state in zip(stored(rebuilt), uninterrupted.ledger.values(), strict=True):
+        running = trial.number == TRIALS - 2
+        expected = states.get(ENDS.get(trial.number, "completed"), TrialState.COMPLETE)
+        assert trial.state == (TrialState.RUNNING if running else expected)
+        assert trial.params == state.start.params
+        assert trial.distributions == SPACE.active(trial.params)
+        assert trial.intermediate_values == {row.images: row.fid for row in state.evals}
+        if trial.state is TrialState.COMPLETE:
+            assert state.best is not None and trial.value == state.best.fid
+    assert [trial.number for trial in stored(rebuilt)] == list(range(TRIALS))
+
+
+def test_a_rebuilt_journal_says_what_the_live_one_said(uninterrupted: Search, tmp_path: Path) -> None:
+    rebuilt, live = journal_of(tmp_path, "rebuilt"), journal_of(tmp_path, "live")
+    Search(live, Ledger()).play(script())
+    Search(rebuilt, uninterrupted.ledger)
+    for mine, theirs in zip(stored(rebuilt), stored(live), strict=True):
+        same = ("number", "state", "params", "distributions", "intermediate_values")
+        assert [getattr(mine, name) for name in same] == [getattr(theirs, name) for name in same]
+
+
+def test_the_lock_of_a_killed_driver_does_not_block(tmp_path: Path) -> None:
+    journal = journal_of(tmp_path, "run")
+    ledger = Search(journal, Ledger()).play(script()[:9]).ledger
+    JournalFileSymlinkLock(str(journal)).acquire()  # and never released
+    before = time.monotonic()
+    Search(journal, ledger)
+    assert time.monotonic() - before < 5
+    assert len(stored(journal)) == len(ledger)
+
+
+def test_a_second_driver_is_noticed(tmp_path: Path) -> None:
+    study = Study(tmp_path / "study.journal", "run", SPACE, Ledger(), SEED)
+    study.propose(0)
+    with pytest.raises(RuntimeError, match="the study is at trial 1, the run at 5"):
+        study.propose(5)

@@ -1,0 +1,99 @@
+"""The best generator as files, and back to the images that were scored."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from gansearch.cli.trial import run_trial
+from gansearch.config import TrialConfig
+from gansearch.data.base import to_uint8
+from gansearch.errors import UserError
+from gansearch.export import export, load_generator
+from gansearch.metrics.scorer import scorer_for
+from gansearch.results import Ledger, Start, read, to_json
+from gansearch.run_dir import RunDir
+from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.loop import Trainer, check
+
+
+@pytest.fixture(scope="module")
+def run(tiny: TrialConfig, tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    """A run of one trial, as `trial` leaves it."""
+    run = RunDir(tmp_path_factory.mktemp("runs") / "tiny")
+    config = check(tiny.override({"model.attention_at": 8, "model.spectral_norm": True, "seed": 3}))
+    assert run_trial(config, run, "recipe:dcgan") == 0
+    return run
+
+
+def test_what_is_exported_makes_the_images_that_were_scored(run: RunDir) -> None:
+    best = Ledger(read(run.results))["0000"].best
+    assert best is not None
+    assert export(run) == run.best
+    loaded = load_generator(run.best)
+    scored = to_uint8(loaded.sample(64, seed=loaded.config.metrics.seed))
+    assert scorer_for(loaded.config, torch.device("cpu")).fid([scored]) == pytest.approx(best.fid, rel=1e-6)
+    content = json.loads((run.best / "config.json").read_text())
+    assert (content["run"], content["trial_id"], content["channels"]) == ("tiny", "0000", 1)
+    assert (content["fid"], content["kimg"]) == (best.fid, best.kimg)
+    assert content["protocol"]["hash"] == best.protocol
+
+
+def test_it_is_the_trainer_s_average_bit_by_bit(run: RunDir, tmp_path: Path) -> None:
+    loaded = load_generator(export(run, "0000", tmp_path))
+    trainer = Trainer(loaded.config, torch.device("cpu"))
+    trainer.restore(CheckpointDir(run.trial("0000")))
+    trainer._ema.model.load_state_dict(trainer._best)
+    z = torch.randn(4, loaded.z_dim, generator=torch.Generator().manual_seed(5))
+    images = loaded.sample(4, seed=5)
+    torch.testing.assert_close(images, trainer._ema.model(z), rtol=0, atol=1e-6)
+    assert all(torch.equal(value, trainer._best[name]) for name, value in loaded.module.state_dict().items())
+    assert images.shape == (4, 1, 16, 16) and images.dtype == torch.float32 and images.abs().max() <= 1
+    assert torch.equal(images, loaded.sample(4, seed=5)) and not torch.equal(images, loaded.sample(4, seed=6))
+    assert not loaded.module.training and not images.requires_grad
+
+
+def test_the_samples_are_a_picture(run: RunDir, tmp_path: Path) -> None:
+    with Image.open(export(run, out=tmp_path) / "samples.png") as picture:
+        picture.load()
+        assert picture.format == "PNG" and picture.size == (8 * 18 + 2, 8 * 18 + 2)
+        assert len(set(picture.convert("L").tobytes())) > 16
+
+
+def test_loading_needs_nothing_of_the_run(run: RunDir, tmp_path: Path) -> None:
+    expected = load_generator(export(run)).sample(2)
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for file in ("generator.safetensors", "config.json"):
+        (moved / file).write_bytes((run.best / file).read_bytes())
+    assert torch.equal(load_generator(str(moved)).sample(2), expected)
+
+
+def test_what_can_t_be_exported_is_refused(run: RunDir, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"there is no trial 0042; .*rank .* lists the trials"):
+        export(run, "0042")
+    started = RunDir(tmp_path / "started")
+    started.trials.mkdir(parents=True)
+    started.search_json.write_bytes(run.search_json.read_bytes())
+    row = Start(trial_id="0000", number=0, params={}, origin="sampled", seed=0)
+    started.results.write_text(to_json(row) + "\n")
+    with pytest.raises(UserError, match="no trial has an FID yet"):
+        export(started)
+    with pytest.raises(UserError, match=r"no checkpoint under .*0000: the trial has not reached its first evaluation"):
+        export(started, "0000")
+    assert not started.best.exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"can't write to .*: name another --out"):
+        export(run, out=tmp_path / "file" / "out")
+
+
+def test_a_folder_that_holds_no_generator_is_refused(run: RunDir, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds no exported generator .*name a folder of `export`"):
+        load_generator(tmp_path)
+    export(run, out=tmp_path)
+    weights = tmp_path / "generator.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(UserError, match="holds no exported generator"):
+        load_generator(tmp_path)

@@ -1,0 +1,135 @@
+"""The directions that imports may take between the rooms of the package."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import gansearch
+
+ROOT = Path(gansearch.__file__).parent
+
+# Lower rooms first. A room may import itself and what stands in a line before its own.
+FLOORS = (
+    ("errors",),
+    ("config", "cache", "results", "run_dir"),
+    ("registry", "recipes"),
+    ("data", "models", "losses"),
+    ("metrics",),
+    ("training",),
+    ("search", "analysis", "export"),
+    ("cli",),
+)
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def _modules() -> dict[str, Path]:
+    files = sorted(ROOT.rglob("*.py"))
+    names = (".".join(("gansearch", *file.relative_to(ROOT).with_suffix("").parts)) for file in files)
+    return {name.removesuffix(".__init__"): file for name, file in zip(names, files, strict=True)}
+
+
+MODULES = _modules()
+
+
+def imported(source: str) -> Iterator[str]:
+    """All that a source imports, wherever in it: `a.b` for `import a.b`, `a.b` and `a.b.c` for `from a.b import c`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, "imports are absolute"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    return frozenset(imported(MODULES[module].read_text()))
+
+
+def reached(module: str) -> set[str]:
+    """All modules, of the package or not, that a module imports, directly or through others of the package."""
+    seen: set[str] = set()
+    todo = [module]
+    while todo:
+        for name in imports(todo.pop()) - seen:
+            seen.add(name)
+            todo += [name] if name in MODULES else []
+    return seen
+
+
+def room(module: str) -> str:
+    return module.split(".")[1]
+
+
+def in_room(*rooms: str) -> list[str]:
+    return [module for module in MODULES if module != "gansearch" and room(module) in rooms]
+
+
+def foreign(module: str) -> set[str]:
+    """The top names of what a module reaches outside the package."""
+    return {name.partition(".")[0] for name in reached(module)} - {"gansearch"}
+
+
+def test_imports_are_seen_wherever_they_stand() -> None:
+    source = "import a.b\nif TYPE_CHECKING:\n    from c import d\ndef f():\n    from e.f import g as h\n"
+    assert set(imported(source)) == {"a.b", "c", "c.d", "e.f", "e.f.g"}
+    assert {"torch", "pydantic", "pyarrow"} <= foreign("gansearch.training.loop")
+    assert {"ray", "optuna", "torch"} <= foreign("gansearch.search.launch")
+
+
+def test_every_room_stands_on_a_floor() -> None:
+    assert {room(module) for module in MODULES if module != "gansearch"} == set(FLOOR)
+    assert imports("gansearch") <= {"importlib", "importlib.metadata", "importlib.metadata.version"}
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {"gansearch"}))
+def test_imports_point_down_only(module: str) -> None:
+    own = room(module)
+    for name in imports(module):
+        if name in MODULES and name != "gansearch" and room(name) != own:
+            assert FLOOR[room(name)] < FLOOR[own], f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", in_room("results", "run_dir"))
+def test_the_files_of_a_run_are_leaves(module: str) -> None:
+    assert {name for name in imports(module) if name in MODULES} <= {"gansearch.errors"}
+
+
+@pytest.mark.parametrize("module", in_room("training", "data", "models", "losses", "metrics", "registry", "export"))
+def test_a_trial_needs_neither_ray_nor_optuna(module: str) -> None:
+    assert not foreign(module) & {"ray", "optuna"}
+
+
+@pytest.mark.parametrize("module", in_room("analysis"))
+def test_analysis_needs_neither_ray_nor_torch(module: str) -> None:
+    assert not foreign(module) & {"ray", "torch", "torchvision", "torch_fidelity"}
+    rooms = {room(name) for name in reached(module) if name in MODULES and name != "gansearch"}
+    assert rooms <= {"analysis", "errors", "results", "run_dir", "config"}
+
+
+@pytest.mark.parametrize("module", in_room("errors", "config", "results", "run_dir", "cache"))
+def test_the_ground_floor_is_light(module: str) -> None:
+    assert foreign(module) <= set(sys.stdlib_module_names) | {"pydantic"}
+
+
+@pytest.mark.parametrize(
+    ("command", "heavy"),
+    [
+        ("import gansearch.search.rungs, gansearch.training.loop", {"ray", "optuna"}),
+        (
+            "import gansearch.cli.analyze, gansearch.cli.search, gansearch.analysis.plots, gansearch.analysis.status",
+            {"ray", "torch", "optuna"},
+        ),
+    ],
+)
+def test_what_an_interpreter_has_loaded(command: str, heavy: set[str]) -> None:
+    script = f"{command}\nimport sys\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(found.stdout.split())
+    assert "gansearch" in loaded and not loaded & heavy

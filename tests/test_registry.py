@@ -1,0 +1,119 @@
+"""Names to classes: found in their folders, their options checked and written out."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gansearch.losses
+from gansearch import registry
+from gansearch.config import TrialConfig
+from gansearch.errors import UserError
+from gansearch.registry import KINDS, Kind
+
+NAMES = [(kind, name) for kind in KINDS for name in registry.classes(kind)]
+
+LEAST_SQUARES = '''
+from gansearch.losses.base import Loss
+from gansearch.registry import component
+
+
+@component
+class LeastSquares(Loss):
+    target: float = 1.0
+
+    def real(self, logits):
+        return (logits - self.target).square().mean()
+
+    def fake(self, logits):
+        return logits.square().mean()
+
+    def generator(self, logits):
+        return self.real(logits)
+'''
+
+
+def chosen(kind: Kind, name: str) -> TrialConfig:
+    required = {"image_folder": {"data.dir": "images"}}.get(name, {})
+    return TrialConfig().override({f"{kind}.name": name, **required})
+
+
+@pytest.fixture
+def losses_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder whose files count as files of `gansearch/losses`."""
+    before = set(sys.modules)
+    monkeypatch.setattr(gansearch.losses, "__path__", [*gansearch.losses.__path__, str(tmp_path)])
+    registry.classes.cache_clear()
+    yield tmp_path
+    registry.classes.cache_clear()
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+    for path in tmp_path.glob("*.py"):
+        vars(gansearch.losses).pop(path.stem, None)
+
+
+def test_the_known_components_are_found() -> None:
+    assert {"bce", "hinge", "wgan", "wgan-gp"} <= set(registry.classes("loss"))
+    assert "dcgan" in registry.classes("model")
+    assert {"digits", "cifar10", "image_folder"} <= set(registry.classes("data"))
+    assert {"digits-classifier", "inception-v3-compat"} <= set(registry.classes("metrics"))
+
+
+@pytest.mark.parametrize(("kind", "name"), NAMES)
+def test_resolving_writes_out_every_option_once(kind: Kind, name: str) -> None:
+    config = chosen(kind, name)
+    resolved = registry.resolve(config)
+    flat = resolved.flat()
+    for each in KINDS:
+        component = registry.build(each, getattr(resolved, each))
+        for field in fields(component):
+            assert flat[f"{each}.{field.name}"] == getattr(component, field.name)
+    assert {path: flat[path] for path in config.flat()} == config.flat()
+    assert registry.resolve(resolved) == resolved
+
+
+@pytest.mark.parametrize(("kind", "name"), NAMES)
+def test_a_misspelt_name_or_option_is_refused_with_the_nearest(kind: Kind, name: str) -> None:
+    with pytest.raises(UserError, match=rf"^unknown {kind}\.name '{name}x'; did you mean .*{name}") as caught:
+        registry.resolve(chosen(kind, name).override({f"{kind}.name": f"{name}x"}))
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=rf"^unknown option of {name} '{kind}\.no_such'; \S") as caught:
+        registry.resolve(chosen(kind, name).override({f"{kind}.no_such": 1}))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"loss.name": "wgan", "loss.clp": 1}, r"unknown option of wgan 'loss\.clp'; did you mean loss\.clip\?"),
+        ({"loss.name": "wgan", "loss.clip": -1}, r"loss\.clip=-1: .*greater than 0"),
+        ({"loss.name": "wgan", "loss.clip": float("nan")}, r"loss\.clip=nan: .*finite"),
+        ({"model.attention_at": 12}, r"model\.attention_at=12: .*'none', 8 or 16"),
+        ({"model.features": 7, "model.leaky_slope": 1}, r"model\.features=7: .*; model\.leaky_slope=1: "),
+        ({"data.resolution": 4}, r"data\.resolution=4: .*8"),
+        ({"data.name": "image_folder"}, r"data\.dir is missing: give it with --set data\.dir=VALUE"),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_path(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        registry.resolve(TrialConfig().override(changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_one_new_file_is_a_new_loss(losses_folder: Path) -> None:
+    assert "least-squares" not in registry.classes("loss")
+    (losses_folder / "least_squares.py").write_text(LEAST_SQUARES)
+    registry.classes.cache_clear()
+    config = registry.resolve(TrialConfig().override({"loss.name": "least-squares"}))
+    assert config.loss.options == {"target": 1.0}
+    with pytest.raises(UserError, match=r"loss\.target=x"):
+        registry.resolve(config.override({"loss.target": "x"}))
+
+
+def test_a_file_holds_one_component(losses_folder: Path) -> None:
+    (losses_folder / "pair.py").write_text(LEAST_SQUARES + "\n\n@component\nclass Twin(LeastSquares):\n    pass\n")
+    with pytest.raises(TypeError, match=r"gansearch\.losses\.pair holds 2 components"):
+        registry.classes("loss")

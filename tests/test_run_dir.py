@@ -1,0 +1,49 @@
+"""Runs by path and by name."""
+
+from pathlib import Path
+
+import pytest
+
+from gansearch.errors import UserError
+from gansearch.run_dir import RunDir, find_run, new_run
+
+
+def written(path: Path) -> Path:
+    path.mkdir(parents=True)
+    RunDir(path).search_json.write_text("{}")
+    return path
+
+
+def test_the_names_of_a_run_s_files(tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "first")
+    paths = [run.search_json, run.results, run.study_journal, run.trial_config("0003"), run.best, run.plots]
+    names = ["search.json", "results.jsonl", "study.journal", "trials/0003/config.json", "best", "plots"]
+    assert [str(path.relative_to(run.path)) for path in paths] == names
+    assert run.name == "first" and not run.path.exists()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "-x", "a b", "ü", "a\n"])
+def test_a_name_that_is_no_plain_file_name_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="use letters, digits"):
+        new_run(name, tmp_path)
+
+
+def test_a_name_is_used_once(tmp_path: Path) -> None:
+    assert new_run("a-1.b_2", tmp_path) == RunDir(tmp_path / "a-1.b_2")
+    assert list(tmp_path.iterdir()) == []
+    written(tmp_path / "taken")
+    with pytest.raises(UserError, match=r"taken exists already: choose another --name, or .*resume"):
+        new_run("taken", tmp_path)
+
+
+def test_a_run_is_found_by_path_and_by_name(tmp_path: Path) -> None:
+    path = written(tmp_path / "runs" / "digits-1")
+    assert find_run(str(path)).path == path
+    assert find_run("digits-1", tmp_path / "runs").path == path
+    with pytest.raises(UserError, match="'digits-2'; did you mean digits-1"):
+        find_run("digits-2", tmp_path / "runs")
+    with pytest.raises(UserError, match="known: none"):
+        find_run("digits-1", tmp_path / "elsewhere")
+    (tmp_path / "other").mkdir()
+    with pytest.raises(UserError, match="other is no run: it has no search.json"):
+        find_run(str(tmp_path / "other"))

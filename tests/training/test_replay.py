@@ -1,0 +1,93 @@
+"""The buffer of earlier fakes."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from gansearch.config import ReplayConfig
+from gansearch.training.replay import Replay
+
+SHAPE = (1, 2, 2)
+
+
+def replay_of(seed: int = 0, **options: float) -> Replay:
+    return Replay(ReplayConfig.model_validate(options), torch.Generator().manual_seed(seed))
+
+
+def batch(number: int, size: int = 8) -> Tensor:
+    """Images that carry their own number: whole numbers that float16 holds."""
+    return (number * size + torch.arange(float(size))).view(size, 1, 1, 1).expand(size, *SHAPE)
+
+
+def numbers(images: Tensor) -> list[int]:
+    assert images.shape[1:] == SHAPE and (images.flatten(1).min(1)[0] == images.flatten(1).max(1)[0]).all()
+    return [int(number) for number in images[:, 0, 0, 0]]
+
+
+def kept(replay: Replay) -> list[int]:
+    images = replay.state_dict()["images"]
+    return [] if images is None else numbers(images)
+
+
+def test_never_means_never() -> None:
+    replay = replay_of(every=0)
+    for number in range(5):
+        fakes = batch(number)
+        assert replay.mix(fakes) is fakes
+    assert replay.state_dict() == {"images": None, "steps": 0}
+
+
+@given(st.integers(1, 5), st.floats(0.01, 1), st.integers(1, 40), st.integers(2, 12))
+def test_every_so_often_a_share_is_of_earlier_steps(every: int, fraction: float, capacity: int, size: int) -> None:
+    replay = replay_of(every=every, fraction=fraction, capacity=capacity)
+    for step in range(1, 16):
+        now = numbers(batch(step, size))
+        mixed = numbers(replay.mix(batch(step, size)))
+        share = max(1, round(fraction * size)) if step > 1 and step % every == 0 else 0
+        assert len(mixed) == size and mixed[share:] == now[share:]
+        assert all(size <= number < step * size for number in mixed[:share])
+        assert len(kept(replay)) == min(capacity, step * size)
+        assert set(kept(replay)) <= set(range(size, (step + 1) * size))
+
+
+def test_a_full_buffer_forgets_at_random_and_takes_in_the_new() -> None:
+    replay = replay_of(every=1, capacity=64)
+    for number in range(200):
+        replay.mix(batch(number))
+    ages = [1600 - number for number in kept(replay)]
+    assert len(ages) == 64
+    assert min(ages) <= 8 and max(ages) > 100  # some of the last batch, and some that have long survived
+    assert sum(ages) / 64 < 200
+
+
+def test_images_come_back_in_the_type_of_the_batch() -> None:
+    replay = replay_of(every=1, fraction=1.0)
+    replay.mix(torch.rand(4, *SHAPE).bfloat16())
+    mixed = replay.mix(torch.rand(4, *SHAPE).bfloat16())
+    assert mixed.dtype == torch.bfloat16
+    assert replay.state_dict()["images"].dtype == torch.float16
+
+
+@pytest.mark.parametrize("steps", [1, 3, 30])
+def test_a_restored_buffer_goes_on_as_the_first(steps: int) -> None:
+    first = replay_of(every=2, capacity=20)
+    for number in range(steps):
+        first.mix(batch(number) / 7)
+    state = first.state_dict()
+    second = replay_of(seed=1, every=2, capacity=20)
+    second.mix(batch(99))
+    second.load_state_dict(state)
+    assert torch.equal(second.state_dict()["images"], state["images"]) and second.state_dict()["steps"] == steps
+    second._rng.set_state(first._rng.get_state())
+    for number in range(steps, steps + 6):
+        assert torch.equal(first.mix(batch(number) / 7), second.mix(batch(number) / 7))
+
+
+def test_a_saved_state_does_not_change_with_the_buffer() -> None:
+    replay = replay_of(every=1, capacity=4)
+    replay.mix(batch(0, 4))
+    state = replay.state_dict()
+    replay.mix(batch(1, 4))
+    assert numbers(state["images"]) == [0, 1, 2, 3]

@@ -1,0 +1,122 @@
+"""One D step and one G step: who moves, and who does not."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gansearch import registry
+from gansearch.config import TrialConfig
+from gansearch.models.base import ImageShape
+from gansearch.training.loop import build_players
+from gansearch.training.optim import adam
+from gansearch.training.replay import Replay
+from gansearch.training.step import Players, d_step, g_step
+
+BATCH, Z, SIZE = 8, 6, 8
+LOSSES = sorted(registry.classes("loss"))
+
+
+def players_of(**changes: Any) -> Players:
+    paths = {path.replace("__", "."): value for path, value in changes.items()}
+    small = {"model.features": 8, "model.z_dim": Z, "data.resolution": SIZE}
+    config = registry.resolve(TrialConfig().override(small | paths))
+    G, D = build_players(config, ImageShape(1, SIZE), torch.device("cpu"))
+    rng = torch.Generator().manual_seed(0)
+    return Players(
+        G=G,
+        D=D,
+        g_optimizer=adam(G, config.optim.g_lr, config.optim),
+        d_optimizer=adam(D, config.optim.d_lr, config.optim),
+        loss=registry.build("loss", config.loss),
+        replay=Replay(config.replay, rng),
+        rng=rng,
+        bfloat16=config.train.precision == "bfloat16",
+    )
+
+
+def real(seed: int = 1) -> Tensor:
+    return torch.rand(BATCH, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def z(seed: int = 2) -> Tensor:
+    return torch.randn(BATCH, Z, generator=torch.Generator().manual_seed(seed))
+
+
+def weights(network: nn.Module) -> list[Tensor]:
+    return [parameter.detach().clone() for parameter in network.parameters()]
+
+
+def same(network: nn.Module, before: list[Tensor]) -> list[bool]:
+    return [torch.equal(parameter, old) for parameter, old in zip(network.parameters(), before, strict=True)]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("spectral_norm", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_step_moves_its_own_player_alone(loss: str, spectral_norm: bool, precision: str) -> None:
+    players = players_of(loss__name=loss, model__spectral_norm=spectral_norm, train__precision=precision)
+    g_before, d_before = weights(players.G), weights(players.D)
+    terms = d_step(players, real(), z())
+    assert all(same(players.G, g_before)) and all(p.grad is None for p in players.G.parameters())
+    assert not any(moved for moved, old in zip(same(players.D, d_before), d_before, strict=True) if old.dim() > 1)
+    d_before, d_grads = weights(players.D), [p.grad.clone() for p in players.D.parameters() if p.grad is not None]
+    term = g_step(players, z(3))
+    assert all(same(players.D, d_before)) and not any(same(players.G, g_before))
+    assert all(p.requires_grad for p in players.D.parameters())
+    left = [p.grad for p in players.D.parameters() if p.grad is not None]
+    assert all(torch.equal(p, q) for p, q in zip(left, d_grads, strict=True))
+    for value in (*terms, term):
+        assert value.shape == () and value.dtype == torch.float32 and value.isfinite() and not value.requires_grad
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_reported_losses_are_those_before_the_step(loss: str) -> None:
+    players, twin = (players_of(loss__name=loss, model__d_norm="none") for _ in range(2))
+    with torch.no_grad():
+        fake = twin.G(z())
+        expected = twin.loss.real(twin.D(real())), twin.loss.fake(twin.D(fake))
+    torch.testing.assert_close(d_step(players, real(), z()), expected)
+    with torch.no_grad():
+        score = twin.loss.generator(players.D(twin.G(z(3))))
+    torch.testing.assert_close(g_step(players, z(3)), score)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_steps_go_down_their_own_slope(loss: str) -> None:
+    """Many steps of one player against a resting one lower that player's loss."""
+    players = players_of(loss__name=loss, model__d_norm="none", optim__g_lr=1e-3, optim__d_lr=1e-3)
+    d_losses = [sum(d_step(players, real(), z())).item() for _ in range(30)]  # type: ignore[arg-type]
+    assert d_losses[-1] < d_losses[0] - 1e-3
+    g_losses = [g_step(players, z()).item() for _ in range(30)]
+    assert g_losses[-1] < g_losses[0] - 1e-3
+
+
+def test_a_constraint_holds_after_every_d_step() -> None:
+    players = players_of(loss__name="wgan", loss__clip=0.03, optim__d_lr=0.1)
+    d_step(players, real(), z())
+    bounds = [parameter.abs().max().item() for parameter in players.D.parameters()]
+    assert max(bounds) == pytest.approx(0.03)
+
+
+def test_a_penalty_counts() -> None:
+    """A penalty that weighs nearly nothing, and one that outweighs the rest, move D apart."""
+    ends = []
+    for weight in (1e-6, 1e3):
+        players = players_of(loss__name="wgan-gp", loss__penalty_weight=weight)
+        d_step(players, real(), z())
+        ends.append(weights(players.D))
+    assert not any(torch.equal(p, q) for p, q in zip(*ends, strict=True) if p.dim() > 1)
+
+
+def test_d_sees_what_the_replay_buffer_has_mixed() -> None:
+    """At its second step D sees the fakes of the first, whatever z that step is given."""
+    players, twin = (players_of(replay__every=2, replay__fraction=1.0, replay__capacity=BATCH) for _ in range(2))
+    d_step(players, real(), z(2))
+    d_step(twin, real(), z(2))
+    assert torch.equal(d_step(players, real(), z(3))[1], d_step(twin, real(), z(4))[1])
+    plain, other = players_of(), players_of()
+    d_step(plain, real(), z(2))
+    d_step(other, real(), z(2))
+    assert not torch.equal(d_step(plain, real(), z(3))[1], d_step(other, real(), z(4))[1])
