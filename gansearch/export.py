@@ -19,8 +19,8 @@ from gansearch.config import TrialConfig, from_json
 from gansearch.errors import UserError, one_line
 from gansearch.models.base import ImageShape
 from gansearch.results import Ledger, read
-from gansearch.run_dir import RunDir
-from gansearch.training.checkpoint import CheckpointDir, join
+from gansearch.run_dir import RunDir, join
+from gansearch.training.checkpoint import CheckpointDir
 
 _WEIGHTS, _CONFIG, _SAMPLES = "generator.safetensors", "config.json", "samples.png"
 _GRID = 8
@@ -66,7 +66,7 @@ def export(run: RunDir, trial_id: str | None = None, out: Path | None = None) ->
         wanted = "no trial has an FID yet" if trial_id is None else f"there is no trial {trial_id}"
         raise UserError(f"{run.path}: {wanted}; `gansearch-analyze rank {run.path}` lists the trials")
     checkpoints = CheckpointDir(join(search["checkpoints"] or str(run.trials), trial.trial_id))
-    about, weights = checkpoints.about(), checkpoints.best()
+    weights, about = checkpoints.best()
     config = from_json(run.trial_config(trial.trial_id).read_text())
     generator = _generator(config, about.channels, weights, "cpu")
     out = out or run.best

@@ -186,6 +186,8 @@ class Ledger(dict[str, TrialState]):
         """Whether a row says nothing new: its trial has started, has come as far, or has ended already."""
         if isinstance(row, Start):
             return row.trial_id in self
+        if row.trial_id not in self:
+            raise UserError(f"a row of trial {row.trial_id} stands before its start: restore results.jsonl")
         state = self[row.trial_id]
         if state.end is not None:
             return True

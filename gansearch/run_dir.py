@@ -75,3 +75,11 @@ def find_run(run: str, runs_dir: Path = DEFAULT_RUNS_DIR) -> RunDir:
         raise UserError(f"{run} is no run: it has no search.json; name a directory that a search has written")
     names = [path.parent.name for path in runs_dir.glob("*/search.json")]
     raise unknown(f"run (under {runs_dir}/)", run, names)
+
+
+def join(root: str, *parts: str) -> str:
+    """Appends path components to a path or URI; a URI's query (its endpoint, say) stays at the end."""
+    base, mark, query = root.partition("?")
+    if "://" not in base:
+        return str(Path(root, *parts))
+    return "/".join([base.removesuffix("/"), *parts]) + mark + query

@@ -1,7 +1,6 @@
 """What all tests share."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch

@@ -110,16 +110,17 @@ def test_a_value_out_of_its_domain_is_named(path: str, value: Any) -> None:
 
 
 def test_misspelt_and_malformed_configurations_are_refused() -> None:
-    for tree, said in [
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"optim": {"glr": 1}}, "there is no option optim.glr"),
         ({"optimiser": {}}, "there is no option optimiser"),
         ({"train": 3}, "train=3: "),
-    ]:
+    ]
+    for tree, said in wrong:
         with pytest.raises(UserError, match=said):
             from_dict(tree)
     with pytest.raises(UserError, match="no JSON"):
         from_json("{")
-    with pytest.raises(UserError, match="the configuration: .*dict"):
+    with pytest.raises(UserError, match=r"the configuration: .*dict"):
         from_json("[]")
 
 

@@ -16,7 +16,7 @@ from gansearch.registry import KINDS, Kind
 
 NAMES = [(kind, name) for kind in KINDS for name in registry.classes(kind)]
 
-LEAST_SQUARES = '''
+LEAST_SQUARES = """
 from gansearch.losses.base import Loss
 from gansearch.registry import component
 
@@ -33,7 +33,7 @@ class LeastSquares(Loss):
 
     def generator(self, logits):
         return self.real(logits)
-'''
+"""
 
 
 def chosen(kind: Kind, name: str) -> TrialConfig:

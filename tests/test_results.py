@@ -42,12 +42,18 @@ ROWS = STARTS | EVALS | ENDS
 
 
 def start(number: int = 0, **changes: Any) -> Start:
-    fields = {"trial_id": f"{number:04d}", "number": number, "params": {}, "origin": "sampled", "seed": 0}
+    fields: dict[str, Any] = {
+        "trial_id": f"{number:04d}",
+        "number": number,
+        "params": {},
+        "origin": "sampled",
+        "seed": 0,
+    }
     return Start(**fields | changes)
 
 
 def evaluation(number: int, kimg: float, fid: float) -> Eval:
-    zeros = dict.fromkeys(MEASURES, 0.0) | {"kimg": kimg, "fid": fid}
+    zeros: dict[str, Any] = dict.fromkeys(MEASURES, 0.0) | {"kimg": kimg, "fid": fid}
     return Eval(trial_id=f"{number:04d}", number=number, protocol="p", **zeros)
 
 
@@ -87,6 +93,14 @@ def test_what_is_skipped_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixt
     path.write_text("\n".join(lines))
     assert [row.number for row in read(path)] == [0, 1]
     assert capsys.readouterr().err == f"{path}: skipped what is no whole row (line 2, 3, 4)\n"
+
+
+def test_a_row_can_be_read_as_soon_as_it_is_appended(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    with closing(Writer(path)) as writer:
+        for number in range(3):
+            writer.append(start(number))
+            assert [row.number for row in read(path)] == list(range(number + 1))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -148,9 +162,9 @@ def test_a_killed_writer_leaves_whole_rows(tmp_path: Path) -> None:
 
 def test_the_ledger_takes_every_row_once() -> None:
     first = Ledger([start(0), start(1), evaluation(0, 1.0, 9.0), evaluation(0, 2.0, 5.0)])
-    known = [start(0, origin="again"), evaluation(0, 2.0, 1.0), evaluation(0, 1.0, 1.0)]
+    known: list[Row] = [start(0, origin="again"), evaluation(0, 2.0, 1.0), evaluation(0, 1.0, 1.0)]
     assert all(first.knows(row) for row in known)
-    new = [start(2), evaluation(0, 3.0, 1.0), evaluation(1, 1.0, 1.0), first["0000"].ended("stopped")]
+    new: list[Row] = [start(2), evaluation(0, 3.0, 1.0), evaluation(1, 1.0, 1.0), first["0000"].ended("stopped")]
     assert not any(first.knows(row) for row in new)
     for row in known:
         first.add(row)

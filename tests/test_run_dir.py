@@ -45,5 +45,5 @@ def test_a_run_is_found_by_path_and_by_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="known: none"):
         find_run("digits-1", tmp_path / "elsewhere")
     (tmp_path / "other").mkdir()
-    with pytest.raises(UserError, match="other is no run: it has no search.json"):
+    with pytest.raises(UserError, match=r"other is no run: it has no search\.json"):
         find_run(str(tmp_path / "other"))

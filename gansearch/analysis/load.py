@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gansearch.errors import UserError
 from gansearch.results import Eval, Ledger, Row, Start, read
-from gansearch.run_dir import RunDir
+from gansearch.run_dir import RunDir, join
 
 
 class _Data(BaseModel):
@@ -96,7 +96,7 @@ class LoadedRun:
     def checkpoint(self, trial_id: str) -> str | None:
         """Where the newest checkpoint of a trial lies, with the best generator so far; None where there is none."""
         if self.search.checkpoints is not None:
-            return f"{self.search.checkpoints.rstrip('/')}/{trial_id}" if self.ledger[trial_id].evals else None
+            return join(self.search.checkpoints, trial_id) if self.ledger[trial_id].evals else None
         # Unfinished ones are `*.tmp`; images are zero-padded, but a longer run could outgrow nine digits.
         found = [
             (int(images), path)

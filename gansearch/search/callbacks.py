@@ -38,8 +38,8 @@ class Budget(Stopper):
 class TrialEvents(Callback):
     """Hands Tune's events to the recorder."""
 
-    def __init__(self, recorder: Recorder, budget: Budget) -> None:
-        self._recorder, self._budget = recorder, budget
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
         self.fault: OSError | None = None
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
@@ -54,7 +54,7 @@ class TrialEvents(Callback):
         elif result.get("images", 0) >= trial.config["max_images"]:
             self._guarded(self._recorder.end, trial_id, "completed", None)
         else:
-            reason = self._budget.spent or f"ASHA: not among the best at {result['kimg']:g} kimg"
+            reason = f"ASHA: not among the best at {result['kimg']:g} kimg"
             self._guarded(self._recorder.end, trial_id, "stopped", reason)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:

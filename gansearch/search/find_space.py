@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from optuna.distributions import CategoricalDistribution
+
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError, one_line, unknown
 from gansearch.search.space import Space, When, contains
@@ -79,14 +81,17 @@ def _value(text: str) -> Any:
 def configure(space: Space, changes: Mapping[str, Any], max_kimg: float | None) -> Space:
     """The space with options set in its base. A parameter that is set is searched no more.
 
-    Conditions on it are decided: what can't apply is left out. UserError as `TrialConfig.override` says.
+    Conditions on it are decided: what can't apply is left out. A conditional one is fixed for where it applies.
+    UserError as `TrialConfig.override` says.
     """
-    base: TrialConfig = space.base.override(changes)
-    params = dict(space.params)
+    params, fixed = dict(space.params), dict(changes)
     for path, value in changes.items():
-        if path in params and not contains(space.domain(path), value):
+        entry = params.pop(path, None)
+        if entry is not None and not contains(space.domain(path), value):
             raise UserError(f"--set {path}={value}: the space's domain is {space.domain(path)}")
-        params.pop(path, None)
+        if isinstance(entry, When) and entry.path not in changes:  # it can't stand in the base, where it may not apply
+            params[path] = When(entry.path, entry.equals, CategoricalDistribution([fixed.pop(path)]))
+    base: TrialConfig = space.base.override(fixed)
     for path, entry in list(params.items()):
         if isinstance(entry, When) and entry.path in changes:
             if changes[entry.path] == entry.equals:

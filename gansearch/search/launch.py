@@ -100,7 +100,7 @@ def _tune(
     if not searcher.remaining:
         return
     budget = Budget(ledger, seconds=options.time_budget, gpu_hours=options.gpu_hours, gpus=gpus)
-    events = TrialEvents(recorder, budget)
+    events = TrialEvents(recorder)
     tuner = tune.Tuner(
         tune.with_resources(GANTrial, {"cpu": options.cpus_per_trial, "gpu": gpus}),
         tune_config=tune.TuneConfig(
@@ -135,6 +135,9 @@ def _tune(
         ) from None
     finally:
         interruption.tuning = False
+    if budget.spent:  # Tune ends these trials without a word to its callbacks
+        for trial in [trial for trial in ledger.values() if trial.end is None]:
+            recorder.end(trial.trial_id, "stopped", budget.spent)
 
 
 def _prepare(plan: Plan) -> Protocol:

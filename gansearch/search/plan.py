@@ -12,10 +12,9 @@ from typing import Any
 
 from gansearch.errors import UserError
 from gansearch.metrics.protocol import Protocol
-from gansearch.run_dir import RunDir
+from gansearch.run_dir import RunDir, join
 from gansearch.search.rungs import rungs
 from gansearch.search.space import Space
-from gansearch.training.checkpoint import join
 
 _PACKAGES = ("gansearch", "ray", "torch", "torchvision", "optuna", "torch-fidelity", "numpy")
 

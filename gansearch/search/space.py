@@ -140,10 +140,10 @@ class Space:
         for values in itertools.product(*(edges[path] for path in crossed)):
             corners.append({path: edges[path][0] for path in self.params} | dict(zip(crossed, values, strict=True)))
         first = corners[0]
-        for path, values in edges.items():
+        for path, ends in edges.items():
             entry = self.params[path]
             condition = {entry.path: entry.equals} if isinstance(entry, When) else {}
-            corners += [{**first, **condition, path: value} for value in values]
+            corners += [{**first, **condition, path: end} for end in ends]
         return [{path: corner[path] for path in self.active(corner)} for corner in corners]
 
 

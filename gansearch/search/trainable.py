@@ -9,7 +9,8 @@ from ray import tune
 
 from gansearch.config import from_json
 from gansearch.results import Evaluation
-from gansearch.training.checkpoint import CheckpointDir, join
+from gansearch.run_dir import join
+from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Diverged, Trainer
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from gansearch.errors import UserError, one_line
 
+_READ_TRIES = 5
 _PREFIX, _LAST, _BEST, _ABOUT = "checkpoint_", "last.pt", "best.safetensors", "checkpoint.json"
 
 
@@ -61,7 +63,8 @@ class CheckpointDir:
                     stream.write(content)
         for old in self._names():
             if old < name:
-                self._fs.delete_dir(f"{self._path}/{old}")
+                with suppress(FileNotFoundError):  # the other of two writers, of which one is about to die, was faster
+                    self._fs.delete_dir(f"{self._path}/{old}")
 
     def probe(self) -> None:
         """UserError where nothing can be written here (a bucket that is not there, missing credentials)."""
@@ -77,31 +80,41 @@ class CheckpointDir:
     def newest(self) -> str | None:
         """The path or key of the newest whole checkpoint, None where there is none."""
         for name in reversed(self._names()):
-            if self._fs.get_file_info(f"{self._path}/{name}/{_ABOUT}").is_file:
+            if name.startswith(_PREFIX) and self._fs.get_file_info(f"{self._path}/{name}/{_ABOUT}").is_file:
                 return f"{self._path}/{name}"
         return None
 
-    def about(self) -> About:
-        return About(**json.loads(self._read(_ABOUT)))
+    def last(self, device: torch.device) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """What resuming needs, on `device`, and the best generator's weights, on the CPU."""
+        last, best = self._read(_LAST, _BEST)
+        return torch.load(io.BytesIO(last), map_location=device, weights_only=True), load_safetensors(best)
 
-    def last(self, device: torch.device) -> dict[str, Any]:
-        return torch.load(io.BytesIO(self._read(_LAST)), map_location=device, weights_only=True)
+    def best(self) -> tuple[dict[str, Tensor], About]:
+        """The averaged generator's weights at its lowest FID, on the CPU, and where they come from."""
+        best, about = self._read(_BEST, _ABOUT)
+        return load_safetensors(best), About(**json.loads(about))
 
-    def best(self) -> dict[str, Tensor]:
-        """The averaged generator's weights at its lowest FID, on the CPU."""
-        return load_safetensors(self._read(_BEST))
+    def _read(self, *files: str) -> list[bytes]:
+        """Files of one checkpoint: of the next, where a trial that is running has just replaced the newest."""
+        for _ in range(_READ_TRIES):
+            newest = self.newest()
+            if newest is None:
+                break
+            try:
+                return [self._content(f"{newest}/{file}") for file in files]
+            except FileNotFoundError:
+                continue
+        raise UserError(f"no checkpoint under {self.root}: the trial has not reached its first evaluation")
 
-    def _read(self, file: str) -> bytes:
-        newest = self.newest()
-        if newest is None:
-            raise UserError(f"no checkpoint under {self.root}: the trial has not reached its first evaluation")
-        with self._fs.open_input_stream(f"{newest}/{file}") as stream:
+    def _content(self, path: str) -> bytes:
+        with self._fs.open_input_stream(path) as stream:
             return stream.read()
 
     def _names(self) -> list[str]:
+        """Checkpoints, oldest first, before them what writers that were killed have begun (`.checkpoint_...`)."""
         selector = arrow.FileSelector(self._path, allow_not_found=True)
         names = [info.base_name for info in self._fs.get_file_info(selector)]
-        return sorted(name for name in names if name.startswith(_PREFIX))
+        return sorted(name for name in names if name.lstrip(".").startswith(_PREFIX))
 
 
 def open_storage(root: str) -> tuple[arrow.FileSystem, str]:
@@ -112,14 +125,6 @@ def open_storage(root: str) -> tuple[arrow.FileSystem, str]:
         return arrow.FileSystem.from_uri(root)
     except (ValueError, OSError) as error:
         raise UserError(f"storage {root}: {one_line(error)}; give a path or s3://bucket/prefix") from None
-
-
-def join(root: str, *parts: str) -> str:
-    """Appends path components to a path or URI; a URI's query (its endpoint, say) stays at the end."""
-    base, mark, query = root.partition("?")
-    if "://" not in base:
-        return str(Path(root, *parts))
-    return "/".join([base.removesuffix("/"), *parts]) + mark + query
 
 
 def _write_directory(parent: Path, name: str, files: dict[str, bytes]) -> None:

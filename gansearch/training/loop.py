@@ -44,6 +44,12 @@ def check(config: TrialConfig) -> TrialConfig:
     config = registry.resolve(config)
     with torch.device("meta"):
         build_players(config, ImageShape(3, config.data.resolution), torch.device("meta"))
+    steps = config.train.eval_images // config.train.batch
+    if config.optim.d_steps > steps:
+        raise UserError(
+            f"optim.d_steps={config.optim.d_steps}: there are only {steps} D steps between two evaluations, so G would "
+            "make none; set it lower, or train.max_kimg higher"
+        )
     return config
 
 
@@ -62,7 +68,7 @@ def build_players(config: TrialConfig, shape: ImageShape, device: torch.device) 
         G, D = model.generator(shape), model.discriminator(shape, per_image=loss.per_image)
     # Channels last is the faster layout for these convolutions, on CPU and on tensor cores.
     layout = torch.channels_last
-    return G.to(device, memory_format=layout), D.to(device, memory_format=layout)
+    return G.to(device).to(memory_format=layout), D.to(device).to(memory_format=layout)
 
 
 class Trainer:
@@ -144,8 +150,7 @@ class Trainer:
             if step % _CHECK_EVERY == 0 or step == d_steps:
                 self._check_losses(d_losses[-_CHECK_EVERY:], g_losses[-_CHECK_EVERY:])
         real, fake = (torch.stack(terms).mean().item() for terms in zip(*d_losses, strict=True))
-        generator = torch.stack(g_losses).mean().item() if g_losses else 0.0
-        return {"d_loss_real": real, "d_loss_fake": fake, "g_loss": generator}
+        return {"d_loss_real": real, "d_loss_fake": fake, "g_loss": torch.stack(g_losses).mean().item()}
 
     def _check_losses(self, d_losses: list[tuple[Tensor, Tensor]], g_losses: list[Tensor]) -> None:
         recent = torch.stack([*(term for pair in d_losses for term in pair), *g_losses])
@@ -188,13 +193,15 @@ class Trainer:
 
     def restore(self, checkpoints: CheckpointDir) -> None:
         """Continues from the newest checkpoint, bit by bit as if there had been no break."""
-        last = checkpoints.last(self._rng.device)
+        last, best = checkpoints.last(self._rng.device)
+        if last["config"] != self.config.to_json():
+            raise UserError(f"the checkpoint in {checkpoints.root} is of another configuration: use an empty folder")
         for name, part in self._parts().items():
             part.load_state_dict(last[name])
         self._rng.set_state(last["rng"].cpu())
         self.shown = last["shown"]
         self.evaluations = [Evaluation(**row) for row in last["evaluations"]]
-        self._best = checkpoints.best()
+        self._best = best
 
     def _parts(self) -> dict[str, Any]:
         players = self._players

@@ -1,12 +1,13 @@
 import json
 
 import pytest
-from synthetic_run import PARAMS, PROTOCOL, evaluation, make_run, make_search, start
 
 from gansearch.analysis.load import Space, load
 from gansearch.analysis.rank import ranking
 from gansearch.errors import UserError
 from gansearch.results import to_json
+
+from .synthetic_run import PARAMS, PROTOCOL, evaluation, make_run, make_search, start
 
 SPACE = Space.model_validate({"base": {"loss": {"name": "bce"}}, "params": PARAMS})
 

@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from synthetic_run import KIMG, PARAMS, RUNGS, End, evaluation, make_run, make_search, start
 
 from gansearch.analysis.load import load
 from gansearch.analysis.plot_info import curves_info, is_wide, param_info
 from gansearch.analysis.plots import curves_figure, parameter_figure, plot
 from gansearch.errors import UserError
+
+from .synthetic_run import KIMG, PARAMS, RUNGS, End, evaluation, make_run, make_search, start
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic_run import PARAMS, evaluation, make_run, make_search, start
 
 from gansearch.analysis.rank import print_ranking, ranking, to_csv, to_json, write_table
 from gansearch.analysis.text import params_text
+
+from .synthetic_run import PARAMS, evaluation, make_run, make_search, start
 
 
 class Terminal(io.StringIO):

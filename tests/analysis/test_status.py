@@ -1,9 +1,10 @@
 import pytest
 from rich.console import Console
-from synthetic_run import make_search
 
 from gansearch.analysis.status import as_json, describe, render_status
 from gansearch.results import Ledger, read
+
+from .synthetic_run import make_search
 
 
 @pytest.fixture

@@ -2,16 +2,13 @@ import csv
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
-
-from synthetic_run import make_run, make_search, start
-
 from gansearch.cli.analyze import main
 from gansearch.results import End
+
+from ..analysis.synthetic_run import make_run, make_search, start
 
 
 @pytest.fixture

@@ -115,4 +115,16 @@ def test_a_setting_that_does_not_fit_is_refused() -> None:
 
 def test_a_length_is_brought_to_whole_evaluations() -> None:
     assert configure(SPACE, {}, 5.0).base.train.max_kimg == 5.184
-    assert configure(SPACE, {"train.batch": 32, "train.evaluations": 2, "train.max_kimg": 6.4}, None).base.train.batch == 32
+    assert (
+        configure(SPACE, {"train.batch": 32, "train.evaluations": 2, "train.max_kimg": 6.4}, None).base.train.batch
+        == 32
+    )
+
+
+def test_a_conditional_parameter_is_fixed_where_it_applies() -> None:
+    space = configure(find_space("digits"), {"loss.clip": 0.05}, None)
+    space.check()
+    assert space.params["loss.clip"] == When("loss.name", "wgan", CategoricalDistribution([0.05]))
+    assert "clip" not in space.base.loss.options
+    with pytest.raises(UserError, match=r"loss\.clip=9"):
+        configure(find_space("digits"), {"loss.clip": 9}, None)

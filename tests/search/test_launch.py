@@ -289,7 +289,9 @@ def test_a_cluster_of_two_nodes_runs_trials_on_both(folder: Path, two_nodes: str
     too_much = run(folder, *start_arguments("--address", two_nodes, "--gpus-per-trial", "3"))
     assert too_much.returncode == 2
     assert "2 GPU" in too_much.stderr
-    done = run(folder, *start_arguments("--address", two_nodes, "--gpus-per-trial", "0.5", "--trials", "4"))
+    done = run(
+        folder, *start_arguments("--address", two_nodes, "--gpus-per-trial", "0.5", "--trials", "4", kimg="14.4")
+    )
     assert done.returncode == 0, done.stderr
     ledger = assert_whole(folder, 4)
     assert "2 at once" in done.stderr  # eight would fit on the cards, two on the cores

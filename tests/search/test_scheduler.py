@@ -1,5 +1,6 @@
 """ASHA: when it decides, and that it decides after an interruption as it would have without."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -51,7 +52,7 @@ def test_rungs_are_evaluations_from_a_tenth_to_the_whole(
     assert images[-1] == train.max_images and images == sorted(set(images))
     assert all(rung % train.eval_images == 0 for rung in images)
     assert abs(images[0] - train.max_images / 10) <= train.eval_images / 2 or images[0] == train.eval_images
-    assert all(after == eta * before for before, after in zip(images[:-2], images[1:-1], strict=True))
+    assert all(after == eta * before for before, after in pairwise(images[:-1]))
     assert images[-1] <= eta * (images[-2] if len(images) > 1 else images[-1])
     decides = [milestone for milestone, _ in KimgASHA(train, eta)._brackets[0]._rungs]
     assert sorted(milestone for milestone in decides if milestone < train.max_images) == images[:-1]
@@ -67,14 +68,12 @@ def start(number: int) -> Start:
 
 
 def evaluation(number: int, step: int, fid: float, time: int) -> Eval:
-    measures = dict.fromkeys(
+    measures: dict[str, Any] = dict.fromkeys(
         ("train_seconds", "eval_seconds", "d_loss_real", "d_loss_fake", "g_loss", "images_per_second"), 0.0
     )
     kimg = step * TRAIN.eval_images / 1000
     stamp = f"2025-01-01T00:{time // 60:02d}:{time % 60:02d}.000+00:00"
-    return Eval(
-        trial_id=f"{number:04d}", number=number, kimg=kimg, fid=fid, protocol="p", time=stamp, **measures
-    )
+    return Eval(trial_id=f"{number:04d}", number=number, kimg=kimg, fid=fid, protocol="p", time=stamp, **measures)
 
 
 class Tune:
@@ -105,8 +104,8 @@ class Tune:
             self.ended.add(number)
             if end:
                 self.scheduler.on_trial_complete(None, ray_trial(number), result)
-                status = "completed" if self.steps[number] == TRAIN.evaluations else "stopped"
-                self.rows.append(Ledger(self.rows)[f"{number:04d}"].ended(status))
+                whole = self.steps[number] == TRAIN.evaluations
+                self.rows.append(Ledger(self.rows)[f"{number:04d}"].ended("completed" if whole else "stopped"))
 
     def resume(self) -> list[str]:
         """A new driver: all it has is the rows."""
@@ -122,7 +121,7 @@ class Tune:
     def rungs(self) -> list[tuple[int, dict[str, float]]]:
         """What counts at each rung; at the full length nothing is decided."""
         (bracket,) = self.scheduler._brackets
-        return [(at, recorded) for at, recorded in bracket._rungs if at < TRAIN.max_images]
+        return [(int(at), recorded) for at, recorded in bracket._rungs if at < TRAIN.max_images]
 
 
 @st.composite

@@ -69,7 +69,7 @@ class Search:
         kimg = 0.3 * (len(trial.evals) + 1)
         params = trial.start.params
         fid = 50 * abs(math.log10(params["optim.g_lr"]) + 2.7) + 10 * params["optim.beta1"] + 5 / kimg
-        measures = dict.fromkeys(
+        measures: dict[str, Any] = dict.fromkeys(
             ("train_seconds", "eval_seconds", "d_loss_real", "d_loss_fake", "g_loss", "images_per_second"), 0.0
         )
         row = Eval(trial_id=trial.trial_id, number=number, kimg=kimg, fid=fid, protocol="p", **measures)

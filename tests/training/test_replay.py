@@ -39,7 +39,7 @@ def test_never_means_never() -> None:
     assert replay.state_dict() == {"images": None, "steps": 0}
 
 
-@given(st.integers(1, 5), st.floats(0.01, 1), st.integers(1, 40), st.integers(2, 12))
+@given(st.integers(1, 5), st.floats(0.01, 1), st.integers(1, 200), st.integers(2, 12))
 def test_every_so_often_a_share_is_of_earlier_steps(every: int, fraction: float, capacity: int, size: int) -> None:
     replay = replay_of(every=every, fraction=fraction, capacity=capacity)
     for step in range(1, 16):
@@ -49,6 +49,8 @@ def test_every_so_often_a_share_is_of_earlier_steps(every: int, fraction: float,
         assert len(mixed) == size and mixed[share:] == now[share:]
         assert all(size <= number < step * size for number in mixed[:share])
         assert len(kept(replay)) == min(capacity, step * size)
+        if step * size <= capacity:
+            assert kept(replay) == list(range(size, (step + 1) * size))
         assert set(kept(replay)) <= set(range(size, (step + 1) * size))
 
 
