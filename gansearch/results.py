@@ -3,6 +3,7 @@
 The file is append only and has one writer, the driver. It is the truth for status, rank, plots and resume.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from gansearch.errors import UserError
+from gansearch.errors import UserError, one_line
 
 Status = Literal["completed", "stopped", "diverged", "failed"]
 
@@ -24,7 +25,10 @@ def _now() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """A trial was proposed. `params` is flat (`"loss.name": "wgan"`); `origin` says by whom."""
+    """A trial was proposed. `params` is flat (`"loss.name": "wgan"`); `origin` says by whom.
+
+    `retry_of` is the failed trial that this one runs again.
+    """
 
     event: ClassVar[str] = "start"
     trial_id: str
@@ -32,6 +36,7 @@ class Start:
     params: dict[str, Any]
     origin: str
     seed: int
+    retry_of: str | None = None
     time: str = field(default_factory=_now)
 
 
@@ -111,8 +116,11 @@ class Writer:
     """The one writer of a results file: every row is on disk when `append` returns."""
 
     def __init__(self, path: Path) -> None:
-        """Opens `path` and cuts off a half row at its end; UserError while another process writes it."""
-        self._file = path.open("a+b")
+        """Opens `path` and cuts off a half row at its end; UserError where it can't be, or another process does."""
+        try:
+            self._file = path.open("a+b", buffering=0)
+        except OSError as error:
+            raise UserError(f"can't write to {path} ({one_line(error)}): mend that first") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -123,12 +131,24 @@ class Writer:
         self._file.truncate(content.rfind(b"\n") + 1)
 
     def append(self, row: Row) -> None:
-        self._file.write(to_json(row).encode() + b"\n")
-        self._file.flush()
+        line = to_json(row).encode() + b"\n"
+        written = self._file.write(line)
+        if written != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._file.name)
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
         self._file.close()
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether a driver is at work on this file."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 @dataclass

@@ -42,6 +42,9 @@ class RunDir:
     def trial_config(self, trial_id: str) -> Path:
         return self.trial(trial_id) / "config.json"
 
+    def trial_error(self, trial_id: str) -> Path:
+        return self.trial(trial_id) / "error.txt"
+
     @property
     def best(self) -> Path:
         return self.path / "best"
@@ -62,8 +65,13 @@ def new_run(name: str, runs_dir: Path) -> RunDir:
         raise UserError(f"run name {name!r}: use letters, digits, '.', '_' and '-' only")
     run = RunDir(runs_dir / name)
     if run.path.exists():
-        raise UserError(f"run {run.path} exists already: choose another --name, or continue it with `resume`")
+        raise taken(run)
     return run
+
+
+def taken(run: RunDir) -> UserError:
+    """The error for a run whose name is in use."""
+    return UserError(f"run {run.path} exists already: choose another --name, or continue it with `resume`")
 
 
 def find_run(run: str, runs_dir: Path = DEFAULT_RUNS_DIR) -> RunDir:

@@ -27,7 +27,7 @@ def examine(space: Space, runs_dir: Path) -> int:
     """Prints one line for each thing that a search needs; exit code 2 where one is missing (said on stderr)."""
     packages = ("ray", "torch", "optuna", "torch-fidelity")
     print(f"python {platform.python_version()}; " + ", ".join(f"{name} {version(name)}" for name in packages))
-    print(f"{len(os.sched_getaffinity(0))} CPU cores; {_gpus()}")
+    print(f"{os.cpu_count()} CPU cores; {_gpus()}")
     folder = next(path for path in (runs_dir.absolute(), *runs_dir.absolute().parents) if path.exists())
     writable = os.access(folder, os.W_OK)
     free = shutil.disk_usage(folder).free

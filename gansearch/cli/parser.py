@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from gansearch.errors import UserError, one_line
 
-OK, WRONG_INPUT, NO_FID = 0, 2, 3
+OK, WRONG_INPUT, NO_FID, INTERRUPTED = 0, 2, 3, 130
 
 
 class Parser(argparse.ArgumentParser):
@@ -37,6 +37,8 @@ def call(prog: str, command: Callable[[], int]) -> int:
     except UserError as error:
         say(f"{prog}: {one_line(error)}")
         return WRONG_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe (`| head`) has left: nobody wants the rest.
         sys.stderr.close()
@@ -50,6 +52,10 @@ def say(message: str) -> None:
 
 def positive_int(text: str) -> int:
     return _number(text, int, "a whole number above 0", lambda value: value > 0)
+
+
+def non_negative_int(text: str) -> int:
+    return _number(text, int, "a whole number from 0", lambda value: value >= 0)
 
 
 def positive_float(text: str) -> float:

@@ -5,12 +5,24 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gansearch.cli.parser import NO_FID, OK, Parser, call, non_negative_float, positive_float, positive_int, say
-from gansearch.results import Ledger, read
+from gansearch.cli.parser import (
+    NO_FID,
+    OK,
+    Parser,
+    call,
+    non_negative_float,
+    non_negative_int,
+    positive_float,
+    positive_int,
+    say,
+)
+from gansearch.recipes import RECIPES
+from gansearch.results import Ledger, is_being_written, read
 from gansearch.run_dir import DEFAULT_RUNS_DIR, RunDir, find_run, new_run
 
 if TYPE_CHECKING:
@@ -18,6 +30,7 @@ if TYPE_CHECKING:
     from gansearch.search.plan import Plan
 
 PROG = "gansearch"
+_RESOURCES = ("time_budget", "gpu_hours", "max_concurrent", "cpus_per_trial", "gpus_per_trial", "address")
 DEFAULT_SPACE = "digits"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -43,32 +56,21 @@ def _parser() -> Parser:
     start.add_argument("space", metavar="SPACE", help="a name in search_spaces/, or a file")
     start.add_argument("--name", help="the run's name (default: the space's and the time)")
     start.add_argument("--trials", type=positive_int, help="how many trials (default: the space's)")
-    start.add_argument("--seed", type=int, default=0)
-    start.add_argument("--time-budget", type=_duration, metavar="8h", help="end after this time: 90s, 30m, 8h, 2d")
-    start.add_argument("--gpu-hours", type=positive_float, metavar="H", help="end when trials have used this much")
-    start.add_argument("--max-concurrent", type=positive_int, metavar="N", help="at most N trials at once")
-    start.add_argument("--cpus-per-trial", type=positive_float, default=1, metavar="C", help="CPU cores (default: 1)")
-    start.add_argument(
-        "--gpus-per-trial",
-        type=non_negative_float,
-        metavar="G",
-        help="0.25: four on a card (default: 1 if any, else 0)",
-    )
-    start.add_argument(
-        "--address", metavar="auto|HOST:PORT", help="an existing Ray cluster (default: a Ray of its own)"
-    )
+    start.add_argument("--seed", type=non_negative_int, default=0)
+    _add_resource_options(start)
     start.add_argument("--storage", metavar="PATH|s3://...", help="where checkpoints go (default: into the run)")
     start.add_argument("--dry-run", action="store_true", help="check everything, print the plan, start nothing")
     _add_config_options(start)
 
     resume = add("resume", _resume, "continue a search that was interrupted or killed")
     resume.add_argument("run", metavar="RUN")
+    _add_resource_options(resume)
     resume.add_argument("--retry-failed", action="store_true", help="run failed trials again, as new trials")
 
     status = add("status", _status, "how far a search is")
     status.add_argument("run", metavar="RUN")
     status.add_argument("--json", action="store_true")
-    status.add_argument("--watch", action="store_true", help="again every two seconds until all trials have ended")
+    status.add_argument("--watch", action="store_true", help="again every two seconds while the search runs")
 
     trial = add("trial", _trial, "one trial without Ray: to debug, to replay a config.json, to run a recipe")
     trial.add_argument("config", metavar="CONFIG.json|RECIPE")
@@ -79,6 +81,22 @@ def _parser() -> Parser:
     doctor.add_argument("space", metavar="SPACE", nargs="?", default=DEFAULT_SPACE)
     _add_config_options(doctor)
     return parser
+
+
+def _add_resource_options(parser: Parser) -> None:
+    parser.add_argument("--time-budget", type=_duration, metavar="8h", help="end this command after 90s, 30m, 8h, 2d")
+    parser.add_argument("--gpu-hours", type=positive_float, metavar="H", help="end when trials have used this much")
+    parser.add_argument("--max-concurrent", type=positive_int, metavar="N", help="at most N trials at once")
+    parser.add_argument("--cpus-per-trial", type=positive_float, metavar="C", help="CPU cores (default: 1)")
+    parser.add_argument(
+        "--gpus-per-trial",
+        type=non_negative_float,
+        metavar="G",
+        help="0.25: four on a card (default: 1 if any, else 0)",
+    )
+    parser.add_argument(
+        "--address", metavar="auto|HOST:PORT", help="an existing Ray cluster (default, or local: a Ray of its own)"
+    )
 
 
 def _add_config_options(parser: Parser) -> None:
@@ -105,9 +123,10 @@ def _start(args: argparse.Namespace) -> int:
     run = new_run(args.name or _dated(args.space), args.runs_dir)
     plan = _plan(args, run)
     if args.dry_run:
+        from gansearch.search.launch import prepare
         from gansearch.search.plan import describe
 
-        plan.space.check()
+        prepare(plan)
         print(json.dumps(describe(plan), indent=2))
         return OK
     from gansearch.search.launch import start
@@ -124,18 +143,13 @@ def _plan(args: argparse.Namespace, run: RunDir) -> "Plan":
     if args.max_kimg and space.base.train.max_kimg != args.max_kimg:
         say(f"length: {space.base.train.max_kimg:g} kimg, the nearest with all evaluations at whole batches")
     storage = args.storage
-    options = Options(
-        trials=args.trials or space.trials,
-        seed=args.seed,
-        time_budget=args.time_budget,
-        gpu_hours=args.gpu_hours,
-        max_concurrent=args.max_concurrent,
-        cpus_per_trial=args.cpus_per_trial,
-        gpus_per_trial=args.gpus_per_trial,
-        address=args.address,
-        storage=str(Path(storage).absolute()) if storage and "://" not in storage else storage,
-    )
-    return Plan(run, space, options)
+    options: dict[str, Any] = {
+        "trials": args.trials or space.trials,
+        "seed": args.seed,
+        "storage": str(Path(storage).absolute()) if storage and "://" not in storage else storage,
+        **{name: value for name in _RESOURCES if (value := getattr(args, name)) is not None},
+    }
+    return Plan(run, space, Options(**_own_ray(options)))
 
 
 def _resume(args: argparse.Namespace) -> int:
@@ -143,8 +157,15 @@ def _resume(args: argparse.Namespace) -> int:
     from gansearch.search.launch import resume
     from gansearch.search.plan import load_plan
 
-    plan, _ = load_plan(run)
-    return _searched(plan, lambda listener: resume(run, listener, say, retry_failed=args.retry_failed))
+    plan, protocol = load_plan(run)
+    given = {name: value for name in _RESOURCES if (value := getattr(args, name)) is not None}
+    plan = replace(plan, options=replace(plan.options, **_own_ray(given)))
+    return _searched(plan, lambda listener: resume(plan, protocol, listener, say, retry_failed=args.retry_failed))
+
+
+def _own_ray(options: dict[str, Any]) -> dict[str, Any]:
+    """`--address local` is a Ray of the search's own, as no address is."""
+    return {**options, "address": None} if options.get("address") == "local" else options
 
 
 def _searched(plan: "Plan", search: "Callable[[Callable], tuple[Ledger, Interruption]]") -> int:
@@ -155,7 +176,7 @@ def _searched(plan: "Plan", search: "Callable[[Callable], tuple[Ledger, Interrup
     with progress.shown():
         ledger, interruption = search(progress.listen)
     if interruption.signal is not None:
-        if ledger:
+        if plan.run.search_json.exists():
             say(f"interrupted, everything is saved; continue with: {PROG} resume {plan.run.path}")
         else:
             say("interrupted before the first trial; nothing is left behind")
@@ -195,8 +216,7 @@ def _status(args: argparse.Namespace) -> int:
             Console(width=None if sys.stdout.isatty() else 120).print(
                 render_status(ledger, total=budget.trials, max_kimg=budget.max_kimg)
             )
-        ended = sum(trial.end is not None for trial in ledger.values())
-        if not args.watch or ended >= budget.trials:
+        if not args.watch or not is_being_written(run.results):
             return OK
         time.sleep(2)
 
@@ -206,7 +226,7 @@ def _trial(args: argparse.Namespace) -> int:
 
     config = trial_config(args.config, args.set, args.data_dir, args.max_kimg)
     run = new_run(args.out.name, args.out.parent) if args.out else new_run(_dated(args.config), args.runs_dir)
-    return run_trial(config, run, origin=f"baseline:{args.config}")
+    return run_trial(config, run, origin=f"baseline:{args.config}" if args.config in RECIPES else "replay")
 
 
 def _doctor(args: argparse.Namespace) -> int:

@@ -29,7 +29,7 @@ def trial_config(source: str, settings: Sequence[str], data_dir: str | None, max
     if source.endswith(".json") or "/" in source:
         try:
             config = from_json(Path(source).read_text())
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{source}: {one_line(error)}; give a trial's config.json or one of {_known()}") from None
     else:
         config = recipe(source)
@@ -61,7 +61,7 @@ def _train(trainer: Trainer, plan: Plan, writer: Writer, origin: str) -> int:
     ledger = Ledger()
     study = Study(plan.run.study_journal, plan.run.name, plan.space, ledger, plan.options.seed)
     recorder = Recorder(plan.run, writer, ledger, study, _tell)
-    state = recorder.start(trainer.config, study.propose(0), origin)
+    state = recorder.start({}, origin, lambda _: trainer.config)
     checkpoints = CheckpointDir(plan.run.trial(state.trial_id))
 
     def report(evaluation: Evaluation) -> None:

@@ -1,4 +1,4 @@
-"""What Tune tells of its trials, written down; and the budgets that end a search early."""
+"""What Tune tells of its trials, written down; and what ends a search before its last trial."""
 
 import time
 from dataclasses import fields
@@ -7,32 +7,53 @@ from typing import Any
 
 from ray.tune import Callback, Stopper
 
-from gansearch.results import Evaluation, Ledger
+from gansearch.results import Evaluation
+from gansearch.search.interrupt import Interruption
 from gansearch.search.recorder import Recorder
 
 
-class Budget(Stopper):
-    """Ends the search when its wall-clock seconds or its GPU hours are spent; what earlier drivers spent counts."""
+class Ending(Stopper):
+    """Ends the search when it is interrupted, can't write any more, or has spent a budget.
 
-    def __init__(self, ledger: Ledger, *, seconds: float | None, gpu_hours: float | None, gpus: float) -> None:
-        self._ledger, self._gpu_hours, self._gpus = ledger, gpu_hours, gpus
+    The wall-clock budget is this driver's; GPU hours are those of all evaluations in the rows, earlier drivers'
+    included.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        interruption: Interruption,
+        *,
+        seconds: float | None,
+        gpu_hours: float | None,
+        gpus: float,
+    ) -> None:
+        self._recorder, self._interruption = recorder, interruption
+        self._gpu_hours, self._gpus = gpu_hours, gpus
         self._deadline = None if seconds is None else time.monotonic() + seconds
-        self.spent: str | None = None
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
-        if self.spent is None and self._deadline is not None and time.monotonic() > self._deadline:
-            self.spent = "the time budget is spent"
-        if self.spent is None and self._gpu_hours is not None and self._used_hours() >= self._gpu_hours:
-            self.spent = "the budget of GPU hours is spent"
-        return self.spent is not None
+        return bool(self._interruption.signal or self._recorder.fault or self.spent)
+
+    @property
+    def spent(self) -> str | None:
+        """Which budget is spent, None where none is."""
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            return "the time budget is spent"
+        if self._gpu_hours is not None and self._used_hours() >= self._gpu_hours:
+            return "the budget of GPU hours is spent"
+        return None
 
     def _used_hours(self) -> float:
-        """GPU hours of all evaluations so far (a CPU trial counts as its share of none: 0)."""
-        rows = (row for trial in self._ledger.values() for row in trial.evals)
+        rows = (row for trial in self._recorder.ledger.values() for row in trial.evals)
         return self._gpus * sum(row.train_seconds + row.eval_seconds for row in rows) / 3600
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, as the recorder's."""
+        return {}
 
 
 class TrialEvents(Callback):
@@ -40,33 +61,23 @@ class TrialEvents(Callback):
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self.fault: OSError | None = None
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
         if "fid" in result:
             evaluation = Evaluation(**{field.name: result[field.name] for field in fields(Evaluation)})
-            self._guarded(self._recorder.evaluation, trial.config["trial_id"], evaluation, result["node"])
+            self._recorder.evaluation(trial.config["trial_id"], evaluation, result["node"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         trial_id, result = trial.config["trial_id"], trial.last_result or {}
-        if "diverged" in result:
-            self._guarded(self._recorder.end, trial_id, "diverged", result["diverged"], result["kimg"])
+        if "disk_full" in result:  # not the trial's fault: it has no end, and goes on after a resume
+            self._recorder.fault = self._recorder.fault or OSError(result["disk_full"])
+        elif "diverged" in result:
+            self._recorder.end(trial_id, "diverged", result["diverged"], result["kimg"])
         elif result.get("images", 0) >= trial.config["max_images"]:
-            self._guarded(self._recorder.end, trial_id, "completed", None)
+            self._recorder.end(trial_id, "completed", None)
         else:
-            reason = f"ASHA: not among the best at {result['kimg']:g} kimg"
-            self._guarded(self._recorder.end, trial_id, "stopped", reason)
+            self._recorder.end(trial_id, "stopped", f"ASHA: not among the best at {result['kimg']:g} kimg")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        trial_id = trial.config["trial_id"]
         text = Path(trial.error_file).read_text() if trial.error_file else "the trial failed without a message"
-        self._guarded((self._recorder.run.trial(trial_id) / "error.txt").write_text, text)
-        self._guarded(self._recorder.end, trial_id, "failed", text.strip().splitlines()[-1])
-
-    def _guarded(self, write: Any, *args: Any) -> None:
-        """Remembers a disk that refuses a row, which Tune would report as an error of its own."""
-        try:
-            write(*args)
-        except OSError as error:
-            self.fault = error
-            raise
+        self._recorder.failed(trial.config["trial_id"], text)

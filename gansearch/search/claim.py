@@ -3,12 +3,15 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
 from gansearch.errors import UserError, one_line
 from gansearch.models.base import ImageShape
+from gansearch.run_dir import taken
 from gansearch.search.plan import Plan
+from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import build_players
 
 
@@ -22,28 +25,43 @@ class Claim:
 def claimed(plan: Plan) -> Iterator[Claim]:
     """Makes the run's directory. Unless `keep` is set, it and the folders made for it are gone at the end.
 
-    Raises UserError where it can't be written, or the disk is too full for the checkpoints of the search.
+    Raises UserError where it exists or can't be written, where the disk is too full for the checkpoints of the
+    search, and where these would lie among another run's.
     """
     run, claim = plan.run, Claim()
-    made = [folder for folder in (run.path, *run.path.absolute().parents) if not folder.exists()]
+    checkpoints = CheckpointDir(plan.checkpoints)
+    places = [run.path.absolute()] + ([Path(plan.checkpoints)] if "://" not in plan.checkpoints else [])
+    made = [folder for place in places for folder in (place, *place.parents) if not folder.exists()]
     try:
-        try:
-            run.trials.mkdir(parents=True)
-            _check_room(plan)
-        except OSError as error:
-            raise UserError(f"can't write to {run.path} ({one_line(error)}): name another --runs-dir") from None
+        run.path.mkdir(parents=True)
+    except FileExistsError:
+        raise taken(run) from None
+    except OSError as error:
+        _remove_empty(made)
+        raise UserError(f"can't write to {run.path} ({one_line(error)}): name another --runs-dir") from None
+    try:
+        if not checkpoints.is_empty():
+            raise UserError(f"{plan.checkpoints} holds another run's checkpoints: choose another --name or --storage")
+        _check_room(plan)
+        checkpoints.probe()
         yield claim
     finally:
         if not claim.keep:
             shutil.rmtree(run.path, ignore_errors=True)
-            for folder in made[1:]:
-                if folder.is_dir() and not any(folder.iterdir()):
-                    folder.rmdir()
+            _remove_empty(made)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in sorted(set(folders), reverse=True):  # the deeper ones first
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _check_room(plan: Plan) -> None:
-    (plan.run.path / "probe").write_bytes(bytes(2**16))
-    (plan.run.path / "probe").unlink()
+    try:
+        _write_probe(plan)
+    except OSError as error:
+        raise UserError(f"can't write to {plan.run.path} ({one_line(error)}): name another --runs-dir") from None
     needed = 2**20
     if plan.options.storage is None:
         needed += plan.options.trials * checkpoint_bytes(plan)
@@ -53,6 +71,12 @@ def _check_room(plan: Plan) -> None:
             f"{plan.run.path.parent} has {free / 2**20:.0f} MiB free and a search of {plan.options.trials} trials "
             f"needs about {needed / 2**20:.0f}: free some, or name another --runs-dir or --storage"
         )
+
+
+def _write_probe(plan: Plan) -> None:
+    probe = plan.run.path / "probe"
+    probe.write_bytes(bytes(2**16))
+    probe.unlink()
 
 
 def checkpoint_bytes(plan: Plan) -> int:

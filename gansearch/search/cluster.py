@@ -2,12 +2,14 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private.utils import get_num_cpus
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from gansearch.errors import UserError, one_line
@@ -23,7 +25,21 @@ _TUNE_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+_REACH_SECONDS = 5
 _OBJECT_STORE = 200 * 1024**2  # bytes; trials send each other nothing
+
+
+def cores() -> int:
+    """CPU cores that this process may use: its affinity (Slurm), and a container's quota, which Ray knows."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(affinity, int(get_num_cpus())))
+
+
+def _reach(address: str) -> None:
+    """OSError where nobody listens at HOST:PORT; Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit() and "/" not in address:
+        socket.create_connection((host, int(port)), timeout=_REACH_SECONDS).close()
 
 
 @contextmanager
@@ -33,11 +49,11 @@ def ray_session(address: str | None) -> Iterator[None]:
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     try:
         if address is None:
-            cpus = len(os.sched_getaffinity(0))
-            ray.init("local", num_cpus=cpus, include_dashboard=False, object_store_memory=_OBJECT_STORE, **common)
+            ray.init("local", num_cpus=cores(), include_dashboard=False, object_store_memory=_OBJECT_STORE, **common)
         else:
+            _reach(address)
             ray.init(address, **common)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         where = f"no Ray cluster at {address}" if address else "Ray does not start"
         raise UserError(f"{where} ({one_line(error)}); start one with `ray start --head`, or omit --address") from None
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # a failed trial is in the rows, with its reason
@@ -60,10 +76,14 @@ def fit_to_cluster(plan: Plan) -> tuple[Plan, int]:
         raise UserError(f"--cpus-per-trial {cpus:g}: the largest node has {most_cpus:g} CPU cores; give at most that")
     if plan.options.gpu_hours is not None and not gpus:
         raise UserError("--gpu-hours counts GPUs and trials use none: give --time-budget, or --gpus-per-trial")
+    if gpus > 1 and gpus != int(gpus):
+        raise UserError(f"--gpus-per-trial {gpus:g}: above 1 only whole numbers, Ray shares a card but splits no pair")
     slots = 0
     for node in nodes:
         by_cpu = int(node.get("CPU", 0) / cpus)
         slots += min(by_cpu, _slots_by_gpu(node.get("GPU", 0), gpus)) if gpus else by_cpu
+    if not slots:
+        raise UserError(f"no node has {cpus:g} CPU cores and {gpus:g} GPU together: give fewer of one a trial")
     return with_gpus(plan, gpus), min(slots, plan.options.max_concurrent or slots)
 
 
@@ -73,10 +93,11 @@ def _slots_by_gpu(has: float, gpus: float) -> int:
 
 
 def check_shared(plan: Plan) -> None:
-    """UserError where trials keep their checkpoints in the run's folder and some node does not see it."""
-    if plan.options.storage is not None:
+    """UserError where trials keep their checkpoints in a folder that some node does not see."""
+    Path(plan.checkpoints).mkdir(parents=True, exist_ok=True)
+    if "://" in plan.checkpoints:
         return
-    folder = str(plan.run.path.absolute())
+    folder = plan.checkpoints
 
     @ray.remote(num_cpus=0)
     def sees() -> bool:

@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution
 
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError, one_line, unknown
-from gansearch.search.space import Space, When, contains
+from gansearch.search.space import Space, When, contains, outside
 
 _PATHS = ("data.dir", "metrics.weights")
 
@@ -49,7 +49,7 @@ def _load(path: Path) -> Space:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # a space is the user's code: whatever is wrong in it is theirs to mend
+    except (Exception, SystemExit) as error:  # a space is the user's code: whatever is wrong in it is theirs to mend
         raise UserError(f"space {path}: {type(error).__name__}: {one_line(error)}") from error
     space = getattr(module, "SPACE", None)
     if not isinstance(space, Space):
@@ -68,7 +68,9 @@ def parse_settings(settings: Sequence[str], data_dir: str | None) -> dict[str, A
     if data_dir is not None:
         changes["data.dir"] = data_dir
     # A trial may run in another folder, or on another node.
-    return {path: str(Path(v).absolute()) if path in _PATHS and v else v for path, v in changes.items()}
+    return {
+        path: str(Path(v).absolute()) if path in _PATHS and isinstance(v, str) else v for path, v in changes.items()
+    }
 
 
 def _value(text: str) -> Any:
@@ -84,11 +86,13 @@ def configure(space: Space, changes: Mapping[str, Any], max_kimg: float | None) 
     Conditions on it are decided: what can't apply is left out. A conditional one is fixed for where it applies.
     UserError as `TrialConfig.override` says.
     """
+    if "seed" in changes:
+        raise UserError("--set seed: all trials of a search share its seed; give it with --seed")
     params, fixed = dict(space.params), dict(changes)
     for path, value in changes.items():
         entry = params.pop(path, None)
         if entry is not None and not contains(space.domain(path), value):
-            raise UserError(f"--set {path}={value}: the space's domain is {space.domain(path)}")
+            raise outside(path, value, space.domain(path))
         if isinstance(entry, When) and entry.path not in changes:  # it can't stand in the base, where it may not apply
             params[path] = When(entry.path, entry.equals, CategoricalDistribution([fixed.pop(path)]))
     base: TrialConfig = space.base.override(fixed)

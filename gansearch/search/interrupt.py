@@ -1,10 +1,11 @@
 """Ctrl-C and SIGTERM: the search ends in order, everything saved."""
 
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
@@ -18,20 +19,24 @@ class Interruption:
     def exit_code(self) -> int:
         return 128 + (self.signal or 0)
 
-    def handle(self, number: int, frame: FrameType | None) -> None:
-        """Asks Tune to stop in order (it listens to SIGUSR1); before Tune runs, or when asked twice, stops at once."""
+    def install(self) -> None:
+        """Takes the signals; again after `ray.init`, which takes them for itself."""
+        for number in _SIGNALS:
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        """While Tune runs, leaves it to the search's stopper to end it; before, or when asked twice, ends at once."""
         again = self.signal is not None
         self.signal = number
         if again or not self.tuning:
             raise KeyboardInterrupt
-        os.kill(os.getpid(), signal.SIGUSR1)
 
 
 @contextmanager
 def interruptible(interruption: Interruption) -> Iterator[None]:
     """Handles SIGINT and SIGTERM for the time of the block; a KeyboardInterrupt ends the block quietly."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, interruption.handle) for number in numbers}
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    interruption.install()
     try:
         yield
     except KeyboardInterrupt:

@@ -1,6 +1,5 @@
 """Starts a search, or continues one: from a plan to a finished run."""
 
-import signal
 from collections.abc import Callable
 from contextlib import closing
 
@@ -13,11 +12,11 @@ from gansearch.metrics.protocol import Protocol
 from gansearch.metrics.scorer import scorer_for
 from gansearch.results import Ledger, Writer, read
 from gansearch.run_dir import RunDir
-from gansearch.search.callbacks import Budget, TrialEvents
+from gansearch.search.callbacks import Ending, TrialEvents
 from gansearch.search.claim import claimed
 from gansearch.search.cluster import check_shared, fit_to_cluster, ray_session
 from gansearch.search.interrupt import Interruption, interruptible
-from gansearch.search.plan import Plan, load_plan
+from gansearch.search.plan import Plan
 from gansearch.search.recorder import Listener, Recorder
 from gansearch.search.scheduler import KimgASHA
 from gansearch.search.searcher import SpaceSearcher
@@ -33,8 +32,9 @@ def start(plan: Plan, listener: Listener, say: Callable[[str], None]) -> tuple[L
     """Runs a new search. Raises UserError, with nothing left behind, before the first trial."""
     interruption = Interruption()
     with interruptible(interruption), claimed(plan) as claim:
-        protocol = _prepare(plan)
+        protocol = prepare(plan)
         with ray_session(plan.options.address):
+            interruption.install()
             plan, slots = fit_to_cluster(plan)
             check_shared(plan)
             plan.save(protocol)
@@ -47,17 +47,21 @@ def start(plan: Plan, listener: Listener, say: Callable[[str], None]) -> tuple[L
 
 
 def resume(
-    run: RunDir, listener: Listener, say: Callable[[str], None], *, retry_failed: bool
+    plan: Plan, before: Protocol, listener: Listener, say: Callable[[str], None], *, retry_failed: bool
 ) -> tuple[Ledger, Interruption]:
-    """Continues a run that was interrupted or killed; UserError where its FIDs would not be comparable."""
-    plan, before = load_plan(run)
+    """Continues a run that was interrupted or killed; UserError where its FIDs would not be comparable.
+
+    `plan` and `before` are what `load_plan` gives; the plan may name another cluster or other resources.
+    """
+    run = plan.run
     interruption = Interruption()
     # The writer first of all: it refuses while another driver is at work.
     with interruptible(interruption), closing(Writer(run.results)) as writer:
-        protocol = _prepare(plan)
+        protocol = prepare(plan)
         if protocol != before:
             raise UserError(f"{run.path} measured FID otherwise ({before.difference(protocol)}): start a new run")
         with ray_session(plan.options.address):
+            interruption.install()
             plan, slots = fit_to_cluster(plan)
             check_shared(plan)
             ledger = Ledger(read(run.results))
@@ -99,8 +103,7 @@ def _tune(
     )
     if not searcher.remaining:
         return
-    budget = Budget(ledger, seconds=options.time_budget, gpu_hours=options.gpu_hours, gpus=gpus)
-    events = TrialEvents(recorder)
+    ending = Ending(recorder, interruption, seconds=options.time_budget, gpu_hours=options.gpu_hours, gpus=gpus)
     tuner = tune.Tuner(
         tune.with_resources(GANTrial, {"cpu": options.cpus_per_trial, "gpu": gpus}),
         tune_config=tune.TuneConfig(
@@ -115,37 +118,35 @@ def _tune(
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(plan.run.ray.absolute()),
-            stop=budget,
-            callbacks=[events],
+            stop=ending,
+            callbacks=[TrialEvents(recorder)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the trial saves by itself
             failure_config=tune.FailureConfig(max_failures=_MOST_FAILURES),
             verbose=0,
         ),
     )
-    for number in (signal.SIGINT, signal.SIGTERM):  # Ray has put its own in their place
-        signal.signal(number, interruption.handle)
     interruption.tuning = True
     try:
-        tuner.fit()
+        if not ending.stop_all():
+            tuner.fit()
     except Exception:
-        if events.fault is None:
+        if recorder.fault is None:
             raise
-        raise UserError(
-            f"can't write to {plan.run.path} ({one_line(events.fault)}): mend that, then `resume` the run"
-        ) from None
     finally:
         interruption.tuning = False
-    if budget.spent:  # Tune ends these trials without a word to its callbacks
+    if recorder.fault is not None:
+        raise UserError(f"can't write ({one_line(recorder.fault)}): mend that, then `resume {plan.run.path}`")
+    if ending.spent and not interruption.signal:  # Tune ends these trials without a word to its callbacks
         for trial in [trial for trial in ledger.values() if trial.end is None]:
-            recorder.end(trial.trial_id, "stopped", budget.spent)
+            recorder.end(trial.trial_id, "stopped", ending.spent)
 
 
-def _prepare(plan: Plan) -> Protocol:
-    """Checks the space and the data, and makes sure that the reference statistics exist."""
+def prepare(plan: Plan) -> Protocol:
+    """Checks space, data, weights and storage, and makes sure that the reference statistics exist."""
+    CheckpointDir(plan.checkpoints)
     plan.space.check()
     base = plan.space.base
     check_batch(base, load_images(base.data, "train"))
-    CheckpointDir(plan.checkpoints).probe()
     return scorer_for(base, torch.device("cpu")).protocol
 
 

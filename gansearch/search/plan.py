@@ -96,7 +96,9 @@ def with_gpus(plan: Plan, gpus_per_trial: float) -> Plan:
 
 def _git_commit() -> str | None:
     """The commit of the source tree that runs, None where it is an installed package."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[2]
+    if not (here / ".git").exists():
+        return None
     try:
         found = subprocess.run(
             ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False

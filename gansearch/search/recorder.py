@@ -1,6 +1,7 @@
 """The driver's pen: what happens to a trial goes, in this order, to its files, to `results.jsonl`, to the study."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from gansearch.config import TrialConfig
@@ -12,36 +13,60 @@ Listener = Callable[[Row, Ledger], None]
 
 
 class Recorder:
-    """Keeps the ledger, the rows and the study in step. Nothing is recorded twice."""
+    """Keeps the ledger, the rows and the study in step. Nothing is recorded twice.
+
+    `fault` is the first refusal of the disk: Tune would pass it on as an error of its own.
+    """
 
     def __init__(self, run: RunDir, writer: Writer, ledger: Ledger, study: Study, listener: Listener) -> None:
         self.run, self.ledger, self.study = run, ledger, study
         self._writer, self._listener = writer, listener
+        self.fault: OSError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles what it is given, for a way of resuming that is not used here."""
         return {}
 
-    def start(self, config: TrialConfig, params: dict[str, Any], origin: str) -> TrialState:
-        """A new trial: its configuration is on disk before its row is."""
-        number = len(self.ledger)
-        row = Start(trial_id=f"{number:04d}", number=number, params=params, origin=origin, seed=config.seed)
-        path = self.run.trial_config(row.trial_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(config.to_json())
-        self._write(row)
-        return self.ledger[row.trial_id]
+    def start(
+        self,
+        params: dict[str, Any] | None,
+        origin: str,
+        config: Callable[[dict[str, Any]], TrialConfig],
+        retry_of: str | None = None,
+    ) -> TrialState:
+        """A new trial of `params` (None: the study proposes). Its configuration is on disk before its row is."""
+        with self._disk():
+            number = len(self.ledger)
+            proposed = self.study.propose(number, params)
+            trial = config(proposed)
+            trial_id = f"{number:04d}"
+            path = self.run.trial_config(trial_id)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(trial.to_json())
+            row = Start(
+                trial_id=trial_id, number=number, params=proposed, origin=origin, seed=trial.seed, retry_of=retry_of
+            )
+            self._write(row)
+        return self.ledger[trial_id]
 
     def evaluation(self, trial_id: str, evaluation: Evaluation, node: str | None = None) -> None:
         """An evaluation; one that is known already (from before a trial was restarted) is passed over."""
-        row = Eval(trial_id=trial_id, number=self.ledger[trial_id].number, node=node, **vars(evaluation))
-        if self._write(row):
-            self.study.observe(row)
+        with self._disk():
+            row = Eval(trial_id=trial_id, number=self.ledger[trial_id].number, node=node, **vars(evaluation))
+            if self._write(row):
+                self.study.observe(row)
 
     def end(self, trial_id: str, status: Status, reason: str | None, kimg: float | None = None) -> None:
-        row = self.ledger[trial_id].ended(status, reason, kimg)
-        if self._write(row):
-            self.study.finish(row)
+        with self._disk():
+            row = self.ledger[trial_id].ended(status, reason, kimg)
+            if self._write(row):
+                self.study.finish(row)
+
+    def failed(self, trial_id: str, traceback: str) -> None:
+        """A trial that raised: all of it into `error.txt`, the last line as the reason."""
+        with self._disk():
+            self.run.trial_error(trial_id).write_text(traceback)
+        self.end(trial_id, "failed", traceback.strip().splitlines()[-1])
 
     def _write(self, row: Row) -> bool:
         if self.ledger.knows(row):
@@ -50,3 +75,11 @@ class Recorder:
         self.ledger.add(row)
         self._listener(row, self.ledger)
         return True
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.fault = self.fault or error
+            raise

@@ -5,6 +5,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from gansearch.config import TrialConfig
 from gansearch.results import TrialState
 from gansearch.search.recorder import Recorder
 from gansearch.search.space import Space
@@ -31,14 +32,16 @@ class SpaceSearcher(Searcher):
         super().__init__(metric="fid", mode="min")
         self._space, self._recorder, self._trials, self._seed = space, recorder, trials, seed
         self._constants = constants
-        self._unfinished = deque(trial for trial in recorder.ledger.values() if trial.end is None)
-        self._retry = deque(retry)
+        ledger = recorder.ledger
+        self._unfinished = deque(trial for trial in ledger.values() if trial.end is None)
+        retried = {trial.start.retry_of for trial in ledger.values()}
+        self._retry = deque(trial for trial in retry if trial.trial_id not in retried)
 
     @property
     def remaining(self) -> int:
         """How many trials it is yet to hand out."""
-        new = max(0, self._trials - len(self._recorder.ledger))
-        return len(self._unfinished) + len(self._retry) + new
+        started = sum(trial.start.retry_of is None for trial in self._recorder.ledger.values())
+        return len(self._unfinished) + len(self._retry) + max(0, self._trials - started)
 
     def suggest(self, trial_id: str) -> Any:
         if not self.remaining:
@@ -52,17 +55,19 @@ class SpaceSearcher(Searcher):
         }
 
     def _new(self) -> TrialState:
-        number = len(self._recorder.ledger)
-        params, origin = None, "sampled"
+        recorder = self._recorder
         if self._retry:
-            failed = self._retry.popleft().start
-            params, origin = failed.params, failed.origin
-        elif number < len(self._space.baselines):
-            name = self._space.baselines[number]
-            params, origin = self._space.baseline(name), f"baseline:{name}"
-        params = self._recorder.study.propose(number, params)
-        # Trials share the search's seed: they differ by what is searched, not by luck.
-        return self._recorder.start(self._space.config(params, self._seed), params, origin)
+            failed = self._retry.popleft()
+            return recorder.start(failed.start.params, failed.start.origin, self._config, retry_of=failed.trial_id)
+        begun = {trial.start.origin for trial in recorder.ledger.values()}
+        for name in self._space.baselines:
+            if f"baseline:{name}" not in begun:
+                return recorder.start(self._space.baseline(name), f"baseline:{name}", self._config)
+        return recorder.start(None, "sampled", self._config)
+
+    def _config(self, params: dict[str, Any]) -> TrialConfig:
+        """Trials share the search's seed: they differ by what is searched, not by luck."""
+        return self._space.config(params, self._seed)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         pass

@@ -18,13 +18,14 @@ from optuna.distributions import (
 )
 
 from gansearch.config import TrialConfig, from_dict
-from gansearch.errors import UserError
+from gansearch.errors import UserError, one_line, unknown
 from gansearch.recipes import recipe
 from gansearch.training.loop import check
 
 # What would make FIDs of two trials incomparable, or their evaluations fall at different kimg.
 _NOT_SEARCHABLE = ("seed", "data.", "metrics.", "train.max_kimg", "train.evaluations")
 _MOST_COMBINATIONS = 512
+_MOST_STEPS = 64
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Space:
                 continue
             value, domain = values.get(path), self.domain(path)
             if not contains(domain, value):
-                raise UserError(f"baseline {name}: {path}={value} is not in the space's domain {domain}; widen it")
+                raise UserError(f"baseline {name}: {one_line(outside(path, value, domain))}")
             chosen[path] = value
         return chosen
 
@@ -160,11 +161,20 @@ def _suggest(trial: optuna.Trial, path: str, domain: BaseDistribution) -> Any:
 
 def _edges(domain: BaseDistribution) -> Sequence[Any]:
     match domain:
+        case IntDistribution() if domain.high - domain.low < _MOST_STEPS:
+            return range(domain.low, domain.high + 1, domain.step)
         case FloatDistribution() | IntDistribution():
             return (domain.low, domain.high)
         case CategoricalDistribution():
             return domain.choices
     raise UserError(f"{domain} is no domain: use Optuna's Float-, Int- or CategoricalDistribution")
+
+
+def outside(path: str, value: Any, domain: BaseDistribution) -> UserError:
+    """The error for a value that its domain does not hold."""
+    if isinstance(domain, CategoricalDistribution):
+        return unknown(f"value of {path}:", str(value), map(str, domain.choices))
+    return UserError(f"{path}={value} is outside the space's domain, {domain.low:g} to {domain.high:g}")  # type: ignore[attr-defined]
 
 
 def contains(domain: BaseDistribution, value: Any) -> bool:

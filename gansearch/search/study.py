@@ -18,7 +18,7 @@ from gansearch.search.space import Space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-_STARTUP_TRIALS = 8
+_STARTUP_TRIALS = 6
 
 
 class Study:
@@ -47,7 +47,7 @@ class Study:
         resumed search does not draw its first random trials again.
         """
         # https://doi.org/10.48550/arXiv.2304.11127: multivariate TPE; `group` is what makes it honour conditions.
-        seed = self._seed * 1_000_003 + number
+        seed = (self._seed * 1_000_003 + number) % 2**32
         with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
             self._study.sampler = TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=_STARTUP_TRIALS)
         if params is not None:

@@ -1,5 +1,6 @@
 """A trial as a Ray actor. The actor outlives its trial: process, CUDA context, data and extractor serve the next."""
 
+import errno
 from dataclasses import asdict
 from typing import Any
 
@@ -8,10 +9,14 @@ import torch
 from ray import tune
 
 from gansearch.config import from_json
+from gansearch.errors import one_line
 from gansearch.results import Evaluation
 from gansearch.run_dir import join
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Diverged, Trainer
+
+# What no retry mends, and what would fail every trial after this one: the search has to end.
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 class GANTrial(tune.Trainable):
@@ -26,6 +31,7 @@ class GANTrial(tune.Trainable):
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
+        del self._trainer  # its memory is the next one's
         self._begin(new_config)
         return True
 
@@ -39,7 +45,7 @@ class GANTrial(tune.Trainable):
         self._unreported = [row for row in self._trainer.evaluations if row.kimg > known]
 
     def step(self) -> dict[str, Any]:
-        """Reports the next evaluation; `done` with the last, or with a `diverged` reason in place of one."""
+        """Reports the next evaluation; `done` with the last, or with `diverged` or `disk_full` in place of one."""
         if self._unreported:
             return self._report(self._unreported.pop(0))
         if self._trainer.done:  # it ended in the moment between its last row and its end
@@ -48,7 +54,12 @@ class GANTrial(tune.Trainable):
             evaluation = self._trainer.advance()
         except Diverged as divergence:
             return {"diverged": str(divergence), "kimg": divergence.kimg, "done": True}
-        self._trainer.save(self._checkpoints)
+        try:
+            self._trainer.save(self._checkpoints)
+        except OSError as error:
+            if error.errno not in _DISK_FULL:
+                raise
+            return {"disk_full": f"{self._checkpoints.root}: {one_line(error)}", "done": True}
         return self._report(evaluation)
 
     def _report(self, evaluation: Evaluation) -> dict[str, Any]:

@@ -66,16 +66,28 @@ class CheckpointDir:
                 with suppress(FileNotFoundError):  # the other of two writers, of which one is about to die, was faster
                     self._fs.delete_dir(f"{self._path}/{old}")
 
-    def probe(self) -> None:
-        """UserError where nothing can be written here (a bucket that is not there, missing credentials)."""
-        path = f"{self._path}/probe"
+    def is_empty(self) -> bool:
+        """Whether nothing lies here, of this trial or of others below; UserError where that can't be told."""
         try:
-            self._fs.create_dir(self._path)
-            with self._fs.open_output_stream(path) as stream:
-                stream.write(b"probe")
-            self._fs.delete_file(path)
+            return not self._fs.get_file_info(arrow.FileSelector(self._path, allow_not_found=True))
         except OSError as error:
-            raise UserError(f"can't write to {self.root} ({one_line(error)}): mend that, or name another") from None
+            raise self._unusable(error) from None
+
+    def probe(self) -> None:
+        """Writes a file and removes it with its folder; UserError where that fails (no such bucket, no credentials)."""
+        folder = f"{self._path}/probe"
+        try:
+            self._fs.create_dir(folder)
+            with self._fs.open_output_stream(f"{folder}/probe") as stream:
+                stream.write(b"probe")
+            self._fs.delete_dir(folder)
+            if not self._fs.get_file_info(arrow.FileSelector(self._path)):
+                self._fs.delete_dir(self._path)
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError) -> UserError:
+        return UserError(f"can't use {self.root} ({one_line(error)}): mend that, or name another --storage")
 
     def newest(self) -> str | None:
         """The path or key of the newest whole checkpoint, None where there is none."""
@@ -137,7 +149,10 @@ def _write_directory(parent: Path, name: str, files: dict[str, bytes]) -> None:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-        if not (parent / name).exists():
+        try:
             staging.rename(parent / name)
+        except OSError:
+            if not (parent / name).is_dir():
+                raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -12,7 +12,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from gansearch.cli.search import main
+from gansearch.errors import UserError
 from gansearch.results import Eval, read
+from gansearch.run_dir import RunDir
+from gansearch.search.claim import claimed
+from gansearch.search.find_space import find_space
+from gansearch.search.plan import Options, Plan
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +76,12 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["start", "digits", "--name", "a/b"], ["a/b"]),
         (["start", "digits", "--runs-dir", "/proc/runs"], ["/proc/runs", "--runs-dir"]),
         (["start", "digits", "--storage", "s4://bucket"], ["s4://bucket"]),
+        (["start", "digits", "--set", "loss.name=hinj"], ["hinj", "hinge"]),
+        (["start", "digits", "--set", "seed=3"], ["--seed"]),
+        (["start", "digits", "--seed", "-1"], ["--seed", "-1"]),
+        (["start", "digits", "--set", "metrics.weights=5"], ["metrics.weights", "string"]),
+        (["start", "digits", "--storage", "/proc/store"], ["/proc/store", "--storage"]),
+        (["start", "digits", "--address", "127.0.0.1:1"], ["127.0.0.1:1", "ray start"]),
         (["resume", "nothing"], ["nothing"]),
         (["status", "nothing"], ["nothing"]),
         (["trial", "dcgann"], ["dcgann", "dcgan"]),
@@ -104,12 +115,34 @@ def test_a_config_that_is_none(content: str, capsys: pytest.CaptureFixture[str])
     refused(capsys, "trial", "config.json")
 
 
+def test_a_config_that_is_no_text(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("config.json").write_bytes(b"\xff\xfe{")
+    assert "config.json" in refused(capsys, "trial", "config.json")
+
+
+def test_storage_that_holds_another_run_of_that_name(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("store/mine/0000").mkdir(parents=True)
+    line = refused(capsys, "start", "digits", "--name", "mine", "--storage", "store")
+    assert "store/mine" in line
+    assert "another run" in line
+
+
+def test_two_starts_of_one_name_leave_the_first_alone() -> None:
+    """The second finds the name free, and taken when it makes the directory."""
+    plan = Plan(RunDir(Path("runs/mine")), find_space("digits"), Options(trials=1))
+    plan.run.trials.mkdir(parents=True)
+    with pytest.raises(UserError, match="exists already"), claimed(plan):
+        pass
+    assert plan.run.trials.is_dir()
+
+
 @pytest.mark.parametrize(
     ("source", "hint"),
     [
         ("SPACE = 1", "SPACE"),
         ("import nothing_of_that_name", "nothing_of_that_name"),
         ("SPACE = (", "SyntaxError"),
+        ("import sys; sys.exit(7)", "SystemExit"),
         (
             "from gansearch.config import TrialConfig\nfrom gansearch.search.space import Space\n"
             "from optuna.distributions import FloatDistribution\n"

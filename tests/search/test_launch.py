@@ -219,11 +219,11 @@ def test_what_a_crashed_ray_left_behind_does_no_harm(folder: Path) -> None:
 
 
 def test_more_gpus_a_trial_than_the_machine_has(folder: Path) -> None:
-    done = run(folder, *start_arguments("--gpus-per-trial", "64"))
+    done = run(folder, *start_arguments("--gpus-per-trial", "64", "--storage", "store"))
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "--gpus-per-trial 64" in done.stderr
-    assert not (folder / "runs").exists()
+    assert [path.name for path in folder.iterdir()] == ["mine.py"]
 
 
 def test_a_time_budget_ends_the_search(folder: Path) -> None:
@@ -262,7 +262,11 @@ def test_failed_trials_have_a_reason_and_can_be_retried(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     starts = [row for row in read(results) if isinstance(row, Start)]
     assert [row.trial_id for row in starts] == ["0000", "0001", "0002", "0003"]
+    assert [row.retry_of for row in starts] == [None, None, "0000", "0001"]
     assert starts[2].params == starts[0].params
+    again = run(folder, "resume", "run", "--retry-failed")
+    assert again.returncode == 0, again.stderr
+    assert sum(isinstance(row, Start) for row in read(results)) == 4
 
 
 @pytest.fixture
