@@ -97,8 +97,21 @@ def assert_whole(folder: Path, trials: int) -> Ledger:
     return ledger
 
 
-def test_a_search_from_nothing_to_an_exported_generator(folder: Path) -> None:
-    done = run(folder, *start_arguments())
+@pytest.fixture
+def crashed_ray() -> Iterator[dict[str, str]]:
+    """What a Ray that crashed leaves behind: a cluster file and an environment that name nobody."""
+    stale = Path("/tmp/ray/ray_current_cluster")
+    stale.parent.mkdir(parents=True, exist_ok=True)
+    before = stale.read_text() if stale.exists() else None
+    stale.write_text("127.0.0.1:1")
+    yield {"RAY_ADDRESS": "127.0.0.1:1"}
+    stale.unlink(missing_ok=True)
+    if before is not None:
+        stale.write_text(before)
+
+
+def test_a_search_from_nothing_to_an_exported_generator(folder: Path, crashed_ray: dict[str, str]) -> None:
+    done = run(folder, *start_arguments(), **crashed_ray)
     assert done.returncode == 0, done.stderr
     ledger = assert_whole(folder, 6)
     assert next(iter(ledger.values())).start.origin == "baseline:dcgan"
@@ -119,11 +132,11 @@ def test_a_search_from_nothing_to_an_exported_generator(folder: Path) -> None:
 
 
 def test_killed_and_resumed_nothing_is_lost_or_written_twice(folder: Path) -> None:
-    """The driver is killed three times, at any moment; the search still ends with all its trials."""
+    """The driver is killed twice, at any moment; the search still ends with all its trials."""
     results = folder / "runs/run/results.jsonl"
     arguments = start_arguments(kimg="2.88")
     kept = b""
-    for evals in (3, 11, 17):
+    for evals in (3, 11):
         process = subprocess.Popen(
             command(*arguments),
             cwd=folder,
@@ -152,7 +165,7 @@ def test_killed_and_resumed_nothing_is_lost_or_written_twice(folder: Path) -> No
 
 def test_a_resumed_search_goes_on_as_if_it_had_not_been_killed(folder: Path) -> None:
     """One trial at a time, so that the order of events is the same: all FIDs and proposals are equal."""
-    one = ["--max-concurrent", "1"]
+    one = ["--max-concurrent", "1", "--trials", "4"]
     assert run(folder, *start_arguments(*one)).returncode == 0
     whole = ledger_of(folder)
     (folder / "runs/run").rename(folder / "runs/whole")
@@ -163,7 +176,7 @@ def test_a_resumed_search_goes_on_as_if_it_had_not_been_killed(folder: Path) -> 
     process.kill()
     process.wait()
     assert run(folder, "resume", "run").returncode == 0
-    resumed = assert_whole(folder, 6)
+    resumed = assert_whole(folder, 4)
     assert [trial.start.params for trial in resumed.values()] == [trial.start.params for trial in whole.values()]
     assert [[row.fid for row in trial.evals] for trial in resumed.values()] == [
         [row.fid for row in trial.evals] for trial in whole.values()
@@ -179,43 +192,19 @@ def test_an_interrupted_search_saves_everything_and_says_how_to_go_on(
         command(*start_arguments(kimg="2.88")), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     wait_for_evals(folder / "runs/run/results.jsonl", 3, process)
+    if number == signal.SIGINT:
+        second = run(folder, "resume", "run")
+        assert second.returncode == 2
+        assert "another process" in second.stderr
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     assert "resume runs/run" in err.splitlines()[-1]
     assert "Traceback" not in err
     assert any(trial.end is None for trial in ledger_of(folder).values())
-    assert run(folder, "resume", "run").returncode == 0
-    assert_whole(folder, 6)
-
-
-def test_a_second_driver_is_refused(folder: Path) -> None:
-    process = subprocess.Popen(
-        command(*start_arguments(kimg="2.88")), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        wait_for_evals(folder / "runs/run/results.jsonl", 1, process)
-        second = run(folder, "resume", "run")
-        assert second.returncode == 2
-        assert "another process" in second.stderr
-    finally:
-        process.kill()
-        process.wait()
-
-
-def test_what_a_crashed_ray_left_behind_does_no_harm(folder: Path) -> None:
-    stale = Path("/tmp/ray/ray_current_cluster")
-    stale.parent.mkdir(parents=True, exist_ok=True)
-    before = stale.read_text() if stale.exists() else None
-    stale.write_text("127.0.0.1:1")
-    try:
-        done = run(folder, *start_arguments("--trials", "1", kimg="0.144"), RAY_ADDRESS="127.0.0.1:1")
-        assert done.returncode == 0, done.stderr
-        assert_whole(folder, 1)
-    finally:
-        stale.unlink(missing_ok=True)
-        if before is not None:
-            stale.write_text(before)
+    if number == signal.SIGTERM:
+        assert run(folder, "resume", "run").returncode == 0
+        assert_whole(folder, 6)
 
 
 def test_more_gpus_a_trial_than_the_machine_has(folder: Path) -> None:
@@ -264,9 +253,6 @@ def test_failed_trials_have_a_reason_and_can_be_retried(folder: Path) -> None:
     assert [row.trial_id for row in starts] == ["0000", "0001", "0002", "0003"]
     assert [row.retry_of for row in starts] == [None, None, "0000", "0001"]
     assert starts[2].params == starts[0].params
-    again = run(folder, "resume", "run", "--retry-failed")
-    assert again.returncode == 0, again.stderr
-    assert sum(isinstance(row, Start) for row in read(results)) == 4
 
 
 @pytest.fixture
@@ -294,9 +280,9 @@ def test_a_cluster_of_two_nodes_runs_trials_on_both(folder: Path, two_nodes: str
     assert too_much.returncode == 2
     assert "2 GPU" in too_much.stderr
     done = run(
-        folder, *start_arguments("--address", two_nodes, "--gpus-per-trial", "0.5", "--trials", "4", kimg="14.4")
+        folder, *start_arguments("--address", two_nodes, "--gpus-per-trial", "0.5", "--trials", "2", kimg="14.4")
     )
     assert done.returncode == 0, done.stderr
-    ledger = assert_whole(folder, 4)
+    ledger = assert_whole(folder, 2)
     assert "2 at once" in done.stderr  # eight would fit on the cards, two on the cores
     assert len({row.node for trial in ledger.values() for row in trial.evals}) == 2
