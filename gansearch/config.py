@@ -73,7 +73,7 @@ class TrainConfig(Section):
     """Length, batch and averaging. kimg: thousands of real images shown to D."""
 
     batch: int = Field(64, ge=2)
-    max_kimg: float = Field(17.28, gt=0)
+    max_kimg: float = Field(14.4, gt=0)
     evaluations: int = Field(9, ge=1)
     ema_kimg: float = Field(1.0, ge=0, description="half-life of the averaged generator; 0: no averaging")
     precision: Literal["float32", "bfloat16"] = "float32"
