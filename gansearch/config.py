@@ -125,24 +125,28 @@ class TrialConfig(Section):
         """Every option by its dotted path: `{"optim.g_lr": 2e-4, ...}`."""
         return _flatten(self.model_dump())
 
-    def override(self, changes: Mapping[str, Any]) -> "TrialConfig":
+    def override(self, changes: Mapping[str, Any], max_kimg: float | None = None) -> "TrialConfig":
         """A copy with the options at dotted paths changed.
 
         Where a component's name changes, the options of the one before are dropped: they are not the new one's.
+        With `max_kimg` the length is the nearest to it that has all evaluations at whole batches.
         Raises UserError for a path that no section has (options of a component are the registry's to check) and
         for a value out of its domain.
         """
         tree = self.model_dump()
         for path, value in sorted(changes.items(), key=lambda item: not item[0].endswith(".name")):
             _set(tree, path, value)
+        if max_kimg is not None:
+            if not 0 < max_kimg < math.inf:
+                raise UserError(f"a length of {max_kimg:g} kimg: give a positive number")
+            evaluations, batch = tree["train"]["evaluations"], tree["train"]["batch"]
+            if all(isinstance(number, int) and number > 0 for number in (evaluations, batch)):  # else refused below
+                tree["train"]["max_kimg"] = whole_kimg(max_kimg, evaluations=evaluations, batch=batch)
         return from_dict(tree)
 
     def with_length(self, max_kimg: float) -> "TrialConfig":
-        """A copy of about `max_kimg`: the nearest length with all evaluations at whole batches."""
-        if not max_kimg > 0 or math.isinf(max_kimg):
-            raise UserError(f"a length of {max_kimg:g} kimg: give a positive number")
-        train = self.train
-        return self.override({"train.max_kimg": whole_kimg(max_kimg, evaluations=train.evaluations, batch=train.batch)})
+        """A copy of about `max_kimg`, as `override` has it."""
+        return self.override({}, max_kimg)
 
     def to_json(self) -> str:
         return self.model_dump_json(indent=2)

@@ -33,8 +33,7 @@ def trial_config(source: str, settings: Sequence[str], data_dir: str | None, max
             raise UserError(f"{source}: {one_line(error)}; give a trial's config.json or one of {_known()}") from None
     else:
         config = recipe(source)
-    config = config.override(parse_settings(settings, data_dir))
-    return check(config if max_kimg is None else config.with_length(max_kimg))
+    return check(config.override(parse_settings(settings, data_dir), max_kimg))
 
 
 def _known() -> str:

@@ -95,13 +95,11 @@ def configure(space: Space, changes: Mapping[str, Any], max_kimg: float | None) 
             raise outside(path, value, space.domain(path))
         if isinstance(entry, When) and entry.path not in changes:  # it can't stand in the base, where it may not apply
             params[path] = When(entry.path, entry.equals, CategoricalDistribution([fixed.pop(path)]))
-    base: TrialConfig = space.base.override(fixed)
+    base: TrialConfig = space.base.override(fixed, max_kimg)
     for path, entry in list(params.items()):
         if isinstance(entry, When) and entry.path in changes:
             if changes[entry.path] == entry.equals:
                 params[path] = entry.domain
             else:
                 del params[path]
-    if max_kimg is not None:
-        base = base.with_length(max_kimg)
     return replace(space, base=base, params=params)

@@ -65,7 +65,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["start", "digits", "--set", "optim.beta2=2"], ["optim.beta2", "less than 1"]),
         (["start", "digits", "--set", "optim.g_lr=1"], ["optim.g_lr", "domain"]),
         (["start", "digits", "--set", "train.batch=lots"], ["train.batch", "lots"]),
-        (["start", "digits", "--set", "train.batch=100"], ["max_kimg", "nearest"]),
+        (["start", "digits", "--set", "train.batch=96"], ["max_kimg", "nearest"]),
         (["start", "digits", "--set", "model.leaky_slop=0.1"], ["model.leaky_slop", "model.leaky_slope"]),
         (["start", "digits", "--set", "model.name=dcgann"], ["dcgann", "dcgan"]),
         (["start", "digits", "--set", "loss.name=hingee"], ["hingee", "hinge"]),
