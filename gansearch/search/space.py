@@ -82,7 +82,7 @@ class Space:
                 continue
             value, domain = values.get(path), self.domain(path)
             if not contains(domain, value):
-                raise UserError(f"baseline {name}: {one_line(outside(path, value, domain))}")
+                raise UserError(f"baseline {name}: {one_line(outside(path, value, domain))}; widen it")
             chosen[path] = value
         return chosen
 
