@@ -47,10 +47,13 @@ def _load(path: Path) -> Space:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # no __pycache__ beside the user's file
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # a space is the user's code: whatever is wrong in it is theirs to mend
         raise UserError(f"space {path}: {type(error).__name__}: {one_line(error)}") from error
+    finally:
+        sys.dont_write_bytecode = writes_bytecode
     space = getattr(module, "SPACE", None)
     if not isinstance(space, Space):
         raise UserError(f"space {path} defines no SPACE = Space(...); see search_spaces/digits.py")
