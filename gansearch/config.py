@@ -144,10 +144,6 @@ class TrialConfig(Section):
                 tree["train"]["max_kimg"] = whole_kimg(max_kimg, evaluations=evaluations, batch=batch)
         return from_dict(tree)
 
-    def with_length(self, max_kimg: float) -> "TrialConfig":
-        """A copy of about `max_kimg`, as `override` has it."""
-        return self.override({}, max_kimg)
-
     def to_json(self) -> str:
         return self.model_dump_json(indent=2)
 

@@ -152,12 +152,12 @@ def test_a_whole_length_is_the_nearest_with_evaluations_at_whole_batches(
 def test_a_length_between_batches_is_refused_with_the_nearest() -> None:
     message = refused({"train.max_kimg": 17.0})
     assert "max_kimg=17 is not 9 evaluations of whole batches of 64; the nearest is 17.28" in message
-    assert TrialConfig().with_length(17.0).train.max_kimg == 17.28
-    assert TrialConfig().with_length(1e-6).train.max_kimg == 0.576
-    assert TrialConfig().override({"train.max_kimg": 34.56}) == TrialConfig().with_length(34.5)
+    assert TrialConfig().override({}, 17.0).train.max_kimg == 17.28
+    assert TrialConfig().override({}, 1e-6).train.max_kimg == 0.576
+    assert TrialConfig().override({"train.max_kimg": 34.56}) == TrialConfig().override({}, 34.5)
 
 
 @pytest.mark.parametrize("length", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_length_that_is_none_is_refused(length: float) -> None:
     with pytest.raises(UserError, match="positive number"):
-        TrialConfig().with_length(length)
+        TrialConfig().override({}, length)

@@ -143,7 +143,7 @@ def _tune(
 
 def prepare(plan: Plan) -> Protocol:
     """Checks space, data, weights and storage, and makes sure that the reference statistics exist."""
-    CheckpointDir(plan.checkpoints)
+    CheckpointDir(plan.checkpoints)  # refuses what is no storage
     plan.space.check()
     base = plan.space.base
     check_batch(base, load_images(base.data, "train"))
