@@ -52,13 +52,14 @@ class LossConfig(Component):
 
 
 class OptimConfig(Section):
-    """Adam for G and for D; `d_steps` D steps are made before each G step."""
+    """Adam for G and for D; at each turn `d_steps` D steps are made, then `g_steps` G steps."""
 
     g_lr: float = Field(2e-4, gt=0)
     d_lr: float = Field(2e-4, gt=0)
     beta1: float = Field(0.5, ge=0, lt=1)
     beta2: float = Field(0.999, ge=0, lt=1)
     d_steps: int = Field(1, ge=1)
+    g_steps: int = Field(1, ge=1)
 
 
 class ReplayConfig(Section):
@@ -106,7 +107,16 @@ class MetricsConfig(Component):
     weights_sha256: str | None = Field(None, description="what the file must hash to; default: its own")
     split: Literal["train", "test"] = "train"
     num_fake: int = Field(1024, ge=2)
+    chunk: int | None = Field(None, ge=2, description="FID as the mean over chunks of so many real and fake images")
     seed: int = 0
+
+
+class ArtifactsConfig(Section):
+    """What a trial leaves for the eye after each evaluation; none of it changes the training."""
+
+    curves: bool = Field(True, description="TensorBoard scalars: the losses and FID")
+    samples: bool = Field(True, description="a grid of images from fixed z, and at the end a GIF of the grids")
+    attention: bool = Field(True, description="where G and D look, for models with self-attention")
 
 
 class TrialConfig(Section):
@@ -120,6 +130,7 @@ class TrialConfig(Section):
     replay: ReplayConfig = ReplayConfig()
     train: TrainConfig = TrainConfig()
     metrics: MetricsConfig = MetricsConfig()
+    artifacts: ArtifactsConfig = ArtifactsConfig()
 
     def flat(self) -> dict[str, Any]:
         """Every option by its dotted path: `{"optim.g_lr": 2e-4, ...}`."""

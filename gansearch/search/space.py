@@ -23,7 +23,7 @@ from gansearch.recipes import recipe
 from gansearch.training.loop import check
 
 # What would make FIDs of two trials incomparable, or their evaluations fall at different kimg.
-_NOT_SEARCHABLE = ("seed", "data.", "metrics.", "train.max_kimg", "train.evaluations")
+_NOT_SEARCHABLE = ("seed", "data.", "metrics.", "artifacts.", "train.max_kimg", "train.evaluations")
 _MOST_COMBINATIONS = 512
 _MOST_STEPS = 64
 
