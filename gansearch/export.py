@@ -2,10 +2,12 @@
 
 from gansearch.export import load_generator
 G = load_generator("runs/NAME/best")
-images = G.sample(64)
+images = G.sample(64)                                     # with labels: as many of each class
+images = G.sample(8, labels=[G.classes.index("dog")] * 8)
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -27,17 +29,33 @@ _GRID = 8
 
 
 class LoadedGenerator:
-    """An exported generator in eval mode: `sample(n)` gives images, `module` is the network, `config` the trial's."""
+    """An exported generator in eval mode: `sample(n)` gives images, `module` is the network, `config` the trial's.
 
-    def __init__(self, module: torch.nn.Module, config: TrialConfig, z_dim: int) -> None:
-        self.module, self.config, self.z_dim = module, config, z_dim
+    `classes`: names of the labels that it takes, empty where it takes none.
+    """
+
+    def __init__(self, module: torch.nn.Module, config: TrialConfig, z_dim: int, classes: Sequence[str]) -> None:
+        self.module, self.config, self.z_dim, self.classes = module, config, z_dim, tuple(classes)
 
     @torch.no_grad()
-    def sample(self, count: int, seed: int = 0) -> Tensor:
-        """`count` images, float32 (count, C, H, W) in [-1, 1] on the generator's device."""
+    def sample(self, count: int, seed: int = 0, labels: Sequence[int] | None = None) -> Tensor:
+        """`count` images, float32 (count, C, H, W) in [-1, 1] on the generator's device.
+
+        `labels`: a class for each (default: all in turn); UserError where they don't fit.
+        """
+        if labels is not None and not (len(labels) == count and all(0 <= y < len(self.classes) for y in labels)):
+            raise UserError(
+                f"labels: give {count} numbers from 0 to {len(self.classes) - 1}"
+                if self.classes
+                else "this generator takes no labels: leave them out"
+            )
         rng = torch.Generator().manual_seed(seed)
         device = next(self.module.parameters()).device
-        return self.module(torch.randn(count, self.z_dim, generator=rng).to(device))
+        z = torch.randn(count, self.z_dim, generator=rng).to(device)
+        if not self.classes:
+            return self.module(z)
+        chosen = torch.arange(count) % len(self.classes) if labels is None else torch.tensor(labels)
+        return self.module(z, chosen.to(device))
 
 
 def load_generator(folder: str | Path, device: str = "cpu") -> LoadedGenerator:
@@ -50,7 +68,8 @@ def load_generator(folder: str | Path, device: str = "cpu") -> LoadedGenerator:
         raise UserError(
             f"{folder} holds no exported generator ({one_line(error)}): name a folder of `export`"
         ) from None
-    return _generator(from_json(json.dumps(content["trial"])), content["channels"], weights, device)
+    trial = from_json(json.dumps(content["trial"]))
+    return _generator(trial, content["channels"], content["classes"], weights, device)
 
 
 def export(run: RunDir, trial_id: str | None = None, out: Path | None = None) -> Path:
@@ -68,7 +87,7 @@ def export(run: RunDir, trial_id: str | None = None, out: Path | None = None) ->
     checkpoints = CheckpointDir(join(search["checkpoints"] or str(run.trials), trial.trial_id))
     weights, about = checkpoints.best()
     config = from_json(run.trial_config(trial.trial_id).read_text())
-    generator = _generator(config, about.channels, weights, "cpu")
+    generator = _generator(config, about.channels, about.classes, weights, "cpu")
     out = out or run.best
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -80,6 +99,7 @@ def export(run: RunDir, trial_id: str | None = None, out: Path | None = None) ->
             "kimg": about.best_kimg,
             "protocol": search["protocol"],
             "channels": about.channels,
+            "classes": about.classes,
             "trial": config.model_dump(),
         }
         (out / _CONFIG).write_text(json.dumps(content, indent=2))
@@ -90,8 +110,10 @@ def export(run: RunDir, trial_id: str | None = None, out: Path | None = None) ->
     return out
 
 
-def _generator(config: TrialConfig, channels: int, weights: dict[str, Tensor], device: str) -> LoadedGenerator:
+def _generator(
+    config: TrialConfig, channels: int, classes: Sequence[str], weights: dict[str, Tensor], device: str
+) -> LoadedGenerator:
     model = registry.build("model", config.model)
-    module = model.generator(ImageShape(channels, config.data.resolution))
+    module = model.generator(ImageShape(channels, config.data.resolution, len(classes)))
     module.load_state_dict(weights, assign=True)
-    return LoadedGenerator(module.to(device).eval().requires_grad_(False), config, model.z_dim)
+    return LoadedGenerator(module.to(device).eval().requires_grad_(False), config, model.z_dim, classes)

@@ -31,14 +31,22 @@ class Batches:
         self._order = torch.empty(0, dtype=torch.int64, device=rng.device)
         self._next = 0
 
-    def next(self) -> Tensor:
-        """Real images, float32 (batch, C, H, W) in [-1, 1]."""
+    def next(self) -> tuple[Tensor, Tensor | None]:
+        """Real images, float32 (batch, C, H, W) in [-1, 1], and their labels (batch,)."""
         if self._next + self._batch > len(self._order):
             self._order = torch.randperm(len(self._images), generator=self._rng, device=self._rng.device)
             self._next = 0
         chosen = self._order[self._next : self._next + self._batch]
         self._next += self._batch
-        return to_float(self._images.pixels[chosen]).contiguous(memory_format=torch.channels_last)
+        pixels = to_float(self._images.pixels[chosen]).contiguous(memory_format=torch.channels_last)
+        return pixels, None if self._images.labels is None else self._images.labels[chosen]
+
+    def labels(self, rng: Generator, count: int) -> Tensor | None:
+        """Labels (count,) of random images, so that they are as frequent as in the data; drawn from `rng`."""
+        labels = self._images.labels
+        if labels is None:
+            return None
+        return labels[torch.randint(len(labels), (count,), generator=rng, device=rng.device).to(labels.device)]
 
     def state_dict(self) -> dict[str, Any]:
         return {"order": self._order, "next": self._next}

@@ -1,6 +1,10 @@
 """The non-saturating loss of Goodfellow et al. 2014 (section 3), as cross entropy on logits."""
 
-from torch import Tensor
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
 from torch.nn.functional import softplus
 
 from gansearch.losses.base import Loss
@@ -9,13 +13,36 @@ from gansearch.registry import component
 
 @component
 class BCE(Loss):
-    """D: -log s(D(x)) - log(1 - s(D(G(z)))); G: -log s(D(G(z))), with s the sigmoid."""
+    """D: -log s(D(x)) - log(1 - s(D(G(z)))); G: -log s(D(G(z))), with s the sigmoid.
 
-    def real(self, logits: Tensor) -> Tensor:
-        return softplus(-logits).mean()
+    With `smoothing` the target of a real image is drawn from [1 - smoothing, 1] instead of 1 (one-sided label
+    smoothing, Salimans et al. 2016, section 3.4); with `label_noise` that share of D's labels, real and fake, is
+    swapped.
+    """
 
-    def fake(self, logits: Tensor) -> Tensor:
-        return softplus(logits).mean()
+    smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    label_noise: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+
+    def real(self, logits: Tensor, rng: Generator) -> Tensor:
+        if not self.smoothing and not self.label_noise:
+            return softplus(-logits).mean()
+        return _cross_entropy(logits, self._noisy(1 - self.smoothing * _uniform(logits, rng), rng))
+
+    def fake(self, logits: Tensor, rng: Generator) -> Tensor:
+        if not self.label_noise:
+            return softplus(logits).mean()
+        return _cross_entropy(logits, self._noisy(torch.zeros_like(logits), rng))
 
     def generator(self, logits: Tensor) -> Tensor:
         return softplus(-logits).mean()
+
+    def _noisy(self, targets: Tensor, rng: Generator) -> Tensor:
+        return torch.where(_uniform(targets, rng) < self.label_noise, 1 - targets, targets)
+
+
+def _uniform(like: Tensor, rng: Generator) -> Tensor:
+    return torch.rand(like.shape, generator=rng, device=like.device)
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    return (softplus(logits) - targets * logits).mean()

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from gansearch.losses.base import Loss
 from gansearch.registry import component
@@ -16,10 +16,10 @@ class WGAN(Loss):
 
     clip: Annotated[float, Field(gt=0)] = 0.01
 
-    def real(self, logits: Tensor) -> Tensor:
+    def real(self, logits: Tensor, rng: Generator) -> Tensor:
         return -logits.mean()
 
-    def fake(self, logits: Tensor) -> Tensor:
+    def fake(self, logits: Tensor, rng: Generator) -> Tensor:
         return logits.mean()
 
     def generator(self, logits: Tensor) -> Tensor:

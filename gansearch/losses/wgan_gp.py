@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
-from gansearch.losses.base import Loss
+from gansearch.losses.base import Critic, Loss
 from gansearch.registry import component
 
 
@@ -18,16 +18,16 @@ class WGANGP(Loss):
 
     penalty_weight: Annotated[float, Field(gt=0)] = 10.0
 
-    def real(self, logits: Tensor) -> Tensor:
+    def real(self, logits: Tensor, rng: Generator) -> Tensor:
         return -logits.mean()
 
-    def fake(self, logits: Tensor) -> Tensor:
+    def fake(self, logits: Tensor, rng: Generator) -> Tensor:
         return logits.mean()
 
     def generator(self, logits: Tensor) -> Tensor:
         return -logits.mean()
 
-    def penalty(self, D: nn.Module, real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
         """The penalty over (N, C, H, W) pairs, in float32 whatever autocast is in force.
 
         Both gradients, that of D by its input and that of the penalty by D's weights, then pass through float32
@@ -37,6 +37,6 @@ class WGANGP(Loss):
         mix = torch.rand(len(real), 1, 1, 1, device=real.device, generator=rng)
         between = torch.lerp(fake, real, mix).requires_grad_()
         with torch.autocast(real.device.type, enabled=False):
-            (slope,) = torch.autograd.grad(D(between).sum(), between, create_graph=True)
+            (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
             norm = slope.flatten(1).norm(dim=1)
             return self.penalty_weight * (norm - 1).square().mean()

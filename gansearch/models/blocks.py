@@ -1,29 +1,59 @@
-"""Layers with the DCGAN initialisation: weights from N(0, 0.02) (Radford et al. 2016, section 3)."""
+"""Layers, each with its initialisation and, on demand, spectral norm."""
+
+from collections.abc import Callable
 
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 INIT_STD = 0.02
+Init = Callable[[Tensor], Tensor]
 
 
-def conv(cin: int, cout: int, kernel: int, stride: int = 1, padding: int = 0, *, sn: bool = False) -> nn.Module:
-    """A convolution; with `sn` under spectral norm (Miyato et al. 2018), one power iteration a forward pass.
-
-    Not on the meta device: there is nothing to normalise, and the first iterations would take most of a check's time.
-    """
-    return _initialised(nn.Conv2d(cin, cout, kernel, stride, padding), sn)
+def dcgan_init(weight: Tensor) -> Tensor:
+    """N(0, 0.02) (Radford et al. 2016, section 3)."""
+    return nn.init.normal_(weight, 0.0, INIT_STD)
 
 
-def conv_transpose(cin: int, cout: int, kernel: int, stride: int = 1, padding: int = 0) -> nn.Module:
-    """A transposed convolution without bias: a batch norm follows."""
-    return _initialised(nn.ConvTranspose2d(cin, cout, kernel, stride, padding, bias=False), False)
+glorot_init: Init = nn.init.xavier_uniform_
+"""Uniform, with the variance 2 / (fan in + fan out) (Glorot & Bengio 2010, equation 16), for nets without norm."""
+
+INITS: dict[str, Init] = {"normal": dcgan_init, "glorot": glorot_init}
 
 
-def batch_norm(channels: int) -> nn.Module:
-    """Batch norm with its scale from N(1, 0.02)."""
-    layer = nn.BatchNorm2d(channels)
+def conv(
+    cin: int,
+    cout: int,
+    kernel: int,
+    stride: int = 1,
+    padding: int = 0,
+    *,
+    bias: bool = True,
+    sn: bool = False,
+    init: Init = dcgan_init,
+) -> nn.Module:
+    """A convolution; with `sn` under spectral norm."""
+    return initialised(nn.Conv2d(cin, cout, kernel, stride, padding, bias=bias), sn=sn, init=init)
+
+
+def conv_transpose(cin: int, cout: int, *, bias: bool = True, sn: bool = False, init: Init = dcgan_init) -> nn.Module:
+    """A transposed convolution with a kernel of 4 x 4 that doubles the resolution."""
+    return initialised(nn.ConvTranspose2d(cin, cout, 4, 2, 1, bias=bias), sn=sn, init=init)
+
+
+def dense(cin: int, cout: int, *, bias: bool = True, sn: bool = False, init: Init = dcgan_init) -> nn.Module:
+    """A fully connected layer."""
+    return initialised(nn.Linear(cin, cout, bias=bias), sn=sn, init=init)
+
+
+def batch_norm(channels: int, dims: int = 2) -> nn.Module:
+    """Batch norm over maps, or with `dims` 1 over vectors, with its scale from N(1, 0.02)."""
+    layer = nn.BatchNorm2d(channels) if dims == 2 else nn.BatchNorm1d(channels)
     nn.init.normal_(layer.weight, 1.0, INIT_STD)
     return layer
+
+
+def leaky_relu(slope: float) -> nn.Module:
+    return nn.LeakyReLU(slope, inplace=True) if slope else nn.ReLU(inplace=True)
 
 
 class Reshape(nn.Module):
@@ -37,8 +67,15 @@ class Reshape(nn.Module):
         return x.reshape(len(x), *self.shape)
 
 
-def _initialised(layer: nn.Conv2d | nn.ConvTranspose2d, sn: bool) -> nn.Module:
-    nn.init.normal_(layer.weight, 0.0, INIT_STD)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+def initialised(
+    layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding, *, sn: bool, init: Init = dcgan_init
+) -> nn.Module:
+    """Initialises a layer; with `sn` under spectral norm (Miyato et al. 2018), one power iteration a forward pass.
+
+    Not on the meta device: there is nothing to normalise, and the first iterations would take most of a check's time.
+    """
+    init(layer.weight)
+    bias = getattr(layer, "bias", None)
+    if bias is not None:
+        nn.init.zeros_(bias)
     return spectral_norm(layer) if sn and not layer.weight.is_meta else layer

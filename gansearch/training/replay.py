@@ -12,51 +12,59 @@ from gansearch.config import ReplayConfig
 
 
 class Replay:
-    """Fakes of earlier D steps, float16 (capacity, C, H, W) on the device; with `every` 0 it holds nothing."""
+    """Fakes of earlier D steps, float16 (capacity, C, H, W), and their labels; with `every` 0 it holds nothing."""
 
     def __init__(self, config: ReplayConfig, rng: Generator) -> None:
         self._config, self._rng = config, rng
         self._images: Tensor | None = None
+        self._labels: Tensor | None = None
         self._filled = self._steps = 0
 
-    def mix(self, fake: Tensor) -> Tensor:
-        """The fake batch for this D step: as it came, or on every `every`-th step part of it earlier fakes.
+    def mix(self, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Fakes and labels for this D step: as they came, or on every `every`-th step part of them earlier ones.
 
         Every batch is then put into the buffer, in place of random ones where it is full.
         """
         if not self._config.every:
-            return fake
+            return fake, labels
         self._steps += 1
-        mixed = fake
+        mixed = fake, labels
         if self._filled and self._steps % self._config.every == 0:
+            assert self._images is not None
             count = max(1, round(self._config.fraction * len(fake)))
-            mixed = torch.cat([self._draw(count, fake.dtype), fake[count:]])
-        self._put(fake)
+            drawn = self._random(count, self._filled)
+            mixed = (
+                torch.cat([self._images[drawn].to(fake.dtype), fake[count:]]),
+                None if labels is None or self._labels is None else torch.cat([self._labels[drawn], labels[count:]]),
+            )
+        self._put(fake, labels)
         return mixed
 
-    def _draw(self, count: int, dtype: torch.dtype) -> Tensor:
-        assert self._images is not None
-        return self._images[self._random(count, self._filled)].to(dtype)
-
-    def _put(self, fake: Tensor) -> None:
+    def _put(self, fake: Tensor, labels: Tensor | None) -> None:
         capacity = self._config.capacity
         if self._images is None:
             self._images = torch.empty(capacity, *fake.shape[1:], dtype=torch.float16, device=fake.device)
-        fake = fake[:capacity].to(torch.float16)
-        new = min(len(fake), capacity - self._filled)
-        self._images[self._filled : self._filled + new] = fake[:new]
-        if new < len(fake):
-            self._images[self._random(len(fake) - new, capacity)] = fake[new:]
+            self._labels = None if labels is None else labels.new_empty(capacity)
+        count = min(len(fake), capacity)
+        new = min(count, capacity - self._filled)
+        free = torch.arange(self._filled, self._filled + new, device=fake.device)
+        places = torch.cat([free, self._random(count - new, capacity)]) if new < count else free
+        self._images[places] = fake[:count].to(torch.float16)
+        if labels is not None and self._labels is not None:
+            self._labels[places] = labels[:count]
         self._filled += new
 
     def _random(self, count: int, high: int) -> Tensor:
         return torch.randint(high, (count,), generator=self._rng, device=self._rng.device)
 
     def state_dict(self) -> dict[str, Any]:
-        kept = None if self._images is None else self._images[: self._filled].clone()
-        return {"images": kept, "steps": self._steps}
+        images, labels = (
+            None if kept is None else kept[: self._filled].clone() for kept in (self._images, self._labels)
+        )
+        return {"images": images, "labels": labels, "steps": self._steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._steps, self._filled, self._images = state["steps"], 0, None
         if state["images"] is not None:
-            self._put(state["images"].to(self._rng.device))
+            device, labels = self._rng.device, state["labels"]
+            self._put(state["images"].to(device), None if labels is None else labels.to(device))

@@ -27,19 +27,24 @@ class Players:
         return torch.autocast(self.rng.device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
 
 
-def d_step(players: Players, real: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-    """One step of D on real images (N, C, H, W) and as many fakes from z (N, z_dim).
+def d_step(players: Players, real: Tensor, labels: Tensor | None, z: Tensor) -> tuple[Tensor, Tensor]:
+    """One step of D on real images (N, C, H, W) and as many fakes from z (N, z_dim) with the same labels (N,).
 
-    Returns the loss on real and on fake images, detached scalars on the device (no synchronisation).
+    With the same labels the pairs between which a gradient penalty looks are of one class. Returns the loss on real
+    and on fake images, detached scalars on the device (no synchronisation).
     """
-    loss, D = players.loss, players.D
+    loss, D, rng = players.loss, players.D, players.rng
     with players.autocast():
         with torch.no_grad():
-            fake = players.replay.mix(players.G(z))
-        real_term = loss.real(D(real).float())
-        fake_term = loss.fake(D(fake).float())
-    penalty = loss.penalty(D, real, fake, players.rng)
-    total = real_term + fake_term if penalty is None else real_term + fake_term + penalty
+            fake, fake_labels = players.replay.mix(players.G(z, labels), labels)
+        of_real, of_fake = D(real, labels), D(fake, fake_labels)
+        real_term = loss.real(of_real.logits.float(), rng)
+        fake_term = loss.fake(of_fake.logits.float(), rng)
+    total = real_term + fake_term
+    total = total + loss.auxiliary(of_real.classes, labels) + loss.auxiliary(of_fake.classes, fake_labels)
+    penalty = loss.penalty(lambda images: D(images, labels).logits, real, fake, rng)
+    if penalty is not None:
+        total = total + penalty
     players.d_optimizer.zero_grad(set_to_none=True)
     total.backward()
     players.d_optimizer.step()
@@ -47,13 +52,15 @@ def d_step(players: Players, real: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     return real_term.detach(), fake_term.detach()
 
 
-def g_step(players: Players, z: Tensor) -> Tensor:
-    """One step of G on z (N, z_dim); returns its loss as `d_step` does."""
+def g_step(players: Players, z: Tensor, labels: Tensor | None) -> Tensor:
+    """One step of G on z (N, z_dim) and labels (N,); returns its loss as `d_step` does."""
+    loss = players.loss
     players.D.requires_grad_(False)  # its weight gradients would be computed and thrown away
     with players.autocast():
-        g_loss = players.loss.generator(players.D(players.G(z)).float())
+        verdict = players.D(players.G(z, labels), labels)
+        g_loss = loss.generator(verdict.logits.float())
     players.g_optimizer.zero_grad(set_to_none=True)
-    g_loss.backward()
+    (g_loss + loss.auxiliary(verdict.classes, labels)).backward()
     players.g_optimizer.step()
     players.D.requires_grad_(True)
     return g_loss.detach()

@@ -36,7 +36,11 @@ def smooth_critic() -> nn.Module:
 
 
 def terms(loss: Loss) -> dict[str, Callable[[Tensor], Tensor]]:
-    return {"real": loss.real, "fake": loss.fake, "generator": loss.generator}
+    return {
+        "real": lambda logits: loss.real(logits, seeded()),
+        "fake": lambda logits: loss.fake(logits, seeded()),
+        "generator": loss.generator,
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,10 +64,11 @@ def test_players_pull_the_logits_their_way(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_discriminator_that_is_right_has_the_lower_loss(name: str) -> None:
-    loss, high, low = loss_of(name), torch.full((4,), 3.0), torch.full((4,), -3.0)
-    undecided = loss.real(high * 0) + loss.fake(high * 0)
-    assert loss.real(high) + loss.fake(low) < undecided < loss.real(low) + loss.fake(high)
-    assert loss.generator(high) < loss.generator(low)
+    real, fake, generator = terms(loss_of(name)).values()
+    high, low = torch.full((4,), 3.0), torch.full((4,), -3.0)
+    undecided = real(high * 0) + fake(high * 0)
+    assert real(high) + fake(low) < undecided < real(low) + fake(high)
+    assert generator(high) < generator(low)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -72,7 +77,7 @@ def test_gradients_reach_every_weight_of_the_player_that_moves(name: str) -> Non
     G = nn.Sequential(nn.Linear(3, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8)))
     fake = G(torch.randn(BATCH, 3, generator=seeded()))
     penalty = loss.penalty(D, images(1), fake.detach(), seeded())
-    total = loss.real(D(images(1))) + loss.fake(D(fake.detach())) * 0.5
+    total = loss.real(D(images(1)), seeded()) + loss.fake(D(fake.detach()), seeded()) * 0.5
     (total if penalty is None else total + penalty).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in D.parameters())
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in D.parameters() if p.dim() > 1)
@@ -210,3 +215,35 @@ def test_the_penalty_is_the_same_under_autocast() -> None:
             assert p.grad is q.grad
         else:
             assert torch.equal(p.grad, q.grad)
+
+
+def test_smoothed_labels_are_one_sided_and_lie_where_they_should() -> None:
+    """The cross entropy to a target t has its minimum where the sigmoid is t; the mean of U[0.8, 1] is 0.9."""
+    loss = loss_of("bce", smoothing=0.2)
+    logits = torch.zeros(20_000, requires_grad=True)
+    loss.real(logits, seeded()).backward()
+    assert logits.grad is not None
+    targets = 0.5 - logits.grad * len(logits)
+    assert targets.min() >= 0.8 and targets.max() <= 1 and targets.mean().item() == pytest.approx(0.9, abs=0.002)
+    assert loss.fake(logits, seeded()).item() == pytest.approx(math.log(2))
+    assert torch.equal(loss.fake(torch.ones(3), seeded()), loss_of("bce").fake(torch.ones(3), seeded()))
+    assert torch.equal(loss.generator(torch.ones(3)), loss_of("bce").generator(torch.ones(3)))
+
+
+@pytest.mark.parametrize("side", ["real", "fake"])
+def test_noisy_labels_swap_their_share(side: str) -> None:
+    loss = loss_of("bce", label_noise=0.1)
+    logits = torch.zeros(20_000, requires_grad=True)
+    getattr(loss, side)(logits, seeded()).backward()
+    assert logits.grad is not None
+    swapped = (logits.grad > 0) if side == "real" else (logits.grad < 0)
+    assert swapped.double().mean().item() == pytest.approx(0.1, abs=0.01)
+    assert torch.equal(getattr(loss, side)(logits, seeded(4)), getattr(loss, side)(logits, seeded(4)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_class_term_is_a_weighed_cross_entropy_where_there_are_classes(name: str) -> None:
+    loss = loss_of(name, class_weight=0.5)
+    assert loss.auxiliary(None, torch.tensor([1])) == 0
+    value = loss.auxiliary(torch.tensor([[2.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1]))
+    assert float(value) == pytest.approx(0.5 * (math.log(1 + math.exp(-2)) + math.log(2)) / 2)

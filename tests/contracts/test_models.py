@@ -22,7 +22,7 @@ GRID: dict[str, tuple[Any, ...]] = {
     "d_norm": ("auto", "none", "batch"),
 }
 SHAPES = [ImageShape(channels, resolution) for channels in (1, 3) for resolution in (8, 16, 32, 64)]
-SMALL = {"features": 8, "z_dim": 12}
+SMALL = {"features": 8, "d_features": 8, "z_dim": 12}
 BATCH = 4
 
 
@@ -42,7 +42,7 @@ VARIANTS = list(_variants())
 
 def model_of(**options: Any) -> Model:
     torch.manual_seed(0)
-    return registry.build("model", ModelConfig.model_validate({"name": "dcgan", **SMALL, **options}))
+    return registry.build("model", ModelConfig.model_validate({"name": "dcgan", "features": 8, "z_dim": 12, **options}))
 
 
 def latents(count: int = BATCH) -> Tensor:
@@ -70,9 +70,13 @@ def test_networks_fit_images_and_train(options: dict[str, Any], shape: ImageShap
         with pytest.raises(UserError, match=rf"model\.attention_at={attention}: at data\.resolution=.* largest map"):
             model.generator(shape)
         return
+    if shape.resolution == 8 and options["name"] == "resnet":
+        with pytest.raises(UserError, match=r"data\.resolution=8: set a power of two from 16"):
+            model.discriminator(shape, per_image=False)
+        return
     G, D = opened(model.generator(shape)), opened(model.discriminator(shape, per_image=False))
     images = G(latents())
-    logits = D(images)
+    logits = D(images).logits
     assert images.shape == (BATCH, shape.channels, shape.resolution, shape.resolution)
     assert images.dtype == logits.dtype == torch.float32 and logits.shape == (BATCH,)
     assert images.abs().max() <= 1 and images.std() > 0
@@ -110,7 +114,7 @@ def test_images_are_judged_one_by_one_where_the_loss_needs_it(options: dict[str,
         layer.train(isinstance(layer, nn.BatchNorm2d))
     images = torch.rand(BATCH, 1, 32, 32) * 2 - 1
     others = torch.cat([images[:1], -images[1:]])
-    torch.testing.assert_close(D(images)[0], D(others)[0])
+    torch.testing.assert_close(D(images).logits[0], D(others).logits[0])
 
 
 def norms(D: nn.Module) -> int:
@@ -137,7 +141,7 @@ def test_spectral_norm_brings_every_layer_of_d_to_one_and_leaves_g() -> None:
     images = torch.rand(BATCH, 1, 32, 32)
     for _ in range(60):
         D(images)
-    layers = [layer for layer in D.modules() if isinstance(layer, nn.Conv2d)]
+    layers = [layer for layer in D.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     assert len(layers) == 4 + 4
     for layer in layers:
         assert torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2).item() == pytest.approx(1, abs=0.05)
@@ -152,15 +156,15 @@ def test_the_weight_of_dcgan_at_32_by_hand() -> None:
     """Widths 128, 64, 32 at maps of 4, 8, 16; kernels of 4 x 4."""
     shape, options = ImageShape(1, 32), {"features": 32, "z_dim": 100}
     G = (100 * 128 * 16 + 2 * 128) + (128 * 64 * 16 + 2 * 64) + (64 * 32 * 16 + 2 * 32) + 32 * 16
-    D = (32 * 16 + 32) + (32 * 64 * 16 + 64) + (64 * 128 * 16 + 128) + (128 * 16 + 1)
-    batch_norms = 2 * 64 + 2 * 128
+    D = (32 * 16 + 32) + 32 * 64 * 16 + 64 * 128 * 16 + (128 * 16 + 1)
+    batch_norms, biases = 2 * 64 + 2 * 128, 64 + 128
     attention = 2 * (64 * 8 + 8) + 2 * (64 * 64 + 64) + 1  # on the 64 channels of the 8 x 8 maps
     plain, attentive = model_of(**options), model_of(**options, attention_at=8, spectral_norm=True)
     assert count(plain.generator(shape)) == G == 369_600
-    assert count(plain.discriminator(shape, per_image=False)) == D + batch_norms == 167_009
-    assert count(plain.discriminator(shape, per_image=True)) == D
+    assert count(plain.discriminator(shape, per_image=False)) == D + batch_norms == 166_817
+    assert count(plain.discriminator(shape, per_image=True)) == D + biases
     assert count(attentive.generator(shape)) == G + attention
-    assert count(attentive.discriminator(shape, per_image=False)) == D + attention
+    assert count(attentive.discriminator(shape, per_image=False)) == D + biases + attention
 
 
 def test_weights_start_as_the_paper_has_them() -> None:
@@ -181,5 +185,5 @@ def test_weights_start_as_the_paper_has_them() -> None:
 @pytest.mark.parametrize("resolution", [12, 24, 48])
 def test_a_resolution_that_is_no_power_of_two_is_refused(resolution: int) -> None:
     for build in (model_of().generator, lambda shape: model_of().discriminator(shape, per_image=False)):
-        with pytest.raises(UserError, match=rf"data\.resolution={resolution}: dcgan needs a power of two"):
+        with pytest.raises(UserError, match=rf"data\.resolution={resolution}: set a power of two from 8"):
             build(ImageShape(1, resolution))

@@ -58,11 +58,11 @@ def same(network: nn.Module, before: list[Tensor]) -> list[bool]:
 def test_a_step_moves_its_own_player_alone(loss: str, spectral_norm: bool, precision: str) -> None:
     players = players_of(loss__name=loss, model__spectral_norm=spectral_norm, train__precision=precision)
     g_before, d_before = weights(players.G), weights(players.D)
-    terms = d_step(players, real(), z())
+    terms = d_step(players, real(), None, z())
     assert all(same(players.G, g_before)) and all(p.grad is None for p in players.G.parameters())
     assert not any(moved for moved, old in zip(same(players.D, d_before), d_before, strict=True) if old.dim() > 1)
     d_before, d_grads = weights(players.D), [p.grad.clone() for p in players.D.parameters() if p.grad is not None]
-    term = g_step(players, z(3))
+    term = g_step(players, z(3), None)
     assert all(same(players.D, d_before)) and not any(same(players.G, g_before))
     assert all(p.requires_grad for p in players.D.parameters())
     left = [p.grad for p in players.D.parameters() if p.grad is not None]
@@ -76,26 +76,26 @@ def test_the_reported_losses_are_those_before_the_step(loss: str) -> None:
     players, twin = (players_of(loss__name=loss, model__d_norm="none") for _ in range(2))
     with torch.no_grad():
         fake = twin.G(z())
-        expected = twin.loss.real(twin.D(real())), twin.loss.fake(twin.D(fake))
-    torch.testing.assert_close(d_step(players, real(), z()), expected)
+        expected = twin.loss.real(twin.D(real()).logits, twin.rng), twin.loss.fake(twin.D(fake).logits, twin.rng)
+    torch.testing.assert_close(d_step(players, real(), None, z()), expected)
     with torch.no_grad():
-        score = twin.loss.generator(players.D(twin.G(z(3))))
-    torch.testing.assert_close(g_step(players, z(3)), score)
+        score = twin.loss.generator(players.D(twin.G(z(3))).logits)
+    torch.testing.assert_close(g_step(players, z(3), None), score)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_steps_go_down_their_own_slope(loss: str) -> None:
     """Many steps of one player against a resting one lower that player's loss."""
     players = players_of(loss__name=loss, model__d_norm="none", optim__g_lr=1e-3, optim__d_lr=1e-3)
-    d_losses = [torch.stack(d_step(players, real(), z())).sum().item() for _ in range(30)]
+    d_losses = [torch.stack(d_step(players, real(), None, z())).sum().item() for _ in range(30)]
     assert d_losses[-1] < d_losses[0] - 1e-3
-    g_losses = [g_step(players, z()).item() for _ in range(30)]
+    g_losses = [g_step(players, z(), None).item() for _ in range(30)]
     assert g_losses[-1] < g_losses[0] - 1e-3
 
 
 def test_a_constraint_holds_after_every_d_step() -> None:
     players = players_of(loss__name="wgan", loss__clip=0.03, optim__d_lr=0.1)
-    d_step(players, real(), z())
+    d_step(players, real(), None, z())
     bounds = [parameter.abs().max().item() for parameter in players.D.parameters()]
     assert max(bounds) == pytest.approx(0.03)
 
@@ -105,7 +105,7 @@ def test_a_penalty_counts() -> None:
     ends = []
     for weight in (1e-6, 1e3):
         players = players_of(loss__name="wgan-gp", loss__penalty_weight=weight)
-        d_step(players, real(), z())
+        d_step(players, real(), None, z())
         ends.append(weights(players.D))
     assert not any(torch.equal(p, q) for p, q in zip(*ends, strict=True) if p.dim() > 1)
 
@@ -113,10 +113,10 @@ def test_a_penalty_counts() -> None:
 def test_d_sees_what_the_replay_buffer_has_mixed() -> None:
     """At its second step D sees the fakes of the first, whatever z that step is given."""
     players, twin = (players_of(replay__every=2, replay__fraction=1.0, replay__capacity=BATCH) for _ in range(2))
-    d_step(players, real(), z(2))
-    d_step(twin, real(), z(2))
-    assert torch.equal(d_step(players, real(), z(3))[1], d_step(twin, real(), z(4))[1])
+    d_step(players, real(), None, z(2))
+    d_step(twin, real(), None, z(2))
+    assert torch.equal(d_step(players, real(), None, z(3))[1], d_step(twin, real(), None, z(4))[1])
     plain, other = players_of(), players_of()
-    d_step(plain, real(), z(2))
-    d_step(other, real(), z(2))
-    assert not torch.equal(d_step(plain, real(), z(3))[1], d_step(other, real(), z(4))[1])
+    d_step(plain, real(), None, z(2))
+    d_step(other, real(), None, z(2))
+    assert not torch.equal(d_step(plain, real(), None, z(3))[1], d_step(other, real(), None, z(4))[1])

@@ -1,0 +1,97 @@
+"""How labels enter G and D, whatever the nets between are."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gansearch.models.blocks import dense, initialised
+
+
+class Verdict(NamedTuple):
+    """What D says of N images: `logits` (N,), and class logits (N, K) where it predicts the class, else None."""
+
+    logits: Tensor
+    classes: Tensor | None = None
+
+
+class Generator(nn.Module):
+    """z (N, z_dim) and, with `classes`, labels int64 (N,) to images; labels join z as a one-hot vector."""
+
+    def __init__(self, net: nn.Module, classes: int) -> None:
+        super().__init__()
+        self.net, self.classes = net, classes
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.net(_joined(z, labels, self.classes) if self.classes else z)
+
+
+class Discriminator(nn.Module):
+    """Images (N, C, H, W) and labels (N,) to a Verdict; without conditioning the labels are not looked at."""
+
+    def __init__(self, trunk: nn.Module, head: nn.Module, dropout: float) -> None:
+        super().__init__()
+        self.trunk, self.dropout, self.head = trunk, nn.Dropout(dropout), head
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
+        return self.head(self.dropout(self.trunk(images)), labels)
+
+
+class Plain(nn.Module):
+    """No labels: features (N, F) to a logit."""
+
+    def __init__(self, features: int, classes: int, *, sn: bool) -> None:
+        super().__init__()
+        self.logit = dense(features, 1, sn=sn)
+
+    def forward(self, features: Tensor, labels: Tensor | None) -> Verdict:
+        return Verdict(self.logit(features).squeeze(1))
+
+
+class Concat(nn.Module):
+    """The label joins the features as a one-hot vector (Mirza & Osindero 2014)."""
+
+    def __init__(self, features: int, classes: int, *, sn: bool) -> None:
+        super().__init__()
+        self.classes = classes
+        self.logit = dense(features + classes, 1, sn=sn)
+
+    def forward(self, features: Tensor, labels: Tensor | None) -> Verdict:
+        return Verdict(self.logit(_joined(features, labels, self.classes)).squeeze(1))
+
+
+class Projection(Plain):
+    """The inner product of the features with an embedding of the label joins the logit (Miyato & Koyama 2018)."""
+
+    def __init__(self, features: int, classes: int, *, sn: bool) -> None:
+        super().__init__(features, classes, sn=sn)
+        self.embedding = initialised(nn.Embedding(classes, features), sn=sn)
+
+    def forward(self, features: Tensor, labels: Tensor | None) -> Verdict:
+        verdict = super().forward(features, labels)
+        return Verdict(verdict.logits + (self.embedding(labels) * features).sum(1))
+
+
+class Auxiliary(Plain):
+    """D sees the image alone and predicts the class as well (ACGAN, Odena et al. 2017)."""
+
+    def __init__(self, features: int, classes: int, *, sn: bool) -> None:
+        super().__init__(features, classes, sn=sn)
+        self.classes = dense(features, classes, sn=sn)
+
+    def forward(self, features: Tensor, labels: Tensor | None) -> Verdict:
+        return Verdict(super().forward(features, labels).logits, self.classes(features))
+
+
+HEADS: dict[str, type[Plain] | type[Concat]] = {
+    "none": Plain,
+    "concat": Concat,
+    "projection": Projection,
+    "acgan": Auxiliary,
+}
+
+
+def _joined(x: Tensor, labels: Tensor | None, classes: int) -> Tensor:
+    assert labels is not None, "a conditional network needs labels"
+    return torch.cat([x, F.one_hot(labels, classes).to(x.dtype)], dim=1)

@@ -1,0 +1,42 @@
+"""A GAN of dense layers alone (as in Goodfellow et al. 2014), with batch norm in G."""
+
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import Field
+from torch import nn
+
+from gansearch.models.base import ImageShape, Model, Trunk
+from gansearch.models.blocks import Reshape, batch_norm, dense, glorot_init, leaky_relu
+from gansearch.registry import component
+
+
+@component
+class MLP(Model):
+    """G: dense layers of `features`, 2 and 4 times as many, each with batch norm and leaky ReLU, and one to the pixels.
+
+    D: the pixels, dense layers of 2 times `features`, `features` and half as many, each with leaky ReLU. Takes any
+    resolution.
+    """
+
+    features: Annotated[int, Field(ge=8, multiple_of=2)] = 256
+    leaky_slope: Annotated[float, Field(ge=0, lt=1)] = 0.2
+
+    def upsampler(self, inputs: int, shape: ImageShape) -> nn.Module:
+        layers: list[nn.Module] = []
+        widths = [inputs, self.features, 2 * self.features, 4 * self.features]
+        for cin, cout in pairwise(widths):
+            layers += [dense(cin, cout, init=glorot_init), batch_norm(cout, dims=1), leaky_relu(self.leaky_slope)]
+        pixels = dense(widths[-1], _pixels(shape), init=glorot_init)
+        return nn.Sequential(*layers, pixels, nn.Tanh(), Reshape(shape.channels, shape.resolution, shape.resolution))
+
+    def trunk(self, shape: ImageShape, *, per_image: bool) -> Trunk:
+        layers: list[nn.Module] = [nn.Flatten()]
+        widths = [_pixels(shape), 2 * self.features, self.features, self.features // 2]
+        for cin, cout in pairwise(widths):
+            layers += [dense(cin, cout, init=glorot_init), leaky_relu(self.leaky_slope)]
+        return Trunk(nn.Sequential(*layers), widths[-1])
+
+
+def _pixels(shape: ImageShape) -> int:
+    return shape.channels * shape.resolution**2

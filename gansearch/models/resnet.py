@@ -1,0 +1,91 @@
+"""The residual GAN of SNGAN (Miyato et al. 2018, appendix B, table 4): their strongest on CIFAR-10."""
+
+import math
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gansearch.models.base import ImageShape, Model, Trunk, levels
+from gansearch.models.blocks import Reshape, batch_norm, conv, dense, glorot_init
+from gansearch.models.stack import SMALLEST
+from gansearch.registry import component
+
+_D_SMALLEST = 8
+
+
+def _residual_init(weight: Tensor) -> Tensor:
+    """Glorot's with the gain of ReLU: on the way around the shortcut each convolution follows one."""
+    return nn.init.xavier_uniform_(weight, gain=math.sqrt(2))
+
+
+class UpBlock(nn.Module):
+    """(N, C, H, W) to (N, C, 2H, 2W): batch norm, ReLU, nearest upsampling, two convolutions; a 1 x 1 shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = batch_norm(channels), batch_norm(channels)
+        self.conv1 = conv(channels, channels, 3, padding=1, init=_residual_init)
+        self.conv2 = conv(channels, channels, 3, padding=1, init=_residual_init)
+        self.shortcut = conv(channels, channels, 1, init=glorot_init)
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = F.interpolate(F.relu(self.norm1(x)), scale_factor=2)
+        residual = self.conv2(F.relu(self.norm2(self.conv1(wide))))
+        # The 1 x 1 convolution before the upsampling: the same values at a quarter of the work.
+        return residual + F.interpolate(self.shortcut(x), scale_factor=2)
+
+
+class DownBlock(nn.Module):
+    """(N, cin, H, W) to (N, cout, H, W), halved with `halve`: ReLU and convolution twice, average pooling.
+
+    `first`: the block takes an image, so no ReLU comes before its first convolution.
+    """
+
+    def __init__(self, cin: int, cout: int, *, halve: bool, sn: bool, first: bool = False) -> None:
+        super().__init__()
+        self.halve, self.first = halve, first
+        self.conv1 = conv(cin, cout, 3, padding=1, sn=sn, init=_residual_init)
+        self.conv2 = conv(cout, cout, 3, padding=1, sn=sn, init=_residual_init)
+        self.shortcut = conv(cin, cout, 1, sn=sn, init=glorot_init) if halve else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual = self.conv2(F.relu(self.conv1(x if self.first else F.relu(x))))
+        if not self.halve:
+            return residual + x
+        return F.avg_pool2d(residual, 2) + self.shortcut(F.avg_pool2d(x, 2))
+
+
+class SumPool(nn.Module):
+    """ReLU, then the sum over all positions: (N, C, H, W) to (N, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x).sum((2, 3))
+
+
+@component
+class ResNet(Model):
+    """G: a dense layer to 4 x 4, a block for every doubling. D: blocks that halve down to 8 x 8, two more, a sum.
+
+    All of G's maps have `features` channels, all of D's `d_features`.
+    """
+
+    z_dim: Annotated[int, Field(ge=1)] = 128
+    features: Annotated[int, Field(ge=8)] = 256
+    d_features: Annotated[int, Field(ge=8)] = 128
+    spectral_norm: bool = True
+
+    def upsampler(self, inputs: int, shape: ImageShape) -> nn.Module:
+        width = self.features
+        layers = [dense(inputs, width * SMALLEST**2, init=glorot_init), Reshape(width, SMALLEST, SMALLEST)]
+        layers += [UpBlock(width) for _ in range(levels(shape.resolution))]
+        last = conv(width, shape.channels, 3, padding=1, init=glorot_init)
+        return nn.Sequential(*layers, batch_norm(width), nn.ReLU(inplace=True), last, nn.Tanh())
+
+    def trunk(self, shape: ImageShape, *, per_image: bool) -> Trunk:
+        width, sn = self.d_features, self.spectral_norm
+        halvings = levels(shape.resolution, _D_SMALLEST)
+        layers = [DownBlock(shape.channels, width, halve=True, sn=sn, first=True)]
+        layers += [DownBlock(width, width, halve=number < halvings, sn=sn) for number in range(1, halvings + 2)]
+        return Trunk(nn.Sequential(*layers, SumPool()), width, sn)

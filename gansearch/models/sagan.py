@@ -1,0 +1,40 @@
+"""A self-attention GAN with a dense last layer: attention in G and D, spectral norm on the strided convolutions."""
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import nn
+
+from gansearch.models.base import ImageShape, Model, Trunk
+from gansearch.models.blocks import conv, conv_transpose, leaky_relu
+from gansearch.models.stack import SMALLEST, AttentionAt, Style, doubling, down, up
+from gansearch.registry import component
+
+
+@component
+class SAGAN(Model):
+    """D: convolutions 4 x 4 that halve the map and double the channels from `features` on, one of 3 x 3 that doubles
+    them once more at 4 x 4, a dense layer. G: a dense layer to 4 x 4, transposed convolutions back, batch norm, ReLU.
+
+    After Zhang et al. 2019 but for what carries spectral norm: the (transposed) convolutions that change the
+    resolution, neither the attention nor what follows the last of them. D has no batch norm, so that any loss may
+    judge images one by one.
+    """
+
+    features: Annotated[int, Field(ge=8)] = 64
+    leaky_slope: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    attention_at: AttentionAt = 8
+
+    def upsampler(self, inputs: int, shape: ImageShape) -> nn.Module:
+        widths = doubling(self.features, shape.resolution, self.attention_at)
+        style = Style(slope=0.0, normed=True, sn=True, attention_at=self.attention_at)
+        last = conv_transpose(widths[0], shape.channels, sn=True)
+        return nn.Sequential(*up(inputs, widths[::-1], style), last, nn.Tanh())
+
+    def trunk(self, shape: ImageShape, *, per_image: bool) -> Trunk:
+        widths = doubling(self.features, shape.resolution, self.attention_at)
+        wide = 2 * widths[-1]
+        style = Style(slope=self.leaky_slope, sn=True, attention_at=self.attention_at)
+        layers = down(shape.channels, shape.resolution, widths, style)
+        layers += [conv(widths[-1], wide, 3, 1, 1), leaky_relu(self.leaky_slope), nn.Flatten()]
+        return Trunk(nn.Sequential(*layers), wide * SMALLEST**2)

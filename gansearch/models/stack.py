@@ -1,0 +1,76 @@
+"""The one stack of (transposed) convolutions behind the convolutional models, for every power-of-two resolution."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from torch import nn
+
+from gansearch.errors import UserError
+from gansearch.models.attention import SelfAttention
+from gansearch.models.base import levels
+from gansearch.models.blocks import Init, Reshape, batch_norm, conv, conv_transpose, dcgan_init, dense, leaky_relu
+
+SMALLEST = 4  # G's first map
+AttentionAt = Literal["none", 8, 16, 32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Style:
+    """What all layers of a stack share; `attention_sn`: spectral norm in the attention as well."""
+
+    slope: float
+    normed: bool = False
+    sn: bool = False
+    attention_at: AttentionAt = "none"
+    attention_sn: bool = False
+    init: Init = dcgan_init
+
+    def after(self, channels: int, size: int) -> list[nn.Module]:
+        """What follows a convolution that made a map of `channels` x `size` x `size`."""
+        norm = [batch_norm(channels)] if self.normed else []
+        attention = [SelfAttention(channels, sn=self.attention_sn)] if size == self.attention_at else []
+        return [*norm, leaky_relu(self.slope), *attention]
+
+
+def up(inputs: int, widths: Sequence[int], style: Style) -> list[nn.Module]:
+    """(N, inputs) by a dense layer to 4 x 4, then ever doubled; `widths`: channels of the maps, the 4 x 4 one first."""
+    bias = not style.normed  # batch norm takes it away again
+    first, size = widths[0], SMALLEST
+    layers = [dense(inputs, first * size * size, bias=bias, init=style.init), Reshape(first, size, size)]
+    layers += style.after(first, size)
+    for cin, cout in pairwise(widths):
+        size *= 2
+        layers += [conv_transpose(cin, cout, bias=bias, sn=style.sn, init=style.init), *style.after(cout, size)]
+    return layers
+
+
+def down(channels: int, size: int, widths: Sequence[int], style: Style, *, kernel: int = 4) -> list[nn.Module]:
+    """Images of `size` x `size`, ever halved; `widths`: channels of the maps, the largest map first.
+
+    The first map is not normalised (Radford et al. 2016, section 3).
+    """
+    layers: list[nn.Module] = []
+    plain = Style(**{**style.__dict__, "normed": False})
+    for number, width in enumerate(widths):
+        size //= 2
+        own = style if number else plain
+        layers.append(conv(channels, width, kernel, 2, 1, bias=not own.normed, sn=style.sn, init=style.init))
+        layers += own.after(width, size)
+        channels = width
+    return layers
+
+
+def doubling(features: int, resolution: int, attention_at: AttentionAt) -> list[int]:
+    """Channels of maps from half of `resolution` down to 4 x 4, ever doubled from `features` on.
+
+    UserError where the resolution is no power of two, or no map is `attention_at` x `attention_at`.
+    """
+    halvings = levels(resolution)
+    if attention_at != "none" and attention_at > resolution // 2:
+        raise UserError(
+            f"model.attention_at={attention_at}: at data.resolution={resolution} the largest map is "
+            f"{resolution // 2}; set that, a smaller one or none"
+        )
+    return [features << level for level in range(halvings)]

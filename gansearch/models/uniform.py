@@ -1,0 +1,39 @@
+"""A convolutional GAN whose maps all have the same number of channels, without any norm."""
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import nn
+
+from gansearch.models.base import ImageShape, Model, Trunk, levels
+from gansearch.models.blocks import conv, glorot_init
+from gansearch.models.stack import SMALLEST, Style, down, up
+from gansearch.registry import component
+
+_D_SMALLEST = 2
+
+
+@component
+class Uniform(Model):
+    """G: a dense layer to 4 x 4, transposed convolutions up to the image's size, a convolution 8 x 8 to its channels.
+
+    D: convolutions 3 x 3 of stride 2 down to 2 x 2, dropout, a dense layer. Leaky ReLU in both.
+    """
+
+    features: Annotated[int, Field(ge=8)] = 128
+    leaky_slope: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
+
+    def upsampler(self, inputs: int, shape: ImageShape) -> nn.Module:
+        widths = [self.features] * (1 + levels(shape.resolution))
+        colours = [nn.ZeroPad2d((3, 4, 3, 4)), conv(self.features, shape.channels, 8, init=glorot_init)]
+        return nn.Sequential(*up(inputs, widths, self._style()), *colours, nn.Tanh())
+
+    def trunk(self, shape: ImageShape, *, per_image: bool) -> Trunk:
+        levels(shape.resolution, SMALLEST)  # G could not make smaller ones
+        widths = [self.features] * levels(shape.resolution, _D_SMALLEST)
+        layers = down(shape.channels, shape.resolution, widths, self._style(), kernel=3)
+        return Trunk(nn.Sequential(*layers, nn.Flatten()), self.features * _D_SMALLEST**2)
+
+    def _style(self) -> Style:
+        return Style(slope=self.leaky_slope, init=glorot_init)
