@@ -76,12 +76,27 @@ class Budget(_Data):
     rungs: tuple[float, ...] = ()
 
 
+class Floor(_Data):
+    """What a perfect generator would score: the FID of `images` real images of `split`, which is not the reference's.
+
+    Finite, from 0.
+    """
+
+    split: str
+    images: int
+    fid: float = Field(ge=0, allow_inf_nan=False)
+
+
 class Search(_Data):
-    """What `search.json` says, as far as the analysis needs it. `checkpoints`: a URI, where they are kept elsewhere."""
+    """What `search.json` says, as far as the analysis needs it. `checkpoints`: a URI, where they are kept elsewhere.
+
+    `floor` is None where the data set has but one split.
+    """
 
     name: str
     space: Space
     budget: Budget
+    floor: Floor | None = None
     checkpoints: str | None = None
 
 

@@ -4,12 +4,14 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
-from gansearch.analysis.load import LoadedRun
+from gansearch.analysis.load import Floor, LoadedRun
 from gansearch.analysis.text import value_text
 from gansearch.results import Status
 
 # Below this ratio of highest to lowest, a linear FID axis shows more.
 _WIDE = 8.0
+# An axis that reaches down to the floor must leave the curves at least this share of its height.
+_LEAST_SHARE = 1 / 3
 
 
 class Curve(NamedTuple):
@@ -23,13 +25,18 @@ class Curve(NamedTuple):
 
 
 class CurvesInfo(NamedTuple):
-    """FID against kimg: every evaluated trial by number, the best one's id, the rungs, whether FID's axis is log."""
+    """FID against kimg: every evaluated trial by number, the best one's id, the rungs, whether FID's axis is log.
+
+    `floor` is None where none is known; `floor_fits` says whether an axis that shows it still shows the curves.
+    """
 
     run: str
     curves: list[Curve]
     best: str | None
     rungs: tuple[float, ...]
     log_fid: bool
+    floor: Floor | None
+    floor_fits: bool
 
 
 class Point(NamedTuple):
@@ -74,12 +81,16 @@ def curves_info(loaded: LoadedRun) -> CurvesInfo:
         for state in sorted(loaded.ledger.values(), key=lambda state: state.number)
         if state.evals
     ]
+    fids = [fid for curve in curves for fid in curve.fid]
+    floor, log_fid = loaded.search.floor, is_wide(fids)
     return CurvesInfo(
         run=loaded.search.name,
         curves=curves,
         best=_best_id(loaded),
         rungs=tuple(sorted(loaded.search.budget.rungs)),
-        log_fid=is_wide(fid for curve in curves for fid in curve.fid),
+        log_fid=log_fid,
+        floor=floor,
+        floor_fits=floor is not None and fits(floor.fid, fids, log_fid),
     )
 
 
@@ -116,6 +127,16 @@ def is_wide(fids: Iterable[float]) -> bool:
     """Whether the values are positive and range so far that a linear axis would press most of them together."""
     values = list(fids)
     return bool(values) and min(values) > 0 and max(values) / min(values) >= _WIDE
+
+
+def fits(line: float, values: Sequence[float], log: bool) -> bool:
+    """Whether an axis, log or linear, that also shows `line` leaves `values` a third of its height."""
+    if not values or (log and line <= 0):
+        return False
+    low, high = min(values), max(values)
+    ends = [low, high, min(low, line), max(high, line)]
+    low, high, bottom, top = map(math.log, ends) if log else ends
+    return high - low >= _LEAST_SHARE * (top - bottom)
 
 
 def _labels(choices: Sequence[Any], seen: Sequence[Any]) -> list[str]:

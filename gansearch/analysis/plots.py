@@ -11,24 +11,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from gansearch.analysis.load import LoadedRun
-from gansearch.analysis.plot_info import Curve, CurvesInfo, ParamInfo, Point, curves_info, param_info
-from gansearch.analysis.text import fid_text, kimg_text
+from gansearch.analysis.plot_curves import draw_curves
+from gansearch.analysis.plot_info import CurvesInfo, ParamInfo, Point, curves_info, param_info
+from gansearch.analysis.plot_style import BEST, BOX, INK, LEGEND, LOOK, MUTED, dress, plain_ticks
 from gansearch.errors import UserError
-
-INK, MUTED, GRID, BOX = "#24292f", "#6e7781", "#e4e8ec", "#eef2f6"
-BEST, FULL, CUT, BROKEN = "#d1495b", "#30638e", "#9aa7b4", "#e0902f"
-
-# Status -> colour, marker of a point in a scatter, word in the legend.
-_LOOK = {
-    "completed": (FULL, "o", "completed"),
-    "stopped": (CUT, "o", "stopped early"),
-    "running": (FULL, ">", "running"),
-    "diverged": (BROKEN, "X", "diverged"),
-    "failed": (BROKEN, "X", "failed"),
-}
 
 
 def plot(loaded: LoadedRun, out: Path | None = None) -> list[Path]:
@@ -56,7 +45,7 @@ def plot(loaded: LoadedRun, out: Path | None = None) -> list[Path]:
 
 
 def curves_figure(info: CurvesInfo) -> Figure:
-    """FID against kimg of every trial; the best one stands out, rungs are vertical lines."""
+    """FID against kimg of every trial; the best one stands out, rungs are vertical lines, the floor is dotted."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     draw_curves(info, figure.add_subplot())
     return figure
@@ -66,7 +55,7 @@ def parameter_figure(info: ParamInfo) -> Figure:
     """Lowest FID against one parameter."""
     figure = Figure(figsize=(6, 4.2), layout="constrained")
     draw_parameter(info, figure.add_subplot())
-    figure.legend(handles=_legend(info.points, info.best), **_LEGEND)
+    figure.legend(handles=_legend(info.points, info.best), **LEGEND)
     return figure
 
 
@@ -85,35 +74,14 @@ def overview_figure(run: str, infos: Sequence[ParamInfo]) -> Figure:
         else:
             axes.set_visible(False)
     figure.suptitle(f"{run}: lowest FID of each trial", color=INK, fontsize=13, fontweight="bold", x=0.01, ha="left")
-    figure.legend(handles=_legend([point for info in infos for point in info.points], infos[0].best), **_LEGEND)
+    figure.legend(handles=_legend([point for info in infos for point in info.points], infos[0].best), **LEGEND)
     return figure
-
-
-def draw_curves(info: CurvesInfo, axes: Any) -> None:
-    """Draws `info` on a matplotlib Axes."""
-    _dress(axes, "training length (kimg)", info.log_fid)
-    axes.set_ylabel("FID", color=INK)
-    for rung in info.rungs:
-        axes.axvline(rung, **_RUNG)
-        axes.text(
-            rung, 1.01, kimg_text(rung), color=MUTED, fontsize=9, ha="center", transform=axes.get_xaxis_transform()
-        )
-    axes.set_xlim(0, 1.02 * max([*info.rungs, *(curve.kimg[-1] for curve in info.curves)]))
-    faint = 0.75 if len(info.curves) <= 30 else 0.4
-    for curve in info.curves:
-        if curve.trial_id == info.best:
-            _draw_best(curve, axes)
-        else:
-            _draw_curve(curve, axes, faint)
-    _leave_room_below(axes)
-    axes.set_title(f"{info.run}: FID of {len(info.curves)} trials", color=INK, loc="left", fontweight="bold", pad=20)
-    axes.figure.legend(handles=_curves_legend(info), **_LEGEND)
 
 
 def draw_parameter(info: ParamInfo, axes: Any) -> None:
     """Draws `info` on a matplotlib Axes: a scatter for a number, boxes and their points for choices."""
     condition = f"\n(where {info.only_where})" if info.only_where else ""
-    _dress(axes, info.path + condition, info.log_fid)
+    dress(axes, info.path + condition, info.log_fid)
     axes.set_ylabel("lowest FID", color=INK)
     axes.margins(y=0.08)
     if info.choices is not None:
@@ -124,32 +92,9 @@ def draw_parameter(info: ParamInfo, axes: Any) -> None:
         if point.trial_id == info.best:
             axes.plot(x, point.fid, "*", color=BEST, markersize=15, markeredgecolor="white", zorder=5)
         else:
-            colour, marker, _ = _LOOK[point.status]
+            colour, marker, _ = LOOK[point.status]
             size = 6.5 if marker == "o" else 9
             axes.plot(x, point.fid, marker, color=colour, markersize=size, markeredgecolor="white", alpha=0.9, zorder=3)
-
-
-_LEGEND: dict[str, Any] = {"loc": "outside lower center", "ncols": 6, "frameon": False, "fontsize": 9}
-_RUNG: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1}
-
-
-def _dress(axes: Any, xlabel: str, log_fid: bool) -> None:
-    axes.set_xlabel(xlabel, color=INK)
-    axes.grid(color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(MUTED)
-    if log_fid:
-        axes.set_yscale("log")
-        _plain_ticks(axes.yaxis, (1.0, 2.0, 5.0))
-    axes.tick_params(which="both", color=MUTED, labelcolor=INK, labelsize=9)
-
-
-def _plain_ticks(axis: Any, subs: tuple[float, ...]) -> None:
-    """Ticks of a log axis at `subs` times each power of ten, written as plain numbers."""
-    axis.set_major_locator(LogLocator(subs=subs, numticks=8))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def _number_axis(info: ParamInfo, axes: Any) -> None:
@@ -158,7 +103,7 @@ def _number_axis(info: ParamInfo, axes: Any) -> None:
     if info.log_x:
         axes.set_xscale("log")
         decades = math.log10(high / low)
-        _plain_ticks(axes.xaxis, (1.0, 2.0, 5.0) if decades < 2 else (1.0, 3.0) if decades < 3 else (1.0,))
+        plain_ticks(axes.xaxis, (1.0, 2.0, 5.0) if decades < 2 else (1.0, 3.0) if decades < 3 else (1.0,))
         margin = 10 ** (0.05 * decades or 0.1)
         axes.set_xlim(low / margin, high * margin)
     else:
@@ -171,50 +116,6 @@ def _number_axis(info: ParamInfo, axes: Any) -> None:
 def _few_integers(info: ParamInfo) -> bool:
     """Whether points stand in columns, as they do for a small whole number."""
     return not info.log_x and info.limits[1] - info.limits[0] <= 16 and all(p.x.is_integer() for p in info.points)
-
-
-def _draw_curve(curve: Curve, axes: Any, faint: float) -> None:
-    colour = _LOOK[curve.status][0]
-    axes.plot(curve.kimg, curve.fid, color=colour, linewidth=1.3, alpha=faint, zorder=2)
-    size = 8 if curve.status in {"diverged", "failed"} else 5.5
-    end = {"color": colour, "markersize": size, "markeredgecolor": "white", "markeredgewidth": 0.6, "zorder": 3}
-    axes.plot(curve.kimg[-1], curve.fid[-1], _end_marker(curve.status), **end)
-
-
-def _draw_best(curve: Curve, axes: Any) -> None:
-    at = min(range(len(curve.fid)), key=curve.fid.__getitem__)
-    kimg, fid = curve.kimg[at], curve.fid[at]
-    axes.plot(curve.kimg, curve.fid, color=BEST, linewidth=2.4, zorder=4)
-    axes.plot(kimg, fid, "*", color=BEST, markersize=14, markeredgecolor="white", zorder=5)
-    text = f"trial {curve.trial_id}: FID {fid_text(fid)} at {kimg_text(kimg)} kimg"
-    # Nothing lies beneath the lowest FID of all, so the label has that place to itself.
-    early = kimg < axes.get_xlim()[1] / 2
-    place = {"ha": "left" if early else "right", "va": "top", "textcoords": "offset points", "xytext": (6, -12)}
-    axes.annotate(text, (kimg, fid), color=BEST, fontweight="bold", zorder=6, **place)
-
-
-def _leave_room_below(axes: Any) -> None:
-    """Lowers the FID axis by an eighth, for the best trial's label."""
-    low, high = axes.get_ylim()
-    axes.set_ylim(low / (high / low) ** 0.125 if axes.get_yscale() == "log" else low - 0.125 * (high - low), high)
-
-
-def _curves_legend(info: CurvesInfo) -> list[Line2D]:
-    kinds = {curve.status for curve in info.curves if curve.trial_id != info.best}
-    handles = [
-        Line2D([], [], color=colour, marker=_end_marker(status), markersize=5.5, linewidth=1.4, label=word)
-        for status, (colour, _, word) in _LOOK.items()
-        if status in kinds
-    ]
-    if info.best:
-        handles.append(Line2D([], [], color=BEST, marker="*", markersize=10, linewidth=2.4, label="best"))
-    if info.rungs:
-        handles.append(Line2D([], [], label="rung (kimg)", **_RUNG))
-    return handles
-
-
-def _end_marker(status: str) -> str:
-    return {"completed": "o", "running": ">", "stopped": "s"}.get(status, "X")
 
 
 def _draw_boxes(info: ParamInfo, axes: Any) -> None:
@@ -257,7 +158,7 @@ def _legend(points: Sequence[Point], best: str | None) -> list[Line2D]:
     kinds = {point.status for point in points if point.trial_id != best}
     handles = [
         Line2D([], [], color=colour, marker=marker, linestyle="", markersize=7, label=word)
-        for status, (colour, marker, word) in _LOOK.items()
+        for status, (colour, marker, word) in LOOK.items()
         if status in kinds
     ]
     if any(point.trial_id == best for point in points):

@@ -6,13 +6,14 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import Any, Literal, TextIO
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from gansearch.analysis.load import LoadedRun, load
+from gansearch.analysis.load import Floor, LoadedRun, load
 from gansearch.analysis.text import MISSING, fid_text, flat_text, kimg_text, params_text
 from gansearch.results import Status, TrialState
 from gansearch.run_dir import RunDir
@@ -24,7 +25,8 @@ STATUS_STYLES = {"completed": "green", "stopped": "yellow", "running": "cyan", "
 class Ranked:
     """One trial's place. `rank` is 1 for the lowest FID, equal for equal FIDs, None without an evaluation.
 
-    `best_fid` was measured at `best_kimg`; the trial has come to `kimg`. `params` holds the active ones only.
+    `best_fid`, the lowest, was measured at `best_kimg`; mean and maximum are over all of the trial's evaluations, which
+    have come to `kimg`. `params` holds the active ones only.
     `checkpoint` is the path or URI of the checkpoint that carries the generator of `best_fid`.
     """
 
@@ -33,6 +35,8 @@ class Ranked:
     number: int
     best_fid: float | None
     best_kimg: float | None
+    mean_fid: float | None
+    max_fid: float | None
     kimg: float
     status: Status | Literal["running"]
     reason: str | None
@@ -56,11 +60,17 @@ def rank(loaded: LoadedRun) -> list[Ranked]:
 
 def print_ranking(run: RunDir, top: int | None = 10, file: TextIO | None = None) -> None:
     """Prints the `top` trials of a run (None: all) as `write_table` does; default: to stdout."""
-    write_table(ranking(run), top=top, file=file)
+    loaded = load(run)
+    write_table(rank(loaded), loaded.search.floor, top=top, file=file)
 
 
-def write_table(rows: Sequence[Ranked], top: int | None = None, file: TextIO | None = None) -> None:
-    """Aligned and never cut: in a terminal parameters fold beneath a trial's numbers, in a pipe a trial is one line."""
+def write_table(
+    rows: Sequence[Ranked], floor: Floor | None = None, top: int | None = None, file: TextIO | None = None
+) -> None:
+    """Aligned and never cut: in a terminal parameters fold beneath a trial's numbers, in a pipe a trial is one line.
+
+    The `floor`, where there is one, is the last line.
+    """
     file = file or sys.stdout
     shown = rows[:top]
     if file.isatty():
@@ -69,6 +79,8 @@ def write_table(rows: Sequence[Ranked], top: int | None = None, file: TextIO | N
         file.writelines(f"{line}\n" for line in _plain_lines(shown))
     if len(shown) < len(rows):
         file.write(f"and {len(rows) - len(shown)} more of {len(rows)} trials\n")
+    if floor is not None:
+        file.write(f"floor: real {floor.split} images score {fid_text(floor.fid)} ({floor.images} images)\n")
 
 
 def to_json(rows: Iterable[Ranked]) -> str:
@@ -96,12 +108,15 @@ def _order(state: TrialState) -> tuple[bool, float, float, int]:
 
 def _ranked(loaded: LoadedRun, state: TrialState, place: int | None) -> Ranked:
     best = state.best
+    fids = [row.fid for row in state.evals]
     return Ranked(
         rank=place,
         trial_id=state.trial_id,
         number=state.number,
         best_fid=best.fid if best else None,
         best_kimg=best.kimg if best else None,
+        mean_fid=fmean(fids) if fids else None,
+        max_fid=max(fids, default=None),
         kimg=state.kimg,
         status=state.status,
         reason=state.end.reason if state.end else None,
@@ -112,14 +127,14 @@ def _ranked(loaded: LoadedRun, state: TrialState, place: int | None) -> Ranked:
     )
 
 
-_COLUMNS = ("rank", "trial", "FID", "at kimg", "kimg", "status", "origin")
-_RIGHT = {"rank", "FID", "at kimg", "kimg"}
+_COLUMNS = ("rank", "trial", "min FID", "at kimg", "mean FID", "max FID", "kimg", "status", "origin")
+_RIGHT = {"rank", "min FID", "at kimg", "mean FID", "max FID", "kimg"}
 
 
 def _cells(row: Ranked) -> list[str]:
     place = MISSING if row.rank is None else str(row.rank)
-    numbers = [fid_text(row.best_fid), kimg_text(row.best_kimg), kimg_text(row.kimg)]
-    return [place, row.trial_id, *numbers, row.status, row.origin]
+    fids = [fid_text(row.best_fid), kimg_text(row.best_kimg), fid_text(row.mean_fid), fid_text(row.max_fid)]
+    return [place, row.trial_id, *fids, kimg_text(row.kimg), row.status, row.origin]
 
 
 def _aligned(header: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:

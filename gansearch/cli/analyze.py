@@ -34,7 +34,7 @@ def _all(args: argparse.Namespace) -> int:
         raise unknown("command", first, _COMMANDS)
     loaded = load(find_run(first, args.runs_dir))
     rows = rank(loaded)
-    write_table(rows)
+    write_table(rows, loaded.search.floor)
     return _write_plots(loaded, None) if _scored(rows) else _no_fid(loaded)
 
 
@@ -46,7 +46,7 @@ def _rank(args: argparse.Namespace) -> int:
     if args.json:
         print(to_json(rows[: args.top]))
     else:
-        write_table(rows, args.top)
+        write_table(rows, loaded.search.floor, top=args.top)
     return OK if _scored(rows) else _no_fid(loaded)
 
 

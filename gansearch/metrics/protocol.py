@@ -10,7 +10,11 @@ from typing import Any, Self
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """All that an FID depends on besides the generated images. `data` is the reference images' fingerprint."""
+    """All that an FID depends on besides the generated images. `data` is the reference images' fingerprint.
+
+    `estimator` is `standard`, or `chunked-1024`: the mean over the FIDs of chunks of 1,024 real and 1,024 generated
+    images. `num_real` and `num_fake` are those really used.
+    """
 
     extractor: str
     weights_sha256: str
@@ -22,6 +26,7 @@ class Protocol:
     resize: str
     dtype: str
     seed: int
+    estimator: str
 
     @cached_property
     def hash(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gansearch.errors import UserError
+from gansearch.metrics.floor import Floor
 from gansearch.metrics.protocol import Protocol
 from gansearch.run_dir import RunDir, join
 from gansearch.search.rungs import rungs
@@ -50,14 +51,15 @@ class Plan:
             return str(self.run.trials.absolute())
         return join(self.options.storage, self.run.name)
 
-    def save(self, protocol: Protocol) -> None:
-        """Writes `search.json`, by which a directory becomes a run."""
+    def save(self, protocol: Protocol, floor: Floor | None) -> None:
+        """Writes `search.json`, by which a directory becomes a run; `floor` None: there is none."""
         train = self.space.base.train
         decided = {"space": self.space.to_dict(), "seed": self.options.seed, "protocol": protocol.to_dict()}
         content = {
             "name": self.run.name,
             **decided,
             "protocol": {"hash": protocol.hash, **protocol.to_dict()},
+            "floor": None if floor is None else asdict(floor),
             "options": asdict(self.options),
             "budget": {
                 "trials": self.options.trials,

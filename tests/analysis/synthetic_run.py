@@ -12,6 +12,7 @@ from gansearch.run_dir import RunDir
 KIMG = [round(6.4 * step, 1) for step in range(1, 10)]
 RUNGS = [6.4, 19.2, 57.6]
 PROTOCOL = "0123abcd4567"
+FLOOR = {"split": "test", "images": 360, "fid": 0.29}
 
 
 def _number(kind: str, low: float, high: float, log: bool = False) -> dict[str, Any]:

@@ -1,13 +1,20 @@
 import json
+from dataclasses import asdict
 
 import pytest
 
 from gansearch.analysis.load import Space, load
 from gansearch.analysis.rank import ranking
+from gansearch.config import TrialConfig
 from gansearch.errors import UserError
+from gansearch.metrics.floor import Floor
+from gansearch.metrics.protocol import Protocol
 from gansearch.results import to_json
+from gansearch.run_dir import RunDir
+from gansearch.search.plan import Options, Plan, load_plan
+from gansearch.search.space import Space as SearchSpace
 
-from .synthetic_run import PARAMS, PROTOCOL, evaluation, make_run, make_search, start
+from .synthetic_run import FLOOR, PARAMS, PROTOCOL, evaluation, make_run, make_search, start
 
 SPACE = Space.model_validate({"base": {"loss": {"name": "bce"}}, "params": PARAMS})
 
@@ -55,6 +62,44 @@ def test_a_broken_search_json_is_named(tmp_path, text):
     with pytest.raises(UserError, match=r"search\.json is broken") as error:
         load(run)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("floor", [{"split": "test", "images": 360}, {**FLOOR, "fid": -1}, {**FLOOR, "fid": "x"}, 0.29])
+def test_a_broken_floor_is_named(tmp_path, floor):
+    with pytest.raises(UserError, match=r"search\.json is broken \(floor"):
+        load(make_run(tmp_path / "run", [], floor=floor))
+
+
+def test_a_floor_may_be_missing(tmp_path):
+    assert load(make_run(tmp_path / "old", [])).search.floor is None
+    assert load(make_run(tmp_path / "none", [], floor=None)).search.floor is None
+    assert load(make_run(tmp_path / "known", [], floor=FLOOR)).search.floor.model_dump() == FLOOR
+
+
+@pytest.mark.parametrize("floor", [Floor(split="test", images=360, fid=0.29), None])
+def test_a_plan_and_its_floor_are_read_back(tmp_path, floor):
+    protocol = Protocol(
+        extractor="digits-classifier",
+        weights_sha256="a" * 64,
+        data="b" * 64,
+        split="train",
+        num_real=1024,
+        num_fake=1024,
+        resolution=32,
+        resize="bicubic-antialias",
+        dtype="float32",
+        seed=0,
+        estimator="chunked-1024",
+    )
+    run = RunDir(tmp_path / "run")
+    run.path.mkdir()
+    plan = Plan(run, SearchSpace(base=TrialConfig(), params={}, trials=1), Options(trials=1))
+    plan.save(protocol, floor)
+    assert json.loads(run.search_json.read_text())["floor"] == (asdict(floor) if floor else None)
+    found = load(run).search.floor
+    assert found is None if floor is None else found.model_dump() == asdict(floor)
+    again, same = load_plan(run)
+    assert (again.options, same) == (plan.options, protocol)
 
 
 def test_an_unknown_domain_is_refused(tmp_path):

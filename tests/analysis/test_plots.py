@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gansearch.analysis.load import load
-from gansearch.analysis.plot_info import curves_info, is_wide, param_info
+from gansearch.analysis.plot_info import curves_info, fits, is_wide, param_info
 from gansearch.analysis.plots import curves_figure, parameter_figure, plot
+from gansearch.analysis.text import fid_text
 from gansearch.errors import UserError
 
-from .synthetic_run import KIMG, PARAMS, RUNGS, End, evaluation, make_run, make_search, start
+from .synthetic_run import FLOOR, KIMG, PARAMS, RUNGS, End, evaluation, make_run, make_search, start
 
 
 @pytest.fixture
@@ -115,6 +116,51 @@ def test_the_drawing_shows_the_numbers(loaded):
     assert sorted(float(line.get_xdata()[0]) for line in axes.lines) == sorted(point.x for point in info.points)
     low, high = axes.get_xlim()
     assert low < 1e-4 and high > 4e-3
+
+
+def _floor_lines(figure, fid):
+    return [
+        line for line in figure.axes[0].lines if line.get_linestyle() == ":" and list(line.get_ydata()) == [fid] * 2
+    ]
+
+
+@pytest.mark.parametrize("fid", [12.0, 0.5, 90.0])
+def test_the_floor_is_a_labelled_dotted_line(tmp_path, fid):
+    run = make_search(tmp_path / "run", floor=FLOOR | {"fid": fid})
+    figure = curves_figure(curves_info(load(run)))
+    (axes,) = figure.axes
+    assert len(_floor_lines(figure, fid)) == 1
+    low, high = axes.get_ylim()
+    assert axes.get_yscale() == "log" and low < fid < high
+    assert f"floor {fid_text(fid)}" in {text.get_text() for text in axes.texts}
+    (legend,) = figure.legends
+    assert "floor: 360 real test images" in {text.get_text() for text in legend.get_texts()}
+
+
+@pytest.mark.parametrize(
+    ("fid", "says"), [(0.0, "↓ floor 0.0000"), (1e-6, "↓ floor 0.0000"), (1e9, "↑ floor 1000000000.00")]
+)
+def test_a_floor_far_off_does_not_squash_the_curves(tmp_path, fid, says):
+    plain = curves_figure(curves_info(load(make_search(tmp_path / "plain"))))
+    figure = curves_figure(curves_info(load(make_search(tmp_path / "run", floor=FLOOR | {"fid": fid}))))
+    assert not _floor_lines(figure, fid)
+    assert figure.axes[0].get_ylim() == plain.axes[0].get_ylim()
+    assert says in {text.get_text() for text in figure.axes[0].texts}
+
+
+@given(st.lists(st.floats(1, 1e4), min_size=2), st.floats(1, 1e4), st.booleans())
+def test_a_line_fits_where_the_curves_keep_a_third(values, line, log):
+    scale = math.log if log else float
+    share = scale(max(values)) - scale(min(values))
+    whole = scale(max([*values, line])) - scale(min([*values, line]))
+    if not math.isclose(3 * share, whole, rel_tol=1e-6):
+        assert fits(line, values, log) == (3 * share > whole)
+
+
+def test_a_line_at_zero_fits_no_log_axis():
+    assert fits(0.0, [1.0, 10.0], log=False)
+    assert not fits(0.0, [1.0, 10.0], log=True)
+    assert not fits(1.0, [], log=False)
 
 
 def test_few_trials_and_odd_values_draw(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gansearch.analysis.rank import print_ranking, ranking, to_csv, to_json, write_table
 from gansearch.analysis.text import params_text
 
-from .synthetic_run import PARAMS, evaluation, make_run, make_search, start
+from .synthetic_run import FLOOR, PARAMS, evaluation, make_run, make_search, start
 
 
 class Terminal(io.StringIO):
@@ -48,6 +48,33 @@ def test_the_best_and_its_kimg_are_not_the_last(tmp_path):
     assert (row.best_fid, row.best_kimg, row.kimg, row.status) == (40.0, 12.8, 19.2, "running")
 
 
+def test_minimum_mean_and_maximum_are_over_a_trials_evaluations(tmp_path):
+    fids = {"a": [238.5, 472.0, 312.25, 300.0], "b": [90.0], "c": []}
+    rows = []
+    for number, (trial_id, values) in enumerate(fids.items()):
+        rows.append(start(trial_id, number))
+        rows += [evaluation(trial_id, number, 6.4 * (step + 1), fid) for step, fid in enumerate(values)]
+    run = make_run(tmp_path / "run", rows, params={})
+    ranked = ranking(run)
+    assert [(row.trial_id, row.best_fid, row.mean_fid, row.max_fid) for row in ranked] == [
+        ("b", 90.0, 90.0, 90.0),
+        ("a", 238.5, 330.6875, 472.0),
+        ("c", None, None, None),
+    ]
+    file = io.StringIO()
+    write_table(ranked, file=file)
+    header, *lines = file.getvalue().splitlines()
+    assert [line.split()[1:7] for line in lines] == [
+        ["b", "90.00", "6.4", "90.00", "90.00", "6.4"],
+        ["a", "238.50", "6.4", "330.69", "472.00", "25.6"],
+        ["c", "-", "-", "-", "-", "0"],
+    ]
+    assert "min FID  at kimg  mean FID  max FID  kimg" in header
+    assert [row["mean_fid"] for row in json.loads(to_json(ranked))] == [90.0, 330.6875, None]
+    frame = pd.read_csv(io.StringIO(to_csv(ranked, [])))
+    assert frame["best_fid"].tolist()[:2] == [90.0, 238.5] and frame["max_fid"].tolist()[:2] == [90.0, 472.0]
+
+
 def test_equal_fids_share_a_rank_and_the_faster_comes_first(tmp_path):
     rows = []
     for number, (trial_id, kimg, fid) in enumerate(
@@ -73,6 +100,8 @@ def test_ranks_are_a_competition_ranking_of_the_lowest_fids(trials):
         fids = trials[row.number]
         assert row.best_fid == (min(fids) if fids else None)
         assert row.rank == (1 + sum(fid < min(fids) for fid in lowest) if fids else None)
+        assert row.max_fid == (max(fids) if fids else None)
+        assert row.mean_fid == (pytest.approx(sum(fids) / len(fids)) if fids else None)
 
 
 def test_json_is_strict_and_holds_every_field(rows):
@@ -111,7 +140,7 @@ def test_in_a_pipe_a_trial_is_one_whole_line(rows):
     file = io.StringIO()
     write_table(rows, file=file)
     header, *lines = file.getvalue().splitlines()
-    assert header.split()[:3] == ["rank", "trial", "FID"]
+    assert header.split()[:4] == ["rank", "trial", "min", "FID"]
     for row, line in zip(rows, lines, strict=True):
         assert line.split()[0] == (str(row.rank) if row.rank else "-")
         assert row.trial_id in line and row.status in line and params_text(row.params) in line
@@ -139,6 +168,17 @@ def test_the_top_is_said_to_be_a_part(tmp_path):
     print_ranking(make_search(tmp_path / "run"), top=3, file=file)
     assert len(file.getvalue().splitlines()) == 5
     assert file.getvalue().endswith("and 13 more of 16 trials\n")
+
+
+@pytest.mark.parametrize("file_type", [io.StringIO, Terminal])
+@pytest.mark.parametrize("top", [3, None])
+def test_the_floor_is_the_last_line(tmp_path, file_type, top):
+    file = file_type()
+    print_ranking(make_search(tmp_path / "run", floor=FLOOR), top=top, file=file)
+    assert file.getvalue().endswith("\nfloor: real test images score 0.2900 (360 images)\n")
+    file = file_type()
+    print_ranking(make_search(tmp_path / "other", floor=None), top=top, file=file)
+    assert "\nfloor" not in file.getvalue()
 
 
 def test_parameters_are_grouped_by_section():

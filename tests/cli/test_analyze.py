@@ -8,7 +8,7 @@ import pytest
 from gansearch.cli.analyze import main
 from gansearch.results import End
 
-from ..analysis.synthetic_run import make_run, make_search, start
+from ..analysis.synthetic_run import FLOOR, make_run, make_search, start
 
 
 @pytest.fixture
@@ -44,6 +44,19 @@ def test_json_is_all_there_is_on_stdout(runs, capsys):
     assert _call(runs, "rank", "demo", "--json", "--top", "2") == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["rank"] for row in rows] == [1, 2]
+
+
+def test_the_floor_ends_the_table_alone(runs, capsys):
+    make_search(runs / "measured", trials=3, params={}, floor=FLOOR)
+    assert _call(runs, "rank", "measured", "--top", "1") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2:] == ["and 2 more of 3 trials", "floor: real test images score 0.2900 (360 images)"]
+    assert _call(runs, "measured") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[4] == "floor: real test images score 0.2900 (360 images)" and lines[5].endswith("fid_vs_kimg.png")
+    assert _call(runs, "rank", "measured", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert isinstance(rows, list) and rows[0]["best_fid"] <= rows[0]["mean_fid"] <= rows[0]["max_fid"]
 
 
 def test_csv_holds_the_same_trials_as_the_table(runs, capsys):

@@ -16,7 +16,7 @@ from gansearch.config import MetricsConfig
 from gansearch.data.digits import Digits
 from gansearch.errors import UserError
 from gansearch.metrics.extractors.base import Extractor
-from gansearch.metrics.extractors.digits_classifier import WEIGHTS, ClassifierFeatures, DigitsClassifier
+from gansearch.metrics.extractors.digits_classifier import WEIGHTS, Classifier, ClassifierFeatures, DigitsClassifier
 from gansearch.metrics.fid import Moments, frechet_distance
 
 CPU = torch.device("cpu")
@@ -136,6 +136,26 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         DigitsClassifier(weights=str(tmp_path / "none.safetensors")).weights_hash()
 
 
+@pytest.mark.parametrize(("channels", "classes", "width"), [(1, 2, 16), (3, 7, 4)])
+def test_weights_of_other_sizes_are_read_by_their_shapes(
+    tmp_path: Path, channels: int, classes: int, width: int
+) -> None:
+    net = Classifier(channels, classes, width)
+    path = tmp_path / "other.safetensors"
+    save_file(net.state_dict(), path)
+    extractor = DigitsClassifier(weights=str(path), weights_sha256=sha256(path))
+    module = extractor.load(CPU)
+    colour = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    seen = colour if channels == 3 else colour.float().mean(1, keepdim=True)
+    with torch.no_grad():
+        expected, logits = net(seen / 127.5 - 1)
+    torch.testing.assert_close(extractor.features(module, colour), expected)
+    assert logits.shape == (5, classes)
+    turned = extractor.features(module, colour.flip(1))
+    assert torch.allclose(turned, expected, atol=1e-6) == (channels == 1)
+    assert extractor.features(module, colour[:, :1]).shape == (5, 64)
+
+
 def test_another_file_must_be_meant(tmp_path: Path) -> None:
     other = {name: tensor * 2 for name, tensor in load_file(WEIGHTS).items()}
     path = tmp_path / "other.safetensors"
@@ -149,7 +169,9 @@ def test_another_file_must_be_meant(tmp_path: Path) -> None:
 
 
 def test_a_file_that_holds_no_such_weights_is_refused(tmp_path: Path) -> None:
-    for content in ({"a": torch.zeros(3)}, {"logits.bias": torch.zeros(10)}):
+    flat = {"conv1.weight": torch.zeros(3), "logits.bias": torch.zeros(10)}
+    four = {"conv1.bias": torch.zeros(2), "conv1.weight": torch.zeros(2, 4, 3, 3)}
+    for content in ({"a": torch.zeros(3)}, {"logits.bias": torch.zeros(10)}, flat, four):
         path = tmp_path / f"{next(iter(content))}.safetensors"
         save_file(content, path)
         with pytest.raises(UserError, match=r"holds no weights of digits-classifier") as caught:

@@ -17,12 +17,13 @@ PROTOCOL = Protocol(
     resize="bicubic-antialias",
     dtype="float32",
     seed=0,
+    estimator="standard",
 )
 
 
 def test_the_hash_is_pinned() -> None:
     # It stands in every results file: changing how it is made makes old runs incomparable.
-    assert PROTOCOL.hash == "26fc464a520f"
+    assert PROTOCOL.hash == "070f8b5dcbb3"
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Protocol)])
@@ -36,6 +37,12 @@ def test_every_part_counts(name: str) -> None:
 def test_it_survives_the_way_to_a_dict_and_back() -> None:
     again = Protocol.from_dict(PROTOCOL.to_dict())
     assert again == PROTOCOL and again.hash == PROTOCOL.hash and PROTOCOL.difference(again) == ""
+
+
+def test_the_estimator_is_part_of_it() -> None:
+    chunked = replace(PROTOCOL, estimator="chunked-1024")
+    assert chunked.hash != PROTOCOL.hash and Protocol.from_dict(chunked.to_dict()) == chunked
+    assert PROTOCOL.difference(chunked) == "estimator standard / chunked-1024"
 
 
 def test_the_difference_is_short_and_complete() -> None:

@@ -9,7 +9,12 @@ from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from gansearch.config import DataConfig, MetricsConfig, TrialConfig
+from gansearch.data.base import Images
 from gansearch.data.loading import load_images
+from gansearch.errors import UserError
+from gansearch.metrics.chunks import draw
+from gansearch.metrics.extractors.digits_classifier import DigitsClassifier
+from gansearch.metrics.fid import Moments, frechet_distance
 from gansearch.metrics.scorer import Scorer, scorer_for
 
 CPU = torch.device("cpu")
@@ -79,6 +84,54 @@ def test_wrong_images_are_refused(scorer: Scorer, unseen: Tensor) -> None:
         scorer.fid([unseen.float()])
     with pytest.raises(ValueError, match="not uint8 of 32 x 32"):
         scorer.fid([unseen[..., :16, :16]])
+
+
+def test_a_chunked_fid_is_the_mean_over_chunks(cache: Path, unseen: Tensor) -> None:
+    chunked = Scorer(CONFIG.override({"metrics.chunk": 110}), CPU, load_images(CONFIG.data, "train"))
+    real = load_images(CONFIG.data, "train").pixels
+    extractor = DigitsClassifier()
+    module = extractor.load(CPU)
+    moments = [Moments.of([extractor.features(module, real[chunk])]) for chunk in draw(1437, 0, 3, 110)]
+    fakes = [Moments.of([extractor.features(module, fake)]) for fake in unseen[:330].split(110)]
+    by_hand = [frechet_distance(*pair) for pair in zip(moments, fakes, strict=True)]
+    for size in (360, 100, 7):
+        assert chunked.fid(unseen.split(size)) == pytest.approx(sum(by_hand) / 3, rel=1e-5)
+    assert max(by_hand) > 1.02 * min(by_hand)
+
+
+def test_a_chunked_fid_is_another_protocol(cache: Path, scorer: Scorer, unseen: Tensor) -> None:
+    train = load_images(CONFIG.data, "train")
+    chunked = Scorer(CONFIG.override({"metrics.chunk": 110}), CPU, train)
+    assert (chunked.protocol.estimator, scorer.protocol.estimator) == ("chunked-110", "standard")
+    assert (chunked.protocol.num_real, chunked.protocol.num_fake) == (330, 330)
+    assert chunked.protocol.hash != scorer.protocol.hash
+    # Fewer images in each distance: its bias is upwards.
+    assert chunked.fid([unseen]) > scorer.fid([unseen])
+    other = Scorer(CONFIG.override({"metrics.chunk": 110, "metrics.seed": 1}), CPU, train)
+    assert other.fid([unseen]) != chunked.fid([unseen])
+    again = Scorer(CONFIG.override({"metrics.chunk": 110, "metrics.num_fake": 430}), CPU, train)
+    assert again.protocol == chunked.protocol and again.fid([unseen]) == chunked.fid([unseen])
+    with pytest.raises(ValueError, match="200 generated images, but the protocol wants 330"):
+        chunked.fid([unseen[:200]])
+
+
+@pytest.mark.parametrize(
+    ("metrics", "says"),
+    [
+        ({"chunk": 1024}, "metrics.chunk=1024: only 360 images are generated; set metrics.num_fake"),
+        ({"chunk": 1024, "num_fake": 2048, "split": "test"}, "metrics.chunk=1024: only 360 test images are there"),
+    ],
+)
+def test_a_chunk_that_cannot_be_filled_is_refused(cache: Path, metrics: dict[str, object], says: str) -> None:
+    config = CONFIG.override({f"metrics.{name}": value for name, value in metrics.items()})
+    with pytest.raises(UserError, match=says):
+        Scorer(config, CPU, load_images(config.data, config.metrics.split))
+
+
+def test_one_real_image_is_refused(cache: Path) -> None:
+    one = Images(load_images(CONFIG.data, "test").pixels[:1])
+    with pytest.raises(UserError, match=r"metrics\.split=train: 1 real image is too few"):
+        Scorer(CONFIG, CPU, one)
 
 
 def test_the_protocol_says_what_was_done(scorer: Scorer) -> None:

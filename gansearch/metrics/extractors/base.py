@@ -18,6 +18,9 @@ from gansearch.cache import sha256
 from gansearch.errors import UserError, one_line
 from gansearch.registry import component
 
+# What reading a file of other content or another layout raises, besides OSError.
+_NO_WEIGHTS = (RuntimeError, KeyError, TypeError, ValueError, EOFError, SafetensorError, pickle.UnpicklingError)
+
 
 def register(name: str, module: type[FeatureExtractorBase]) -> None:
     """Makes `module` known to torch-fidelity as `name`, once per process."""
@@ -60,7 +63,7 @@ class Extractor(ABC):
                 module = FEATURE_EXTRACTORS_REGISTRY[self.name](
                     self.name, [self.feature_name], feature_extractor_weights_path=self.readable_weights(path)
                 )
-        except (RuntimeError, KeyError, TypeError, EOFError, SafetensorError, pickle.UnpicklingError) as error:
+        except _NO_WEIGHTS as error:
             raise UserError(
                 f"{path} holds no weights of {self.name} ({one_line(error)[:200]}): give the right file with "
                 "--set metrics.weights=FILE"

@@ -1,10 +1,12 @@
-"""`digits-classifier`: the penultimate activation of a small classifier of handwritten digits, shipped here.
+"""`digits-classifier`: the penultimate activation of a small classifier; one of handwritten digits is shipped here.
 
-`scripts/train_classifier.py` trains it and prints the hash that stands below.
+`scripts/train_classifier.py` trained it and printed the hash that stands below. It trains others of the same layout,
+grey or colour, on any labelled data set, to be given as `metrics.weights`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from safetensors.torch import load_file
@@ -21,17 +23,37 @@ WEIGHTS = Path(__file__).parents[1] / "weights" / "digits_classifier.safetensors
 
 
 class Classifier(nn.Module):
-    """Grey images, float (N, 1, 32, 32) in [-1, 1], to features (N, 64) and logits (N, classes)."""
+    """Images, float (N, channels, 32, 32) in [-1, 1], to features (N, 64) and logits (N, classes).
+
+    `width` is the number of maps after the first convolution; each of the two further ones doubles it.
+    """
 
     resolution = 32
 
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, channels: int = 1, classes: int = 10, width: int = 16) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 16, 3, padding=1)
-        self.conv2 = nn.Conv2d(16, 32, 3, stride=2, padding=1)
-        self.conv3 = nn.Conv2d(32, 64, 3, stride=2, padding=1)
-        self.hidden = nn.Linear(64 * 4 * 4, FEATURES)
+        self.conv1 = nn.Conv2d(channels, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
+        self.conv3 = nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1)
+        self.hidden = nn.Linear(4 * width * 4 * 4, FEATURES)
         self.logits = nn.Linear(FEATURES, classes)
+
+    @classmethod
+    def of(cls, state: Mapping[str, Tensor]) -> Self:
+        """The classifier that a state dict belongs to, its size read off the tensors' shapes.
+
+        KeyError, ValueError or RuntimeError where it is of another layout.
+        """
+        width, channels, _, _ = state["conv1.weight"].shape
+        if channels not in {1, 3}:
+            raise ValueError(f"a classifier of {channels} channels, not of 1 or 3")
+        net = cls(channels, len(state["logits.bias"]), width)
+        net.load_state_dict(state)
+        return net
+
+    @property
+    def channels(self) -> int:
+        return self.conv1.in_channels
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         x = F.relu(self.conv1(images))
@@ -50,16 +72,18 @@ class ClassifierFeatures(FeatureExtractorBase):
     ) -> None:
         super().__init__(name, features_list)
         state = load_file(feature_extractor_weights_path or WEIGHTS)
-        self.net = Classifier(classes=len(state["logits.bias"]))
-        self.net.load_state_dict(state)
+        self.net = Classifier.of(state)
         self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        grey = images.float().mean(1, keepdim=True) / 127.5 - 1
+        pixels = images.float()
+        if self.net.channels == 1:
+            pixels = pixels.mean(1, keepdim=True)
+        pixels = pixels / 127.5 - 1
         size = (self.net.resolution, self.net.resolution)
-        if grey.shape[2:] != size:
-            grey = F.interpolate(grey, size=size, mode="bicubic", antialias=True)
-        features, logits = self.net(grey)
+        if pixels.shape[2:] != size:
+            pixels = F.interpolate(pixels, size=size, mode="bicubic", antialias=True)
+        features, logits = self.net(pixels)
         found = {str(FEATURES): features, "logits": logits}
         return tuple(found[name] for name in self.features_list)
 
@@ -85,7 +109,7 @@ register(NAME, ClassifierFeatures)
 
 @component
 class DigitsClassifier(Extractor):
-    """64 features that tell digits apart; right for the embedded data set, fast on one CPU core."""
+    """64 features that tell a data set's classes apart; its own weights those of the embedded digits. Fast on a CPU."""
 
     name: ClassVar[str] = NAME
     feature_name: ClassVar[str] = str(FEATURES)

@@ -1,0 +1,175 @@
+"""The floor: what it is, when there is none, and that it is measured once."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gansearch.config import DataConfig, MetricsConfig, TrialConfig
+from gansearch.data.loading import load_images
+from gansearch.errors import UserError
+from gansearch.metrics.chunks import draw
+from gansearch.metrics.extractors.digits_classifier import DigitsClassifier
+from gansearch.metrics.fid import Moments, frechet_distance
+from gansearch.metrics.floor import Floor
+from gansearch.metrics.scorer import Scorer
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path))
+    return tmp_path / "reference"
+
+
+def scorer(**metrics: object) -> Scorer:
+    config = TrialConfig(metrics=MetricsConfig.model_validate(metrics))
+    return Scorer(config, CPU, load_images(config.data, config.metrics.split))
+
+
+def folder_of_images(*folders: Path) -> None:
+    """The same 40 images of coloured noise in each folder."""
+    noise = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    for folder in folders:
+        folder.mkdir(parents=True)
+        for number, pixels in enumerate(noise):
+            Image.fromarray(pixels).save(folder / f"{number:02}.png")
+
+
+def folder_scorer(root: Path, **metrics: object) -> Scorer:
+    data = DataConfig.model_validate({"name": "image_folder", "dir": str(root)})
+    return Scorer(
+        TrialConfig(data=data, metrics=MetricsConfig.model_validate(metrics)), CPU, load_images(data, "train")
+    )
+
+
+def test_it_is_the_fid_of_the_other_split() -> None:
+    measured = scorer(num_fake=360)
+    expected = measured.fid([load_images(DataConfig(), "test").pixels])
+    floor = measured.floor()
+    assert floor == Floor(split="test", images=360, fid=floor.fid)
+    assert floor.fid == pytest.approx(expected, rel=1e-9)
+    assert 0 < expected < 0.5
+
+
+def test_it_takes_as_many_images_as_are_generated_or_all_there_are() -> None:
+    few = scorer(num_fake=100)
+    (chosen,) = draw(360, 0, 1, 100)
+    floor = few.floor()
+    assert floor is not None and floor.images == 100
+    assert floor.fid == pytest.approx(few.fid([load_images(DataConfig(), "test").pixels[chosen]]), rel=1e-9)
+    for num_fake in (360, 5000):
+        floor = scorer(num_fake=num_fake).floor()
+        assert floor is not None and floor.images == 360
+
+
+def test_the_training_images_are_the_floor_of_the_test_images() -> None:
+    floor = scorer(split="test", num_fake=500).floor()
+    assert floor is not None and (floor.split, floor.images) == ("train", 500)
+
+
+def test_equal_splits_have_a_floor_of_zero(tmp_path: Path) -> None:
+    folder_of_images(tmp_path / "data" / "train", tmp_path / "data" / "test")
+    for metrics in ({"num_fake": 50}, {"num_fake": 50, "chunk": 10}):
+        floor = folder_scorer(tmp_path / "data", **metrics).floor()
+        assert floor is not None and floor.images == 40 and floor.fid < 1e-6
+    floor = folder_scorer(tmp_path / "data", num_fake=20).floor()
+    assert floor is not None and floor.fid > 1e-3
+
+
+def test_fewer_images_give_a_higher_floor() -> None:
+    floors = [scorer(num_fake=count).floor() for count in (45, 90, 180, 360)]
+    fids = [floor.fid for floor in floors if floor]
+    assert fids == sorted(fids, reverse=True) and len(fids) == 4
+
+
+def test_chunks_meet_chunks() -> None:
+    measured = scorer(num_fake=1437, chunk=150)
+    assert measured.protocol.num_real == 1350
+    train, test = (load_images(DataConfig(), split) for split in ("train", "test"))
+    extractor = DigitsClassifier()
+    module = extractor.load(CPU)
+    features = [
+        (extractor.features(module, train.pixels[real]), extractor.features(module, test.pixels[other]))
+        for real, other in zip(draw(1437, 0, 2, 150), draw(360, 0, 2, 150), strict=True)
+    ]
+    first, second = (frechet_distance(Moments.of([real]), Moments.of([other])) for real, other in features)
+    floor = measured.floor()
+    assert floor is not None and floor.images == 300
+    assert floor.fid == pytest.approx((first + second) / 2, rel=1e-6)
+
+
+def test_an_other_split_smaller_than_a_chunk_gives_none_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    measured = scorer(num_fake=1024, chunk=512)
+    assert measured.floor() is None and measured.floor() is None
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["FID has no floor here: there are 360 test images, it takes 512"]
+
+
+def test_one_other_image_gives_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder_of_images(tmp_path / "data" / "train", tmp_path / "data" / "test")
+    for number in range(1, 40):
+        (tmp_path / "data" / "test" / f"{number:02}.png").unlink()
+    assert folder_scorer(tmp_path / "data", num_fake=20).floor() is None
+    assert "there are 1 test images, it takes 2" in capsys.readouterr().err
+
+
+def test_data_with_one_split_has_none(tmp_path: Path) -> None:
+    folder_of_images(tmp_path / "data")
+    assert folder_scorer(tmp_path / "data", num_fake=20).floor() is None
+
+
+def test_a_broken_other_split_is_not_taken_for_none(tmp_path: Path) -> None:
+    folder_of_images(tmp_path / "data" / "train", tmp_path / "data" / "test")
+    measured = folder_scorer(tmp_path / "data", num_fake=20)
+    (tmp_path / "data" / "test" / "00.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"00\.png"):
+        measured.floor()
+
+
+def test_it_is_measured_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = scorer(num_fake=360).floor()
+    monkeypatch.setattr(DigitsClassifier, "features", lambda *_: pytest.fail("computed again"))
+    assert scorer(num_fake=360).floor() == first
+    assert len(list(cache.glob("*.json"))) == 1 and not list(cache.glob(".*"))
+
+
+@pytest.mark.parametrize("changed", [{"num_fake": 200}, {"chunk": 150}, {"seed": 1}, {"split": "test"}])
+def test_another_protocol_has_another_floor(cache: Path, changed: dict[str, object]) -> None:
+    floors = [scorer(**metrics).floor() for metrics in ({"num_fake": 300}, {"num_fake": 300} | changed)]
+    assert floors[0] != floors[1]
+    assert len(list(cache.glob("*.json"))) == 2
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "of others", "not finite", "negative", "more fields"])
+def test_a_broken_file_is_computed_anew_and_said_once(
+    damage: str, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = scorer(num_fake=360).floor()
+    (path,) = cache.glob("*.json")
+    content = json.loads(path.read_text())
+    odd = {
+        "of others": {"key": "another"},
+        "not finite": {"fid": float("nan")},
+        "negative": {"fid": -1.0},
+        "more fields": {"colour": 1},
+    }
+    path.write_text(json.dumps(content | odd[damage]) if damage in odd else damage)
+    for _ in range(2):
+        assert scorer(num_fake=360).floor() == first
+    assert capsys.readouterr().err.count("computed anew") == 1
+    assert json.loads(path.read_text()) == content
+
+
+def test_a_place_that_cannot_be_written_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path / "file"))
+    for _ in range(2):
+        assert scorer(num_fake=360).floor() is not None
+    assert capsys.readouterr().err.count("are not kept") == 1
