@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from gansearch.errors import UserError
 from gansearch.registry import component
 
 Split = Literal["train", "test"]
@@ -19,13 +20,21 @@ RESIZE_FILTER = "bicubic-antialias"
 """How every data set is brought to its resolution; part of a FID's protocol."""
 
 
+class NoSplit(UserError):  # noqa: N818 -- the data set is in order
+    """A data set that is whole, but has no images of the split asked for."""
+
+
 @dataclass(frozen=True)
 class Images:
-    """Real images: `pixels` uint8 (N, C, H, W) with H = W; `labels` int64 (N,) or None; class names."""
+    """Real images: `pixels` uint8 (N, C, H, W) with H = W; `labels` int64 (N,) or None; class names.
+
+    `known_fingerprint`: the fingerprint where it was kept with the pixels, which are then not hashed again.
+    """
 
     pixels: Tensor
     labels: Tensor | None = None
     classes: tuple[str, ...] = ()
+    known_fingerprint: str | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -36,8 +45,17 @@ class Images:
         return self.pixels.shape[1], self.pixels.shape[2]
 
     @cached_property
+    def counts(self) -> tuple[int, ...]:
+        """How many images each of `classes` has; a class may have none. Empty without labels."""
+        if self.labels is None:
+            return ()
+        return tuple(self.labels.bincount(minlength=len(self.classes)).tolist())
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the shape, the pixels and the labels: of the bytes, not of where they lie."""
+        if self.known_fingerprint is not None:
+            return self.known_fingerprint
         digest = hashlib.sha256(str(tuple(self.pixels.shape)).encode())
         for tensor in (self.pixels, self.labels):
             if tensor is not None:
@@ -53,7 +71,11 @@ class Dataset(ABC):
 
     @abstractmethod
     def load(self, split: Split) -> Images:
-        """The images of a split at `resolution`; UserError where they are missing or broken."""
+        """The images of a split at `resolution`, uint8 and contiguous.
+
+        Raises NoSplit where the data set has no images of that split, another UserError where they are missing or
+        broken. The pixels may be mapped from a file: writing to them changes nobody else's.
+        """
 
 
 def resize(pixels: Tensor, resolution: int) -> Tensor:

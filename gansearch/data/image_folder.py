@@ -1,20 +1,20 @@
 """A folder of images: flat, or a folder per class, with or without `train` and `test` above."""
 
+import hashlib
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Annotated
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
+from pydantic import Field
 from torch import Tensor
 
-from gansearch.data.base import Dataset, Images, Split, resize
-from gansearch.errors import UserError, one_line
+from gansearch.data import kept
+from gansearch.data.base import Dataset, Images, NoSplit, Split
+from gansearch.data.kept import File, Selection
+from gansearch.errors import UserError
 from gansearch.registry import component
-
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 
 
 @component
@@ -22,90 +22,116 @@ class ImageFolder(Dataset):
     """The images below `dir` in order of their paths, as RGB: centre crop to a square, then antialiased resize.
 
     Folders directly below are the classes, whatever lies deeper; images directly in `dir` have no labels. Where `dir`
-    holds both `train` and `test`, these are the splits; otherwise everything is `train`. Hidden files are ignored,
-    every other file must be an image of `FORMATS`.
+    holds both `train` and `test`, these are the splits; otherwise everything is `train`, but for a `test_share`: a
+    hash of its relative path says of each image whether it is held out, so that others that come or go change nothing
+    for it. Hidden files are ignored, every other file must be an image of `decode.FORMATS`; with `skip_broken` those
+    that are not are left out and named. Grey, palette and CMYK become RGB, transparency is laid on white, 16 bits are
+    rounded to 8. Decoded once and kept: `kept`.
     """
 
     dir: str
+    skip_broken: bool = False
+    test_share: Annotated[float, Field(ge=0, lt=1)] = 0
 
     def load(self, split: Split) -> Images:
         root = Path(self.dir).expanduser()
         if not root.is_dir():
             raise UserError(f"data.dir={root}: there is no such folder; give the folder of your images with --data-dir")
-        folders = {name: root / name for name in ("train", "test")}
-        if not all(folder.is_dir() for folder in folders.values()):
-            folders = {"train": root}
-        if split not in folders:
-            raise UserError(f"{root} has no test images: put folders `train` and `test` into it, or use split train")
-        listed = {name: list(_files(folder)) for name, folder in folders.items()}
-        paths = listed[split]
-        if not paths:
-            raise UserError(f"{folders[split]} holds no images: put some into it, or give another --data-dir")
-        # Over both splits, so that a label means one class in either.
-        classes = tuple(sorted({name for split, files in listed.items() for name in _classes(folders[split], files)}))
-        return Images(
-            pixels=_decode(paths, self.resolution),
-            labels=_labels(folders[split], paths, classes) if classes else None,
-            classes=classes,
+        folders, files = self._splits(root)
+        if not any(files.values()):
+            raise UserError(f"{root} holds no images: put some into it, or give another --data-dir")
+        if not files[split]:
+            raise NoSplit(self._no_images(folders[split], split))
+        classes = _classes(folders, files)
+        return kept.images(
+            Selection(
+                root=folders[split],
+                split=split,
+                files=files[split],
+                labels=_labels(files[split], classes),
+                classes=classes,
+                resolution=self.resolution,
+                skip_broken=self.skip_broken,
+                test_share=self.test_share,
+            )
+        )
+
+    def _splits(self, root: Path) -> tuple[dict[Split, Path], dict[Split, list[File]]]:
+        """The folder of each split, and its files."""
+        own: dict[Split, Path] = {"train": root / "train", "test": root / "test"}
+        if all(folder.is_dir() for folder in own.values()):
+            if self.test_share:
+                raise UserError(
+                    f"data.test_share={self.test_share}, but {root} has its own folder `test`: leave the option out"
+                )
+            return own, {split: list(_files(folder)) for split, folder in own.items()}
+        files: dict[Split, list[File]] = {"train": [], "test": []}
+        for file in _files(root):
+            files["test" if _uniform(file.name) < self.test_share else "train"].append(file)
+        return {"train": root, "test": root}, files
+
+    def _no_images(self, folder: Path, split: Split) -> str:
+        if self.test_share:
+            return f"{folder} has no {split} images with data.test_share={self.test_share}: give it another value"
+        if folder != Path(self.dir).expanduser():
+            return f"{folder} holds no images: put some into it"
+        return (
+            f"{folder} has no test images: put folders `train` and `test` into it, hold some out with "
+            "--set data.test_share=0.1, or use split train"
         )
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """All files below `folder` that are not hidden, in the order of their names, links to folders followed."""
+def _files(folder: Path, prefix: str = "", above: tuple[str, ...] = ()) -> Iterator[File]:
+    """All files below `folder` that are not hidden, in the order of their names, links to folders followed.
+
+    Of a link that leads nowhere the size is -1: whoever opens it says so.
+    """
     try:
-        entries = sorted(folder.iterdir(), key=lambda path: path.name)
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         raise UserError(f"{folder} cannot be read ({error.strerror}): mend its permissions") from None
-    for entry in entries:
+    if not prefix or folder.is_symlink():
+        real = os.path.realpath(folder)
+        if real in above:
+            raise UserError(f"{folder} is a link to a folder that leads to it again: remove it")
+        above = (*above, real)
+    for entry in found:
+        name = prefix + entry.name
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            yield from _files(entry)
+            yield from _files(folder / entry.name, f"{name}/", above)
         else:
-            yield entry
+            try:
+                state = entry.stat()
+            except OSError:
+                yield File(name, -1, -1)
+            else:
+                yield File(name, state.st_size, state.st_mtime_ns)
 
 
-def _classes(folder: Path, files: list[Path]) -> set[str]:
-    """Names of the first-level folders; UserError where images lie beside them."""
-    flat = [file for file in files if file.parent == folder]
-    if flat and len(flat) < len(files):
+def _uniform(name: str) -> float:
+    """A number in [0, 1) that follows from a path alone."""
+    return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:6], "big") / 2**48
+
+
+def _classes(folders: dict[Split, Path], files: dict[Split, list[File]]) -> tuple[str, ...]:
+    """Names of the first-level folders of both splits, so that a label means one class in either; none if flat.
+
+    UserError where some images lie in such folders and others beside them.
+    """
+    every = [(folders[split], file) for split in files for file in files[split]]
+    flat = [folder / file.name for folder, file in every if "/" not in file.name]
+    if flat and len(flat) < len(every):
         raise UserError(f"{flat[0]} lies beside folders of images: move it into one of them, which are the classes")
-    return set() if flat else {file.relative_to(folder).parts[0] for file in files}
+    return () if flat else tuple(sorted({_class(file) for _, file in every}))
 
 
-def _labels(folder: Path, files: list[Path], classes: tuple[str, ...]) -> Tensor:
+def _class(file: File) -> str:
+    return file.name.partition("/")[0]
+
+
+def _labels(files: list[File], classes: tuple[str, ...]) -> Tensor | None:
     index = {name: number for number, name in enumerate(classes)}
-    return torch.tensor([index[file.relative_to(folder).parts[0]] for file in files])
-
-
-def _decode(paths: list[Path], resolution: int) -> Tensor:
-    """uint8 (N, 3, resolution, resolution), in the order of `paths`; the first broken file is named."""
-    pixels = torch.empty(len(paths), 3, resolution, resolution, dtype=torch.uint8)
-
-    def fill(number: int) -> None:
-        pixels[number] = _read(paths[number], resolution)
-
-    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
-        jobs = [pool.submit(fill, number) for number in range(len(paths))]
-        try:
-            for job in jobs:
-                job.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-    return pixels
-
-
-def _read(path: Path, resolution: int) -> Tensor:
-    try:
-        with Image.open(path, formats=FORMATS) as opened:
-            if opened.mode.startswith(("I", "F")):
-                raise ValueError(f"its pixels are of mode {opened.mode}, not of 8 bits: convert it")
-            image = ImageOps.exif_transpose(opened).convert("RGB")
-    # SyntaxError is how some of Pillow's readers say that a file is broken.
-    except (OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = f"none of {', '.join(FORMATS)}" if isinstance(error, Image.UnidentifiedImageError) else one_line(error)
-        raise UserError(f"{path} is no usable image ({reason}): mend it or move it away") from error
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    square = np.array(image.crop((left, top, left + side, top + side)))
-    return resize(torch.from_numpy(square).permute(2, 0, 1)[None], resolution)[0]
+    return torch.tensor([index[_class(file)] for file in files]) if classes else None

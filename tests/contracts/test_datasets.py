@@ -1,8 +1,8 @@
 """What every registered data set must do; a new one is picked up by itself."""
 
 import dataclasses
-import hashlib
-import pickle
+import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,38 +13,32 @@ from torchvision.datasets import CIFAR10
 
 from gansearch import registry
 from gansearch.config import DataConfig
-from gansearch.data.base import Dataset
+from gansearch.data.base import Dataset, Images
 from gansearch.errors import UserError
+from tests.data.archives import apply, write_cifar10, write_fashion_mnist
 
 SIZE = 24
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that suits every data set with a `dir`: images by split and class, and CIFAR-10's files beside them."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that suits every data set with a `dir`: images by split and class, and the files of others beside."""
     root = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
     for number in range(12):
         path = root / ("train" if number < 8 else "test") / f"class{number % 2}" / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(path)
-    batches = root / CIFAR10.base_folder
-    batches.mkdir()
-    for name, _ in [*CIFAR10.train_list, *CIFAR10.test_list]:
-        data = rng.integers(0, 256, (4, 3072), dtype=np.uint8)
-        (batches / name).write_bytes(pickle.dumps({"data": data, "labels": [0, 1, 2, 3]}))
-    (batches / CIFAR10.meta["filename"]).write_bytes(pickle.dumps({"label_names": list("abcdefghij")}))
-    return root
+    resources, unpacked = write_fashion_mnist(root)
+    settings = {"CIFAR10": write_cifar10(root), "FashionMNIST": resources, "fashion_mnist": {"UNPACKED_MD5": unpacked}}
+    with tarfile.open(root / CIFAR10.filename) as archive, pytest.MonkeyPatch.context() as patch:
+        archive.extractall(root, filter="data")
+        apply(settings, patch)
+        yield root
 
 
 @pytest.fixture(params=sorted(registry.classes("data")))
-def dataset(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
-    def sum_of(name: str) -> str:
-        return hashlib.md5((folder / CIFAR10.base_folder / name).read_bytes()).hexdigest()
-
-    for part in ("train_list", "test_list"):
-        monkeypatch.setattr(CIFAR10, part, [[name, sum_of(name)] for name, _ in getattr(CIFAR10, part)])
-    monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": sum_of(CIFAR10.meta["filename"])})
+def dataset(request: pytest.FixtureRequest, folder: Path) -> Dataset:
     names = {field.name for field in dataclasses.fields(registry.classes("data")[request.param])}
     options = {"dir": str(folder)} if "dir" in names else {}
     return registry.build("data", DataConfig.model_validate({"name": request.param, "resolution": SIZE, **options}))
@@ -60,12 +54,25 @@ def test_images_are_square_bytes_with_fitting_labels(dataset: Dataset, split: st
     assert images.labels is not None
     assert images.labels.dtype == torch.int64 and images.labels.shape == (len(images),)
     assert images.labels.min() >= 0 and images.labels.max() < len(images.classes)
+    assert len(images.counts) == len(images.classes) and sum(images.counts) == len(images)
 
 
 def test_loading_twice_gives_the_same_bytes_and_splits_differ(dataset: Dataset) -> None:
     first, again, test = dataset.load("train"), dataset.load("train"), dataset.load("test")
     assert first.fingerprint == again.fingerprint != test.fingerprint
     assert first.classes == test.classes
+
+
+def test_a_fingerprint_is_that_of_the_bytes_wherever_it_comes_from(dataset: Dataset) -> None:
+    for images in (dataset.load("train"), dataset.load("train")):
+        assert images.fingerprint == Images(images.pixels.clone(), images.labels).fingerprint
+
+
+def test_writing_into_the_pixels_changes_nobody_elses(dataset: Dataset) -> None:
+    mine, other = dataset.load("train"), dataset.load("train")
+    before = other.pixels.clone()
+    mine.pixels.bitwise_not_()
+    assert torch.equal(other.pixels, before) and torch.equal(dataset.load("train").pixels, before)
 
 
 def test_options_survive_a_rebuild(dataset: Dataset) -> None:

@@ -1,15 +1,19 @@
 """Image folders as people have them: flat, by class, by split, and broken in the usual ways."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from gansearch import registry
 from gansearch.config import DataConfig
-from gansearch.data.image_folder import ImageFolder
+from gansearch.data.base import Images, NoSplit, Split
+from gansearch.data.image_folder import ImageFolder, _uniform
 from gansearch.errors import UserError
 
 
@@ -19,8 +23,8 @@ def put(path: Path, value: int = 128, size: tuple[int, int] = (16, 16), mode: st
     return path
 
 
-def load(folder: Path, split: str = "train", resolution: int = 16) -> object:
-    return ImageFolder(dir=str(folder), resolution=resolution).load(split)  # type: ignore[arg-type]
+def load(folder: Path, split: Split = "train", **options: Any) -> Images:
+    return ImageFolder(dir=str(folder), resolution=16, **options).load(split)
 
 
 def test_a_flat_folder_is_read_in_the_order_of_names(tmp_path: Path) -> None:
@@ -53,31 +57,13 @@ def test_train_and_test_folders_are_splits_with_the_same_labels(tmp_path: Path) 
     assert (train.labels.tolist(), test.labels.tolist()) == ([0, 1], [1])
 
 
-def test_the_centre_is_cropped_and_the_rest_resized(tmp_path: Path) -> None:
-    wide = np.zeros((32, 96, 3), dtype=np.uint8)
-    wide[:, 32:64] = 200
-    Image.fromarray(wide).save(tmp_path / "wide.png")
-    images = ImageFolder(dir=str(tmp_path), resolution=8).load("train")
-    assert torch.equal(images.pixels, torch.full((1, 3, 8, 8), 200, dtype=torch.uint8))
-
-
-def test_a_photograph_is_turned_as_its_camera_says(tmp_path: Path) -> None:
-    pixels = np.zeros((16, 16, 3), dtype=np.uint8)
-    pixels[:8] = 255
-    exif = Image.Exif()
-    exif[0x0112] = 3
-    Image.fromarray(pixels).save(tmp_path / "photo.png", exif=exif)
-    top, bottom = ImageFolder(dir=str(tmp_path), resolution=16).load("train").pixels[0, 0].split(8)
-    assert top.amax() == 0 and bottom.amin() == 255
-
-
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere: there is no such folder.*--data-dir"):
         load(tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"holds no images"):
         load(tmp_path)
     put(tmp_path / "a.png")
-    with pytest.raises(UserError, match=r"no test images.*use split train"):
+    with pytest.raises(NoSplit, match=r"no test images.*data\.test_share=0\.1, or use split train"):
         load(tmp_path, "test")
     with pytest.raises(UserError, match=r"data\.dir is missing"):
         registry.build("data", DataConfig(name="image_folder"))
@@ -90,16 +76,10 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     Image.fromarray(noise).save(tmp_path / "07.jpg")
     whole = (tmp_path / "07.jpg").read_bytes()
     (tmp_path / "07.jpg").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match=r"07\.jpg is no usable image \(.*truncated"):
+    with pytest.raises(UserError, match=r"07\.jpg is no usable image \(.*truncated.*--set data\.skip_broken=true"):
         load(tmp_path)
     (tmp_path / "07.jpg").write_text("a text")
     with pytest.raises(UserError, match=r"07\.jpg is no usable image \(none of JPEG, PNG"):
-        load(tmp_path)
-
-
-def test_sixteen_bits_are_refused_and_not_clipped(tmp_path: Path) -> None:
-    Image.fromarray(np.full((16, 16), 4000, dtype=np.uint16)).save(tmp_path / "deep.png")
-    with pytest.raises(UserError, match=r"deep\.png .*not of 8 bits"):
         load(tmp_path)
 
 
@@ -108,3 +88,113 @@ def test_images_beside_class_folders_are_refused(tmp_path: Path) -> None:
     put(tmp_path / "stray.png")
     with pytest.raises(UserError, match=r"stray\.png lies beside folders"):
         load(tmp_path)
+
+
+def test_a_flat_split_beside_one_with_classes_is_refused(tmp_path: Path) -> None:
+    put(tmp_path / "train" / "cat" / "a.png")
+    put(tmp_path / "test" / "b.png")
+    with pytest.raises(UserError, match=r"test/b\.png lies beside folders"):
+        load(tmp_path)
+
+
+def test_broken_files_are_left_out_only_if_asked_and_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("cat/1", "cat/2", "dog/3", "dog/4"):
+        put(tmp_path / f"{name}.png", int(name[-1]))
+    for name in ("cat/0.txt", "dog/Thumbs.db", "dog/5.png", "dog/6.png"):
+        (tmp_path / name).write_text("no image")
+    with pytest.raises(UserError, match=r"cat/0\.txt is no usable image \(none of JPEG.*skip_broken=true"):
+        load(tmp_path)
+    images = load(tmp_path, skip_broken=True)
+    assert images.pixels[:, 0, 0, 0].tolist() == [1, 2, 3, 4]
+    assert images.labels is not None and images.labels.tolist() == [0, 0, 1, 1]
+    said = capsys.readouterr().err
+    assert said.count("4 unusable files are left out: cat/0.txt (none of JPEG") == 1
+    assert "dog/6.png" in said and "Thumbs.db" not in said and said.rstrip().endswith("...")
+    load(tmp_path, skip_broken=True)
+    assert capsys.readouterr().err == ""
+
+
+def test_where_all_files_are_broken_nothing_is_left(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.jpg").write_text("no image")
+    with pytest.raises(UserError, match=r"holds no usable image: .*a\.jpg and all others"):
+        load(tmp_path, skip_broken=True)
+
+
+def test_a_link_that_leads_nowhere_is_named_and_one_that_leads_back_refused(tmp_path: Path) -> None:
+    put(tmp_path / "cat" / "a.png", 1)
+    (tmp_path / "cat" / "b.png").symlink_to("nowhere")
+    with pytest.raises(UserError, match=r"b\.png is no usable image \(.*No such file"):
+        load(tmp_path)
+    (tmp_path / "cat" / "b.png").unlink()
+    (tmp_path / "dog").symlink_to(tmp_path / "cat")
+    assert load(tmp_path).counts == (1, 1)
+    (tmp_path / "cat" / "up").symlink_to(tmp_path)
+    with pytest.raises(UserError, match=r"cat/up is a link to a folder that leads to it again"):
+        load(tmp_path)
+
+
+def test_names_that_are_no_text_are_taken_as_they_are(tmp_path: Path) -> None:
+    put(tmp_path / "a.png", 1).rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png"))
+    assert load(tmp_path).pixels[0, 0, 0, 0] == 1
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xfe.png")).write_text("no image")
+    assert len(load(tmp_path, skip_broken=True)) == 1
+
+
+def test_a_share_is_held_out_and_the_rest_is_for_training(tmp_path: Path) -> None:
+    for number in range(60):
+        put(tmp_path / f"class{number % 2}" / f"{number}.png", number)
+    train, test = load(tmp_path, test_share=0.25), load(tmp_path, "test", test_share=0.25)
+    values = [images.pixels[:, 0, 0, 0].tolist() for images in (train, test)]
+    assert sorted(values[0] + values[1]) == list(range(60))
+    assert all(0 < count < 15 for count in test.counts) and train.classes == test.classes
+    for images, some in zip((train, test), values, strict=True):
+        assert images.labels is not None and images.labels.tolist() == [value % 2 for value in some]
+
+
+def test_a_share_beside_a_test_folder_or_without_an_image_is_refused(tmp_path: Path) -> None:
+    put(tmp_path / "train" / "a.png")
+    put(tmp_path / "test" / "b.png")
+    with pytest.raises(UserError, match=r"test_share=0\.5, but .* has its own folder `test`"):
+        load(tmp_path, test_share=0.5)
+    with pytest.raises(NoSplit, match=r"no test images with data\.test_share=1e-09"):
+        load(tmp_path / "train", "test", test_share=1e-9)
+    (tmp_path / "test" / "b.png").unlink()
+    with pytest.raises(NoSplit, match=r"test holds no images"):
+        load(tmp_path, "test")
+    with pytest.raises(UserError, match=r"data\.test_share=1.*less than 1"):
+        registry.build("data", DataConfig.model_validate({"name": "image_folder", "dir": "d", "test_share": 1}))
+
+
+def _held_out(folder: Path, names: set[str], share: float) -> set[str]:
+    """The names that are in the test split of a folder of (empty) files; the others must be in the training split."""
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+    _, files = ImageFolder(dir=str(folder), test_share=share)._splits(folder)
+    train, test = ({file.name for file in files[split]} for split in ("train", "test"))
+    assert train | test == names and not train & test
+    return test
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    names=st.sets(st.text("abc019", min_size=1, max_size=6), min_size=1, max_size=30),
+    more=st.sets(st.text("abc019", min_size=1, max_size=6), max_size=30),
+    share=st.floats(0, 0.99),
+)
+def test_more_files_and_a_larger_share_move_no_image_out_of_the_test_split(
+    tmp_path_factory: pytest.TempPathFactory, names: set[str], more: set[str], share: float
+) -> None:
+    folder = tmp_path_factory.mktemp("folder")
+    few = _held_out(folder, names, share)
+    many = _held_out(folder, names | more, share)
+    assert many & names == few
+    assert many <= _held_out(folder, names | more, min(0.99, share + 0.1))
+
+
+def test_the_share_is_met() -> None:
+    held_out = sum(_uniform(f"{number}.png") < 0.2 for number in range(10_000))
+    assert abs(held_out - 2000) < 200  # five standard deviations

@@ -59,3 +59,13 @@ def test_the_fingerprint_is_of_bytes_shape_and_labels() -> None:
         Images(pixels.reshape(9, 1, 16, 16), labels).fingerprint,
     ]
     assert len({same, *others}) == 5
+
+
+def test_a_known_fingerprint_is_not_computed_again() -> None:
+    assert Images(noise(), known_fingerprint="known").fingerprint == "known"
+
+
+def test_images_are_counted_by_class_and_a_class_without_any_counts() -> None:
+    images = Images(noise(5), torch.tensor([2, 0, 2, 2, 0]), ("cat", "cow", "dog", "eel"))
+    assert images.counts == (2, 0, 3, 0)
+    assert Images(noise()).counts == ()
