@@ -17,6 +17,7 @@ from gansearch.recipes import RECIPES, recipe
 from gansearch.training.loop import Trainer, build_players, check
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -191,3 +192,12 @@ def test_a_recipe_trains(name: str, photographs: Path) -> None:
     assert evaluation.kimg >= (0.96 if trainer.config.data.resolution < 64 else 0.25)
     after = [parameter for parameter in trainer._players.G.parameters() if parameter.dim() > 1]
     assert not any(torch.equal(p, q) for p, q in zip(after, before, strict=True))
+
+
+def test_the_page_has_every_recipe_and_the_fid_of_its_source() -> None:
+    rows = [line for line in (ROOT / "docs" / "recipes.md").read_text().splitlines() if line.startswith("| `")]
+    for name in WEIGHTS:
+        (row,) = (row for row in rows if row.startswith(f"| `{name}` "))
+        assert row.endswith(f"| {recipe(name).reported or '-'} |") and recipe(name).about in row
+        weights = [f"{count / 1e6:.2f}" for count in WEIGHTS[name]]
+        assert f"| {' / '.join(weights)} |" in row

@@ -25,10 +25,10 @@ from gansearch.registry import component
 class LeastSquares(Loss):
     target: float = 1.0
 
-    def real(self, logits):
+    def real(self, logits, rng):
         return (logits - self.target).square().mean()
 
-    def fake(self, logits):
+    def fake(self, logits, rng):
         return logits.square().mean()
 
     def generator(self, logits):
@@ -88,10 +88,10 @@ def test_a_misspelt_name_or_option_is_refused_with_the_nearest(kind: Kind, name:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"loss.name": "wgan", "loss.clp": 1}, r"unknown option of wgan 'loss\.clp'; did you mean loss\.clip\?"),
+        ({"loss.name": "wgan", "loss.clp": 1}, r"unknown option of wgan 'loss\.clp'; did you mean loss\.clip"),
         ({"loss.name": "wgan", "loss.clip": -1}, r"loss\.clip=-1: .*greater than 0"),
         ({"loss.name": "wgan", "loss.clip": float("nan")}, r"loss\.clip=nan: .*finite"),
-        ({"model.attention_at": 12}, r"model\.attention_at=12: .*'none', 8 or 16"),
+        ({"model.attention_at": 12}, r"model\.attention_at=12: .*'none', 8, 16 or 32"),
         ({"model.features": 7, "model.leaky_slope": 1}, r"model\.features=7: .*; model\.leaky_slope=1: "),
         ({"data.resolution": 4}, r"data\.resolution=4: .*8"),
         ({"data.name": "image_folder"}, r"data\.dir is missing: give it with --set data\.dir=VALUE"),
@@ -108,7 +108,7 @@ def test_one_new_file_is_a_new_loss(losses_folder: Path) -> None:
     (losses_folder / "least_squares.py").write_text(LEAST_SQUARES)
     registry.classes.cache_clear()
     config = registry.resolve(TrialConfig().override({"loss.name": "least-squares"}))
-    assert config.loss.options == {"target": 1.0}
+    assert config.loss.options == {"class_weight": 1.0, "target": 1.0}
     with pytest.raises(UserError, match=r"loss\.target=x"):
         registry.resolve(config.override({"loss.target": "x"}))
 

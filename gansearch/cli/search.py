@@ -74,6 +74,8 @@ def _parser() -> Parser:
 
     trial = add("trial", _trial, "one trial without Ray: to debug, to replay a config.json, to run a recipe")
     trial.add_argument("config", metavar="CONFIG.json|RECIPE")
+    trial.formatter_class = argparse.RawDescriptionHelpFormatter
+    trial.epilog = "recipes:\n" + "\n".join(f"  {name:<20}{known.about}" for name, known in RECIPES.items())
     trial.add_argument("--out", type=Path, metavar="DIR", help="its run directory (default: runs/NAME-TIME)")
     _add_config_options(trial)
 
@@ -226,7 +228,11 @@ def _trial(args: argparse.Namespace) -> int:
 
     config = trial_config(args.config, args.set, args.data_dir, args.max_kimg)
     run = new_run(args.out.name, args.out.parent) if args.out else new_run(_dated(args.config), args.runs_dir)
-    return run_trial(config, run, origin=f"baseline:{args.config}" if args.config in RECIPES else "replay")
+    known = RECIPES.get(args.config)
+    code = run_trial(config, run, origin=f"baseline:{args.config}" if known else "replay")
+    if code == OK and known and known.reported:
+        say(f"the source of {args.config} gives FID {known.reported}: measured otherwise, not comparable with ours")
+    return code
 
 
 def _doctor(args: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ from gansearch.search.plan import Options, Plan
 from gansearch.search.recorder import Recorder
 from gansearch.search.space import Space
 from gansearch.search.study import Study
+from gansearch.training.artifacts import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Diverged, Trainer, check, run
 
@@ -32,7 +33,7 @@ def trial_config(source: str, settings: Sequence[str], data_dir: str | None, max
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{source}: {one_line(error)}; give a trial's config.json or one of {_known()}") from None
     else:
-        config = recipe(source)
+        config = recipe(source).config
     return check(config.override(parse_settings(settings, data_dir), max_kimg))
 
 
@@ -47,7 +48,7 @@ def run_trial(config: TrialConfig, run_dir: RunDir, origin: str) -> int:
     interruption = Interruption()
     with interruptible(interruption), claimed(plan) as claim:
         trainer = Trainer(config, device)
-        plan.save(trainer.protocol)
+        plan.save(trainer.protocol, trainer.floor())
         claim.keep = True
         with closing(Writer(run_dir.results)) as writer:
             return _train(trainer, plan, writer, origin)
@@ -61,13 +62,14 @@ def _train(trainer: Trainer, plan: Plan, writer: Writer, origin: str) -> int:
     study = Study(plan.run.study_journal, plan.run.name, plan.space, ledger, plan.options.seed)
     recorder = Recorder(plan.run, writer, ledger, study, _tell)
     state = recorder.start({}, origin, lambda _: trainer.config)
-    checkpoints = CheckpointDir(plan.run.trial(state.trial_id))
+    folder = plan.run.trial(state.trial_id)
+    checkpoints, artifacts = CheckpointDir(folder), Artifacts(str(folder), trainer.config.artifacts)
 
     def report(evaluation: Evaluation) -> None:
         recorder.evaluation(state.trial_id, evaluation)
 
     try:
-        run(trainer, report, checkpoints)
+        run(trainer, report, checkpoints, artifacts)
         recorder.end(state.trial_id, "completed", None)
     except Diverged as divergence:
         recorder.end(state.trial_id, "diverged", str(divergence), divergence.kimg)

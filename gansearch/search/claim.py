@@ -8,11 +8,10 @@ from pathlib import Path
 import torch
 
 from gansearch.errors import UserError, one_line
-from gansearch.models.base import ImageShape
 from gansearch.run_dir import taken
 from gansearch.search.plan import Plan
 from gansearch.training.checkpoint import CheckpointDir
-from gansearch.training.loop import build_players
+from gansearch.training.loop import build_players, likely_shape
 
 
 class Claim:
@@ -83,7 +82,7 @@ def checkpoint_bytes(plan: Plan) -> int:
     """About how large one checkpoint of the space's base is."""
     base = plan.space.base
     with torch.device("meta"):
-        players = build_players(base, ImageShape(3, base.data.resolution), torch.device("meta"))
+        players = build_players(base, likely_shape(base), torch.device("meta"))
     G, D = (sum(parameter.numel() for parameter in network.parameters()) for network in players)
     replay = base.replay.capacity * 3 * base.data.resolution**2 * 2  # float16
     # G, its average, now and at its best, and Adam's two moments; D and its two moments; float32.

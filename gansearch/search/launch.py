@@ -9,7 +9,7 @@ from ray import tune
 from gansearch.data.loading import load_images
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.protocol import Protocol
-from gansearch.metrics.scorer import scorer_for
+from gansearch.metrics.scorer import Scorer, scorer_for
 from gansearch.results import Ledger, Writer, read
 from gansearch.run_dir import RunDir
 from gansearch.search.callbacks import Ending, TrialEvents
@@ -23,7 +23,6 @@ from gansearch.search.searcher import SpaceSearcher
 from gansearch.search.study import Study
 from gansearch.search.trainable import GANTrial
 from gansearch.training.checkpoint import CheckpointDir
-from gansearch.training.loop import check_batch
 
 _MOST_FAILURES = 2  # of one trial: a lost node is survived, a fault of the configuration soon given up
 
@@ -32,12 +31,13 @@ def start(plan: Plan, listener: Listener, say: Callable[[str], None]) -> tuple[L
     """Runs a new search. Raises UserError, with nothing left behind, before the first trial."""
     interruption = Interruption()
     with interruptible(interruption), claimed(plan) as claim:
-        protocol = prepare(plan)
+        scorer = prepare(plan)
+        floor = scorer.floor()
         with ray_session(plan.options.address):
             interruption.install()
             plan, slots = fit_to_cluster(plan)
             check_shared(plan)
-            plan.save(protocol)
+            plan.save(scorer.protocol, floor)
             length = plan.space.base.train.max_kimg
             say(f"{plan.run.path}: {plan.options.trials} trials of {length:g} kimg, {slots} at once")
             with closing(Writer(plan.run.results)) as writer:
@@ -57,7 +57,7 @@ def resume(
     interruption = Interruption()
     # The writer first of all: it refuses while another driver is at work.
     with interruptible(interruption), closing(Writer(run.results)) as writer:
-        protocol = prepare(plan)
+        protocol = prepare(plan).protocol
         if protocol != before:
             raise UserError(f"{run.path} measured FID otherwise ({before.difference(protocol)}): start a new run")
         with ray_session(plan.options.address):
@@ -141,13 +141,13 @@ def _tune(
             recorder.end(trial.trial_id, "stopped", ending.spent)
 
 
-def prepare(plan: Plan) -> Protocol:
+def prepare(plan: Plan) -> Scorer:
     """Checks space, data, weights and storage, and makes sure that the reference statistics exist."""
     CheckpointDir(plan.checkpoints)  # refuses what is no storage
     plan.space.check()
     base = plan.space.base
-    check_batch(base, load_images(base.data, "train"))
-    return scorer_for(base, torch.device("cpu")).protocol
+    plan.space.check_data(load_images(base.data, "train"))
+    return scorer_for(base, torch.device("cpu"))
 
 
 def _ledger(run: RunDir) -> Ledger:

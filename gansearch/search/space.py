@@ -18,13 +18,15 @@ from optuna.distributions import (
 )
 
 from gansearch.config import TrialConfig, from_dict
+from gansearch.data.base import Images
 from gansearch.errors import UserError, one_line, unknown
 from gansearch.recipes import recipe
-from gansearch.training.loop import check
+from gansearch.training.loop import check, check_data
 
 # What would make FIDs of two trials incomparable, or their evaluations fall at different kimg.
 _NOT_SEARCHABLE = ("seed", "data.", "metrics.", "artifacts.", "train.max_kimg", "train.evaluations")
-_MOST_COMBINATIONS = 512
+_BUILDING = ("model.", "loss.")  # what decides whether G and D can be built
+_MOST_COMBINATIONS = 1024
 _MOST_STEPS = 64
 
 
@@ -75,7 +77,7 @@ class Space:
 
         What the recipe does not have, since its loss or model is another than the space's, keeps the base's value.
         """
-        values = {**check(self.base).flat(), **check(recipe(name)).flat()}
+        values = {**check(self.base).flat(), **check(recipe(name).config).flat()}
         chosen: dict[str, Any] = {}
         for path in self._ordered():
             if not self._applies(path, chosen):
@@ -101,6 +103,12 @@ class Space:
             self.config(params, seed=0)
         for name in self.baselines:
             self.config(self.baseline(name), seed=0)
+
+    def check_data(self, images: Images) -> None:
+        """Refuses (UserError) data that not all trials could train on; to be called after `check`."""
+        configs = (self.base.override(params) for params in self._corners())
+        for config in {(config.model.model_dump_json(), config.train.batch): config for config in configs}.values():
+            check_data(config, images)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON data; `from_dict` is the way back."""
@@ -132,20 +140,32 @@ class Space:
         return not isinstance(entry, When) or chosen.get(entry.path) == entry.equals
 
     def _corners(self) -> list[dict[str, Any]]:
-        """Parameters that meet every edge of a domain, and every combination of categories where they are few."""
+        """Parameters that meet every edge of a domain, and every combination of what decides how the nets are built.
+
+        Raises UserError where these are too many to try.
+        """
         edges = {path: _edges(self.domain(path)) for path in self.params}
-        crossed = [p for p in self.params if isinstance(self.domain(p), CategoricalDistribution)]
+        first = {path: ends[0] for path, ends in edges.items()}
+        crossed = [
+            path
+            for path in self.params
+            if path.startswith(_BUILDING) and isinstance(self.domain(path), CategoricalDistribution)
+        ]
         if math.prod(len(edges[path]) for path in crossed) > _MOST_COMBINATIONS:
-            crossed = []
-        corners = []
-        for values in itertools.product(*(edges[path] for path in crossed)):
-            corners.append({path: edges[path][0] for path in self.params} | dict(zip(crossed, values, strict=True)))
-        first = corners[0]
+            raise UserError(
+                f"the categories of {', '.join(crossed)} combine in more than {_MOST_COMBINATIONS} ways, too many to "
+                "check that all can be built: take some away"
+            )
+        corners = [
+            first | dict(zip(crossed, values, strict=True))
+            for values in itertools.product(*(edges[path] for path in crossed))
+        ]
         for path, ends in edges.items():
             entry = self.params[path]
             condition = {entry.path: entry.equals} if isinstance(entry, When) else {}
             corners += [{**first, **condition, path: end} for end in ends]
-        return [{path: corner[path] for path in self.active(corner)} for corner in corners]
+        active = [{path: corner[path] for path in self.active(corner)} for corner in corners]
+        return list({json.dumps(corner, sort_keys=True): corner for corner in active}.values())
 
 
 def _suggest(trial: optuna.Trial, path: str, domain: BaseDistribution) -> Any:

@@ -1,6 +1,8 @@
 """A trial as a Ray actor. The actor outlives its trial: process, CUDA context, data and extractor serve the next."""
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +14,7 @@ from gansearch.config import from_json
 from gansearch.errors import one_line
 from gansearch.results import Evaluation
 from gansearch.run_dir import join
+from gansearch.training.artifacts import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Diverged, Trainer
 
@@ -23,8 +26,11 @@ class GANTrial(tune.Trainable):
     """One step is the way to one evaluation. Every checkpoint is saved before its evaluation is reported.
 
     So whatever the driver has written has its checkpoint, and a trial that is started again, by Tune after a lost
-    node or by `resume`, finds its last one by itself.
+    node or by `resume`, finds its last one by itself. Artifacts are written before the checkpoint that implies them.
     """
+
+    _unfinished: Artifacts | None = None
+    _disk_full: str | None = None
 
     def setup(self, config: dict[str, Any]) -> None:
         torch.set_num_threads(max(1, int(config["cpus"])))
@@ -32,13 +38,22 @@ class GANTrial(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         del self._trainer  # its memory is the next one's
+        with self._noting_full_disk():
+            self._finish()
         self._begin(new_config)
         return True
 
+    def cleanup(self) -> None:
+        """Called when no other trial follows in this actor, whoever has ended this one."""
+        self._finish()
+
     def _begin(self, config: dict[str, Any]) -> None:
+        trial = from_json(config["config"])
         device = torch.device("cuda" if config["gpus"] and torch.cuda.is_available() else "cpu")
-        self._trainer = Trainer(from_json(config["config"]), device)
-        self._checkpoints = CheckpointDir(join(config["checkpoints"], config["trial_id"]))
+        self._trainer = Trainer(trial, device)
+        self._root = join(config["checkpoints"], config["trial_id"])
+        self._checkpoints = CheckpointDir(self._root)
+        self._artifacts = self._unfinished = Artifacts(self._root, trial.artifacts)
         if self._checkpoints.newest():
             self._trainer.restore(self._checkpoints)
         known = config["reported_images"] / 1000
@@ -46,6 +61,15 @@ class GANTrial(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Reports the next evaluation; `done` with the last, or with `diverged` or `disk_full` in place of one."""
+        if self._disk_full is None:
+            with self._noting_full_disk():
+                result = self._next()
+                if result["done"]:
+                    self._finish()
+                return result
+        return {"disk_full": self._disk_full, "done": True}
+
+    def _next(self) -> dict[str, Any]:
         if self._unreported:
             return self._report(self._unreported.pop(0))
         if self._trainer.done:  # it ended in the moment between its last row and its end
@@ -54,15 +78,28 @@ class GANTrial(tune.Trainable):
             evaluation = self._trainer.advance()
         except Diverged as divergence:
             return {"diverged": str(divergence), "kimg": divergence.kimg, "done": True}
-        try:
-            self._trainer.save(self._checkpoints)
-        except OSError as error:
-            if error.errno not in _DISK_FULL:
-                raise
-            return {"disk_full": f"{self._checkpoints.root}: {one_line(error)}", "done": True}
+        self._artifacts.record(self._trainer.view())
+        self._trainer.save(self._checkpoints)
         return self._report(evaluation)
 
     def _report(self, evaluation: Evaluation) -> dict[str, Any]:
         done = self._trainer.done and not self._unreported
         node = ray.get_runtime_context().get_node_id()
         return {**asdict(evaluation), "images": evaluation.images, "node": node, "done": done}
+
+    def _finish(self) -> None:
+        """Finishes the trial's artifacts, once: at its end, or when the scheduler has stopped it."""
+        artifacts, self._unfinished = self._unfinished, None
+        if artifacts is not None:
+            artifacts.finish()
+
+    @contextmanager
+    def _noting_full_disk(self) -> Iterator[None]:
+        """A full disk is no fault of the trial, and ends the search at the next step."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _DISK_FULL:
+                raise
+            self._unfinished = None
+            self._disk_full = f"{self._root}: {one_line(error)}"

@@ -6,10 +6,12 @@ from typing import Any
 
 import optuna
 import pytest
+import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import RandomSampler
 
 from gansearch.config import TrialConfig
+from gansearch.data.base import Images
 from gansearch.errors import UserError
 from gansearch.search.space import Space, When, contains
 
@@ -48,7 +50,26 @@ def space_of(params: Mapping[str, BaseDistribution | When], **fields: Any) -> Sp
         ({"optim.beta1": FloatDistribution(0.5, 1.0)}, r"optim\.beta1=1\.0: .*less than 1"),
         ({"optim.d_steps": IntDistribution(0, 3)}, r"optim\.d_steps=0: .*"),
         ({"model.leaky_slope": FloatDistribution(-0.1, 0.2)}, r"model\.leaky_slope=-0\.1"),
-        ({"model.attention_at": CategoricalDistribution(["none", 32])}, r"model\.attention_at=32"),
+        (
+            {"model.attention_at": CategoricalDistribution(["none", 32])},
+            r"model\.attention_at=32: .* map is 16; set that",
+        ),
+        (
+            {
+                "model.attention_at": CategoricalDistribution([8, 16]),
+                "model.features": CategoricalDistribution(list(range(8, 608))),
+            },
+            r"model\.attention_at, model\.features combine in more than 1024 ways",
+        ),
+        (
+            {
+                "model.spectral_norm": CategoricalDistribution([True, False]),
+                "model.d_norm": CategoricalDistribution(["none", "batch"]),
+                "replay.every": CategoricalDistribution(list(range(3000))),
+                "loss.name": CategoricalDistribution(["bce", "wgan-gp"]),
+            },
+            r"model\.d_norm=batch mixes images",
+        ),
         (
             {"loss.name": LOSS, "loss.clip": When("loss.name", "wgan", FloatDistribution(0.0, 0.1))},
             r"loss\.clip=0\.0",
@@ -133,3 +154,32 @@ def test_every_domain_gives_what_it_says_and_survives_json() -> None:
 def test_what_a_domain_contains(domain: BaseDistribution, inside: list[Any], outside: list[Any]) -> None:
     assert all(contains(domain, value) for value in inside)
     assert not any(contains(domain, value) for value in outside)
+
+
+CONDITIONING = {"model.conditioning": CategoricalDistribution(["none", "concat"])}
+
+
+def images_of(labels: list[int] | None, classes: tuple[str, ...]) -> Images:
+    count = 100 if labels is None else len(labels)
+    pixels = torch.zeros(count, 3, 32, 32, dtype=torch.uint8)
+    return Images(pixels, None if labels is None else torch.tensor(labels), classes)
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (images_of(None, ()), r"model\.conditioning=concat: the data set has no labels; set it to none"),
+        (images_of([0] * 99 + [1], ("cat", "dog")), "class dog has a single image, which no conditional GAN"),
+        (images_of([0] * 100, ("cat", "dog")), "class dog has no image, which no conditional GAN"),
+        (images_of([0, 1] * 20, ("cat", "dog")), r"train\.batch=64: the data set has only 40 images"),
+    ],
+)
+def test_data_that_some_trial_could_not_train_on_are_refused(images: Images, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        space_of(CONDITIONING).check_data(images)
+
+
+def test_labels_are_asked_for_only_where_they_are_used() -> None:
+    space_of({}).check_data(images_of(None, ()))
+    space_of({}).check_data(images_of([0] * 99 + [1], ("cat", "dog")))
+    space_of(CONDITIONING).check_data(images_of([0, 1] * 50, ("cat", "dog")))

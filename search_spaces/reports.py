@@ -1,0 +1,39 @@
+"""The GANs of the five project reports at equal length and under one FID: which of their settings is best?
+
+On CIFAR-10, or `--set data.name=image_folder --data-dir DIR` with a folder per class. Each report's recipe is a
+baseline; the search goes on from there. FID is the standard one (Inception), whose weights are downloaded once.
+"""
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from gansearch.config import TrialConfig
+from gansearch.search.space import Space, When
+
+SPACE = Space(
+    base=TrialConfig().override(
+        {
+            "data.name": "cifar10",
+            "train.max_kimg": 2304,
+            "train.ema_kimg": 20,
+            "metrics.name": "inception-v3-compat",
+            "metrics.num_fake": 5000,
+        }
+    ),
+    params={
+        "model.name": CategoricalDistribution(["dcgan", "sagan", "resnet"]),
+        "model.conditioning": CategoricalDistribution(["none", "concat", "projection", "acgan"]),
+        "model.attention_at": When("model.name", "dcgan", CategoricalDistribution(["none", 8, 16])),
+        "model.spectral_norm": When("model.name", "dcgan", CategoricalDistribution([False, True])),
+        "model.leaky_slope": When("model.name", "dcgan", FloatDistribution(0.0, 0.3)),
+        "optim.g_lr": FloatDistribution(5e-5, 1e-3, log=True),
+        "optim.d_lr": FloatDistribution(5e-5, 1e-3, log=True),
+        "optim.beta1": FloatDistribution(0.0, 0.6),
+        "optim.d_steps": IntDistribution(1, 5),
+        "loss.name": CategoricalDistribution(["bce", "hinge", "wgan", "wgan-gp"]),
+        "loss.clip": When("loss.name", "wgan", FloatDistribution(0.005, 0.1, log=True)),
+        "loss.penalty_weight": When("loss.name", "wgan-gp", FloatDistribution(1.0, 20.0, log=True)),
+        "replay.every": CategoricalDistribution([0, 2, 8]),
+    },
+    baselines=["dcgan-a", "dcgan-b", "sagan-hinge-replay", "sagan-wgan-gp", "sagan-wgan", "sngan-32"],
+    trials=64,
+)

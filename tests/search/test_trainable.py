@@ -1,0 +1,118 @@
+"""A trial as an actor: what it leaves when it is stopped, and what a full disk does to it. Ray is not started."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gansearch.config import TrialConfig
+from gansearch.search.trainable import GANTrial
+
+
+def told(config: TrialConfig, folder: Path, trial_id: str) -> dict[str, Any]:
+    """What Tune hands to an actor."""
+    return {
+        "config": config.to_json(),
+        "checkpoints": str(folder),
+        "trial_id": trial_id,
+        "reported_images": 0,
+        "cpus": 1,
+        "gpus": 0,
+    }
+
+
+def actor(config: TrialConfig, folder: Path) -> GANTrial:
+    trial = object.__new__(GANTrial)  # Tune's constructor opens log files in the user's home
+    trial.setup(told(config, folder, "0000"))
+    return trial
+
+
+def failing(code: int, where: str) -> Callable[[int], None]:
+    """A disk that refuses files whose path has `where` in it."""
+
+    def fsync(descriptor: int) -> None:
+        if where in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            raise OSError(code, os.strerror(code))
+
+    return fsync
+
+
+def evaluate(trial: GANTrial) -> None:
+    """A step but for the report, which asks Ray for its node."""
+    trial._trainer.advance()
+    trial._artifacts.record(trial._trainer.view())
+    trial._trainer.save(trial._checkpoints)
+
+
+def test_a_trial_that_the_scheduler_stops_gets_its_gif(tiny: TrialConfig, tmp_path: Path) -> None:
+    trial = actor(tiny, tmp_path)
+    evaluate(trial)
+    assert not (tmp_path / "0000/samples.gif").exists()
+    assert trial.reset_config(told(tiny, tmp_path, "0001"))
+    assert (tmp_path / "0000/samples.gif").exists()
+    evaluate(trial)
+    trial.cleanup()
+    assert (tmp_path / "0001/samples.gif").exists()
+
+
+def test_a_trial_that_was_completed_before_a_restart_gets_its_gif(tiny: TrialConfig, tmp_path: Path) -> None:
+    first = actor(tiny, tmp_path)
+    while not first._trainer.done:
+        evaluate(first)
+    again = object.__new__(GANTrial)
+    again.setup(told(tiny, tmp_path, "0000") | {"reported_images": tiny.train.max_images})
+    assert again.step() == {"images": tiny.train.max_images, "done": True}
+    content = (tmp_path / "0000/samples.gif").read_bytes()
+    (tmp_path / "0000/samples.gif").unlink()
+    again.cleanup()
+    assert not (tmp_path / "0000/samples.gif").exists(), "once is enough"
+    assert content[:6] == b"GIF89a"
+
+
+def test_a_trial_that_diverges_before_anything_is_recorded(tiny: TrialConfig, tmp_path: Path) -> None:
+    trial = actor(tiny.override({"optim.g_lr": 1e30, "optim.d_lr": 1e30}), tmp_path)
+    result = trial.step()
+    assert "non-finite" in result["diverged"]
+    assert result["done"]
+    assert not (tmp_path / "0000").exists()
+
+
+@pytest.mark.parametrize("where", ["curves", "samples", "checkpoint_"])
+def test_a_full_disk_ends_the_search(
+    where: str, tiny: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = actor(tiny, tmp_path)
+    monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC, where))
+    full = {"disk_full": f"{tmp_path}/0000: [Errno 28] No space left on device", "done": True}
+    assert trial.step() == full
+    trial.cleanup()
+    assert trial._checkpoints.newest() is None
+    if where == "checkpoint_":  # which implies the artifacts, so they come first
+        names = [path.name for path in (tmp_path / "0000").rglob("*") if path.is_file()]
+        assert sorted(names) == ["000000160.png", "events.out.tfevents.000000160"]
+
+
+def test_a_disk_that_is_full_for_a_gif_ends_the_search_too(
+    tiny: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = actor(tiny, tmp_path)
+    evaluate(trial)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", failing(errno.EDQUOT, "0000/."))
+        trial.reset_config(told(tiny, tmp_path, "0001"))
+    result = trial.step()
+    assert result["done"]
+    assert result["disk_full"].startswith(f"{tmp_path}/0000: ")
+    assert trial._trainer.shown == 0
+
+
+def test_another_fault_of_the_disk_is_the_trials_own(
+    tiny: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = actor(tiny, tmp_path)
+    monkeypatch.setattr(os, "fsync", failing(errno.EIO, "samples"))
+    with pytest.raises(OSError, match="Input/output error"):
+        trial.step()
