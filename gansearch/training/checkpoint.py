@@ -8,9 +8,9 @@ directory without it does not count.
 
 import io
 import json
-import os
 import shutil
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from gansearch.errors import UserError, one_line
+from gansearch.training.storage import open_storage, write_synced
 
 _READ_TRIES = 5
 _PREFIX, _LAST, _BEST, _ABOUT = "checkpoint_", "last.pt", "best.safetensors", "checkpoint.json"
@@ -30,10 +31,14 @@ _PREFIX, _LAST, _BEST, _ABOUT = "checkpoint_", "last.pt", "best.safetensors", "c
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What a checkpoint holds: how far the trial was, how many channels its images have, and its best so far."""
+    """What a checkpoint holds: how far the trial was, its best so far, and what shape of images the nets are for.
+
+    `classes`: names of the labels that the generator takes, empty where it takes none.
+    """
 
     images: int
     channels: int
+    classes: Sequence[str]
     best_fid: float
     best_kimg: float
 
@@ -129,26 +134,13 @@ class CheckpointDir:
         return sorted(name for name in names if name.lstrip(".").startswith(_PREFIX))
 
 
-def open_storage(root: str) -> tuple[arrow.FileSystem, str]:
-    """The file system behind a path or URI, and the path within it; UserError for what is neither."""
-    if "://" not in root:
-        return arrow.LocalFileSystem(), str(Path(root).absolute())
-    try:
-        return arrow.FileSystem.from_uri(root)
-    except (ValueError, OSError) as error:
-        raise UserError(f"storage {root}: {one_line(error)}; give a path or s3://bucket/prefix") from None
-
-
 def _write_directory(parent: Path, name: str, files: dict[str, bytes]) -> None:
     """Writes `parent/name` so that it appears whole; a twin that another process has finished first stays."""
     staging = parent / f".{name}.{uuid.uuid4().hex[:8]}"
     staging.mkdir(parents=True)
     try:
         for file, content in files.items():
-            with (staging / file).open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
+            write_synced(staging / file, content)
         try:
             staging.rename(parent / name)
         except OSError:

@@ -3,9 +3,11 @@
 `run(Trainer(config, device), report=print)` is a whole trial, in a debugger too.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -13,15 +15,18 @@ from torch import Tensor, nn
 
 from gansearch import registry
 from gansearch.config import TrialConfig
-from gansearch.data.base import Images, to_uint8
+from gansearch.data.base import Images, to_float, to_uint8
 from gansearch.data.loader import Batches, device_images
 from gansearch.errors import UserError
 from gansearch.losses.base import Loss
+from gansearch.metrics.floor import Floor
 from gansearch.metrics.protocol import Protocol
 from gansearch.metrics.scorer import scorer_for
 from gansearch.models.base import ImageShape, Model
 from gansearch.results import Evaluation
+from gansearch.training.artifacts import SHOWN_ATTENTION, Artifacts, View
 from gansearch.training.checkpoint import About, CheckpointDir
+from gansearch.training.curves import Point
 from gansearch.training.ema import EMA
 from gansearch.training.optim import adam
 from gansearch.training.replay import Replay
@@ -29,6 +34,7 @@ from gansearch.training.step import Players, d_step, g_step
 
 _CHECK_EVERY = 8  # D steps between two looks at the losses: a look waits for the device
 _SAMPLE_BATCH = 256
+_SOME_CLASSES = 10
 
 
 class Diverged(Exception):  # noqa: N818 - an outcome of a trial, not a fault of the program
@@ -40,10 +46,10 @@ class Diverged(Exception):  # noqa: N818 - an outcome of a trial, not a fault of
 
 
 def check(config: TrialConfig) -> TrialConfig:
-    """Resolves `config` and refuses what could only fail once it trains (UserError)."""
+    """Resolves `config` and refuses what could only fail once it trains (UserError); it needs no data."""
     config = registry.resolve(config)
     with torch.device("meta"):
-        build_players(config, ImageShape(3, config.data.resolution), torch.device("meta"))
+        build_players(config, likely_shape(config), torch.device("meta"))
     steps = config.train.eval_images // config.train.batch
     if config.optim.d_steps > steps:
         raise UserError(
@@ -53,10 +59,30 @@ def check(config: TrialConfig) -> TrialConfig:
     return config
 
 
-def check_batch(config: TrialConfig, images: Images) -> None:
-    """UserError where the data set is smaller than one batch."""
+def check_data(config: TrialConfig, images: Images) -> None:
+    """UserError where the data set is smaller than one batch, or has not the labels that a conditional net needs."""
     if len(images) < config.train.batch:
         raise UserError(f"train.batch={config.train.batch}: the data set has only {len(images)} images; set it lower")
+    with torch.device("meta"):
+        build_players(config, image_shape(images), torch.device("meta"))
+    if registry.build("model", config.model).conditional and images.labels is not None:
+        counts = torch.bincount(images.labels, minlength=len(images.classes)).tolist()
+        for name, count in zip(images.classes, counts, strict=True):
+            if count < 2:
+                raise UserError(
+                    f"class {name} has {'a single image' if count else 'no image'}, which no conditional GAN can learn "
+                    "from: add some, take the class away, or set model.conditioning=none"
+                )
+
+
+def likely_shape(config: TrialConfig) -> ImageShape:
+    """A shape for checks and estimates that are made before the data are read."""
+    return ImageShape(3, config.data.resolution, _SOME_CLASSES)
+
+
+def image_shape(images: Images) -> ImageShape:
+    """The shape of a data set's images, as the models take it."""
+    return ImageShape(*images.shape, classes=0 if images.labels is None else len(images.classes))
 
 
 def build_players(config: TrialConfig, shape: ImageShape, device: torch.device) -> tuple[nn.Module, nn.Module]:
@@ -79,12 +105,14 @@ class Trainer:
         self.config = config = check(config)
         self._rng = torch.Generator(device).manual_seed(config.seed)
         images = device_images(config.data, device)
-        check_batch(config, images)
+        check_data(config, images)
         self._scorer = scorer_for(config, device)
+        model: Model = registry.build("model", config.model)
+        if not model.conditional:
+            images = replace(images, labels=None, classes=())
+        self._images, self._z_dim = images, model.z_dim
         self._batches = Batches(images, config.train.batch, self._rng)
-        self._z_dim: int = registry.build("model", config.model).z_dim
-        self._channels, _ = images.shape
-        G, D = build_players(config, ImageShape(*images.shape), device)
+        G, D = build_players(config, image_shape(images), device)
         self._ema = EMA(G, config.train.ema_kimg)
         self._players = Players(
             G=G,
@@ -99,6 +127,7 @@ class Trainer:
         self.shown = 0
         self._best: dict[str, Tensor] = {}
         self.evaluations: list[Evaluation] = []
+        self._curve: list[Point] = []
 
     @property
     def kimg(self) -> float:
@@ -110,6 +139,10 @@ class Trainer:
         """How its FIDs are measured."""
         return self._scorer.protocol
 
+    def floor(self) -> Floor | None:
+        """What a perfect generator would score under its protocol."""
+        return self._scorer.floor()
+
     @property
     def done(self) -> bool:
         return self.shown >= self.config.train.max_images
@@ -117,7 +150,8 @@ class Trainer:
     def advance(self) -> Evaluation:
         """Trains to the next evaluation and evaluates. Raises Diverged as soon as a value is not finite."""
         start = time.perf_counter()
-        losses = self._train(self.config.train.eval_images // self.config.train.batch)
+        with self._seeded():
+            losses = self._train(self.config.train.eval_images // self.config.train.batch)
         trained = time.perf_counter()
         self._check_weights()
         fid = self._scorer.fid(self._samples())
@@ -141,21 +175,30 @@ class Trainer:
         batch, period = config.train.batch, config.optim.d_steps
         d_losses: list[tuple[Tensor, Tensor]] = []
         g_losses: list[Tensor] = []
+        self._curve = []
         for step in range(1, d_steps + 1):
-            d_losses.append(d_step(players, self._batches.next(), self._latents(batch)))
+            d_losses.append(d_step(players, *self._batches.next(), self._latents(batch)))
             self.shown += batch
             if (self.shown // batch) % period == 0:
-                g_losses.append(g_step(players, self._latents(batch)))
+                for _ in range(config.optim.g_steps):
+                    labels = self._batches.labels(self._rng, batch)
+                    g_losses.append(g_step(players, self._latents(batch), labels))
                 self._ema.update(self.shown, batch * period)
             if step % _CHECK_EVERY == 0 or step == d_steps:
-                self._check_losses(d_losses[-_CHECK_EVERY:], g_losses[-_CHECK_EVERY:])
+                self._look_at_losses(d_losses[-_CHECK_EVERY:], g_losses[-_CHECK_EVERY:])
         real, fake = (torch.stack(terms).mean().item() for terms in zip(*d_losses, strict=True))
         return {"d_loss_real": real, "d_loss_fake": fake, "g_loss": torch.stack(g_losses).mean().item()}
 
-    def _check_losses(self, d_losses: list[tuple[Tensor, Tensor]], g_losses: list[Tensor]) -> None:
-        recent = torch.stack([*(term for pair in d_losses for term in pair), *g_losses])
-        if not torch.isfinite(recent).all():
+    def _look_at_losses(self, d_losses: list[tuple[Tensor, Tensor]], g_losses: list[Tensor]) -> None:
+        """Adds the mean of the last steps' losses to the curve; a value that is not finite ends the trial."""
+        terms = [list(own) for own in zip(*d_losses, strict=True)] + ([g_losses] if g_losses else [])
+        means = [torch.stack(own).mean() for own in terms]
+        values = torch.stack(means).tolist()
+        if not all(map(math.isfinite, values)):
             raise Diverged("loss", self.kimg)
+        if g_losses:
+            real, fake, g_loss = values
+            self._curve.append((self.kimg, real, fake, g_loss))
 
     def _check_weights(self) -> None:
         for name, network in (("G", self._players.G), ("D", self._players.D)):
@@ -163,20 +206,44 @@ class Trainer:
             if not torch.isfinite(total):
                 raise Diverged(f"weight in {name}", self.kimg)
 
+    @contextmanager
+    def _seeded(self) -> Iterator[None]:
+        """What draws from torch's own generator (dropout) draws the same after a break, and leaves no trace."""
+        device = self._rng.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(self.config.seed + self.shown)
+            yield
+
     def _latents(self, count: int) -> Tensor:
         return torch.randn(count, self._z_dim, generator=self._rng, device=self._rng.device)
 
     @torch.no_grad()
     def _samples(self) -> Iterator[Tensor]:
-        """The averaged generator's images for the metric, uint8, from the same z at every evaluation."""
+        """The averaged generator's images for the metric, uint8, from the same z and labels at every evaluation."""
         metrics = self.config.metrics
         latents = torch.Generator().manual_seed(metrics.seed)
         for start in range(0, metrics.num_fake, _SAMPLE_BATCH):
             count = min(_SAMPLE_BATCH, metrics.num_fake - start)
-            images = self._ema.model(torch.randn(count, self._z_dim, generator=latents).to(self._rng.device))
+            z = torch.randn(count, self._z_dim, generator=latents).to(self._rng.device)
+            images = self._ema.model(z, self._batches.labels(latents, count))
             if not torch.isfinite(images).all():
                 raise Diverged("image", self.kimg)
             yield to_uint8(images)
+
+    def view(self) -> View:
+        """The trial as it is after an evaluation, for its artifacts."""
+        images, device = self._images, self._rng.device
+        chosen = torch.linspace(0, len(images) - 1, SHOWN_ATTENTION, device=device).long()
+        return View(
+            G=self._ema.model,
+            D=self._players.D,
+            z_dim=self._z_dim,
+            classes=images.classes,
+            real=to_float(images.pixels[chosen]),
+            real_labels=None if images.labels is None else images.labels[chosen],
+            evaluation=self.evaluations[-1],
+            curve=self._curve,
+        )
 
     def save(self, checkpoints: CheckpointDir) -> None:
         """Writes a checkpoint; to be called after an evaluation."""
@@ -188,7 +255,13 @@ class Trainer:
             "rng": self._rng.get_state(),
             **{name: part.state_dict() for name, part in self._parts().items()},
         }
-        about = About(images=self.shown, channels=self._channels, best_fid=best.fid, best_kimg=best.kimg)
+        about = About(
+            images=self.shown,
+            channels=self._images.shape[0],
+            classes=self._images.classes,
+            best_fid=best.fid,
+            best_kimg=best.kimg,
+        )
         checkpoints.save(last, self._best, about)
 
     def restore(self, checkpoints: CheckpointDir) -> None:
@@ -222,10 +295,21 @@ def _copied(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.cpu().clone(memory_format=layout) for name, value in network.state_dict().items()}
 
 
-def run(trainer: Trainer, report: Callable[[Evaluation], None], checkpoints: CheckpointDir | None = None) -> None:
-    """Trains to the end; every evaluation is saved, then reported. Raises Diverged."""
-    while not trainer.done:
-        evaluation = trainer.advance()
-        if checkpoints is not None:
-            trainer.save(checkpoints)
-        report(evaluation)
+def run(
+    trainer: Trainer,
+    report: Callable[[Evaluation], None],
+    checkpoints: CheckpointDir | None = None,
+    artifacts: Artifacts | None = None,
+) -> None:
+    """Trains to the end; every evaluation leaves its artifacts, is saved, then reported. Raises Diverged."""
+    try:
+        while not trainer.done:
+            evaluation = trainer.advance()
+            if artifacts is not None:
+                artifacts.record(trainer.view())
+            if checkpoints is not None:
+                trainer.save(checkpoints)
+            report(evaluation)
+    finally:
+        if artifacts is not None:
+            artifacts.finish()

@@ -3,7 +3,6 @@
 import multiprocessing
 import random
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,15 @@ import torch
 
 from gansearch.errors import UserError
 from gansearch.run_dir import join
-from gansearch.training.checkpoint import About, CheckpointDir, open_storage
+from gansearch.training.checkpoint import About, CheckpointDir
+from gansearch.training.storage import open_storage
 
 CPU = torch.device("cpu")
 
 
 def save(checkpoints: CheckpointDir, images: int, size: int = 10) -> None:
     """A checkpoint whose content tells its number."""
-    about = About(images=images, channels=3, best_fid=images / 8, best_kimg=images / 1000)
+    about = About(images=images, channels=3, classes=["a", "b"], best_fid=images / 8, best_kimg=images / 1000)
     filled = torch.full((size,), float(images))
     checkpoints.save({"shown": images, "weights": filled}, {"w": filled}, about)
 
@@ -70,7 +70,7 @@ def test_what_is_saved_again_stays_as_it_was(tmp_path: Path) -> None:
 
 def test_code_is_never_unpickled(tmp_path: Path) -> None:
     checkpoints = CheckpointDir(tmp_path)
-    checkpoints.save({"shown": Path("x")}, {}, About(images=1, channels=1, best_fid=1.0, best_kimg=1.0))
+    checkpoints.save({"shown": Path("x")}, {}, About(images=1, channels=1, classes=[], best_fid=1.0, best_kimg=1.0))
     with pytest.raises(Exception, match=r"[Ww]eights.only"):
         checkpoints.last(CPU)
 
@@ -130,26 +130,6 @@ def test_a_storage_that_is_none_is_refused() -> None:
 def test_a_file_uri_is_a_path(tmp_path: Path) -> None:
     save(CheckpointDir(f"file://{tmp_path}/0001"), 640)
     assert assert_whole(CheckpointDir(tmp_path / "0001")) == 640
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    """A bucket of a real HTTP server that speaks S3."""
-    import boto3  # type: ignore[import-untyped]  # here, lest the processes above that are killed import them too
-    from moto.server import ThreadedMotoServer
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-            patch.setenv(name, "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        server.start()
-        host, port = server.get_host_and_port()
-        endpoint = f"http://{host}:{port}"
-        boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="bucket")
-        yield f"s3://bucket/prefix?endpoint_override={endpoint}&scheme=http"
-        server.stop()
 
 
 def test_an_object_store_keeps_the_newest_whole_checkpoint(bucket: str) -> None:

@@ -1,0 +1,99 @@
+"""What the artifacts of a trial cost: its time with all of them against its time with none.
+
+    python -m benchmarks.artifacts [--recipe NAME] [--rounds 3] [--threads 1] [--max-kimg K] [--set OPTION=VALUE ...]
+
+Both sides alternate in one process, checkpoints included; `share` is the time inside the artifacts over the trial's.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from gansearch.config import ArtifactsConfig, TrialConfig
+from gansearch.recipes import RECIPES, recipe
+from gansearch.search.find_space import parse_settings
+from gansearch.training.artifacts import Artifacts, View
+from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.loop import Trainer, run
+
+MOST = 0.03
+
+
+class Timed(Artifacts):
+    """Artifacts that count the seconds spent in them."""
+
+    seconds = 0.0
+
+    def record(self, view: View) -> None:
+        self._count(lambda: super(Timed, self).record(view))
+
+    def finish(self) -> None:
+        self._count(super().finish)
+
+    def _count(self, work: Callable[[], None]) -> None:
+        start = time.perf_counter()
+        work()
+        self.seconds += time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of a trial: by the clock, of the CPU, and by the clock inside its artifacts."""
+
+    wall: float
+    cpu: float
+    inside: float
+
+
+def trial(config: TrialConfig, device: torch.device, flags: ArtifactsConfig) -> Cost:
+    with tempfile.TemporaryDirectory() as folder:
+        artifacts = Timed(folder, flags)
+        trainer = Trainer(config, device)
+        wall, cpu = time.perf_counter(), time.process_time()
+        run(trainer, lambda _: None, CheckpointDir(folder), artifacts)
+        return Cost(time.perf_counter() - wall, time.process_time() - cpu, artifacts.seconds)
+
+
+def compare(config: TrialConfig, rounds: int) -> None:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    everything, nothing = ArtifactsConfig(), ArtifactsConfig(curves=False, samples=False, attention=False)
+    warm_up = config.override({"train.evaluations": 1}, max_kimg=config.train.batch * config.optim.d_steps / 1000)
+    trial(warm_up, device, everything)
+    pairs = []
+    for number in range(rounds):
+        sides = (everything, nothing) if number % 2 else (nothing, everything)
+        costs = {flags: trial(config, device, flags) for flags in sides}
+        pairs.append((costs[everything], costs[nothing]))
+        print(f"round {number + 1}: with {costs[everything]}, without {costs[nothing]}", flush=True)
+    _tell("clock, with / without", [own.wall / other.wall for own, other in pairs])
+    _tell("CPU, with / without", [own.cpu / other.cpu for own, other in pairs])
+    share = _tell("share of the artifacts", [own.inside / own.wall for own, _ in pairs])
+    print(f"the share is {'below' if share < MOST else 'NOT BELOW'} {MOST:.0%}")
+
+
+def _tell(what: str, values: list[float]) -> float:
+    median = statistics.median(values)
+    print(f"{what}: median {median:.4f}, from {min(values):.4f} to {max(values):.4f}")
+    return median
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default="dcgan")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--max-kimg", type=float, help="default: the recipe's")
+    parser.add_argument("--set", action="append", default=[], dest="settings", metavar="PATH=VALUE")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    config = recipe(arguments.recipe).config.override(parse_settings(arguments.settings, None), arguments.max_kimg)
+    compare(config, arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""What a trial leaves for the eye: curves, grids of samples, attention maps. None of it touches the training.
+
+Everything of an evaluation lies in files named by the images shown, which are overwritten where the evaluation is made
+again. So a trial that was killed and goes on from its last checkpoint neither loses nor doubles anything.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from gansearch.config import ArtifactsConfig
+from gansearch.results import Evaluation
+from gansearch.training import attention_maps, grids
+from gansearch.training.curves import Point, events
+from gansearch.training.storage import Storage
+
+SHOWN_ATTENTION = 4  # images whose attention is shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A trial at one evaluation.
+
+    `G` is the averaged generator, in eval mode; `D` is in train mode. `classes` are names, none where the nets see no
+    labels. `real` are images (4, C, H, W) in [-1, 1] that stay the same from one evaluation to the next, `real_labels`
+    (4,) theirs. `curve` are the losses since the evaluation before.
+    """
+
+    G: nn.Module
+    D: nn.Module
+    z_dim: int
+    classes: tuple[str, ...]
+    real: Tensor
+    real_labels: Tensor | None
+    evaluation: Evaluation
+    curve: list[Point]
+
+
+class Artifacts:
+    """Writes them below `root`, a path or URI: where the trial's checkpoints lie.
+
+    - `curves/events.out.tfevents.000057600`: TensorBoard's scalars since the evaluation before
+    - `samples/000057600.png`: a grid from the same z at every evaluation; at the end `samples.gif`, all of them
+    - `attention/000057600_G.png`, `..._D.png`: where they look, for networks with self-attention
+    """
+
+    def __init__(self, root: str, config: ArtifactsConfig) -> None:
+        """Touches no disk; UserError where `root` is no storage."""
+        self._storage, self._config = Storage(root), config
+
+    def record(self, view: View) -> None:
+        """To be called after an evaluation, before its checkpoint is saved: that then implies these files."""
+        images = f"{view.evaluation.images:09d}"
+        if self._config.curves:
+            self._storage.write(f"curves/events.out.tfevents.{images}", events(view.curve, view.evaluation))
+        if self._config.samples:
+            self._storage.write(f"samples/{images}.png", grids.png(_samples(view)))
+        if self._config.attention:
+            for network, picture in _attention(view):
+                self._storage.write(f"attention/{images}_{network}.png", grids.png(picture))
+
+    def finish(self) -> None:
+        """To be called when the trial ends: makes the GIF, of all grids that lie here."""
+        if self._config.samples and (names := self._storage.names("samples")):
+            self._storage.write("samples.gif", grids.gif([self._storage.read(name) for name in names]))
+
+
+@torch.no_grad()
+def _samples(view: View) -> Image.Image:
+    latents = grids.latents(view.z_dim, view.classes)
+    images = view.G(*_inputs(latents, view.real.device))
+    caption = f"{view.evaluation.kimg:g} kimg, FID {view.evaluation.fid:.2f}"
+    return grids.grid(images, caption, latents.names)
+
+
+@torch.no_grad()
+def _attention(view: View) -> Iterator[tuple[str, Image.Image]]:
+    """For each network that has self-attention its name and its picture."""
+    if attention_maps.attends(view.G):
+        latents = grids.latents(view.z_dim, view.classes)
+        z, labels = _inputs(latents, view.real.device)
+        shown = latents.diagonal(SHOWN_ATTENTION).to(z.device)
+        with attention_maps.watching(view.G) as maps:
+            images = view.G(z[shown], None if labels is None else labels[shown])
+        yield "G", attention_maps.picture(images, maps)
+    if attention_maps.attends(view.D):
+        with attention_maps.evaluating(view.D), attention_maps.watching(view.D) as maps:
+            view.D(view.real, view.real_labels)
+        yield "D", attention_maps.picture(view.real, maps)
+
+
+def _inputs(latents: grids.Latents, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    return latents.z.to(device), None if latents.labels is None else latents.labels.to(device)

@@ -1,0 +1,126 @@
+"""Where the self-attention of a network looks: maps of four query points over the images that they belong to.
+
+After the figures of SAGAN (Zhang et al. 2019): a row of the softmax over positions, laid over the dimmed image.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gansearch.models.attention import SelfAttention
+
+QUERIES = (1 / 2, 1 / 16, 5 / 16, 13 / 16)
+"""The query points, as shares of height and of width alike: the centre and three more on the diagonal."""
+
+_COLOURS = ((250, 220, 40), (70, 190, 255), (255, 110, 40), (225, 120, 220))
+_CELL = 96  # pixels, at least
+_GAP, _BAR = 4, 4
+_SMALLEST_MARK = 10
+_DIMMED = 0.45
+
+
+def attends(network: nn.Module) -> bool:
+    """Whether a network has self-attention."""
+    return any(isinstance(module, SelfAttention) for module in network.modules())
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """In eval mode, so that spectral norm and batch norm stay as they are; each module's own mode comes back."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+@contextmanager
+def watching(network: nn.Module) -> Iterator[list[Tensor]]:
+    """Collects, in a forward pass, for each self-attention its maps (N, 4, h, w): where the queries look, sum 1."""
+    maps: list[Tensor] = []
+
+    def look(module: SelfAttention, inputs: tuple[Tensor], _: Tensor) -> None:
+        (x,) = inputs
+        height, width = x.shape[-2:]
+        rows = [row * width + column for row, column in _cells(height, width)]
+        maps.append(module.attention(x)[:, rows].unflatten(-1, (height, width)))
+
+    hooks = [module.register_forward_hook(look) for module in network.modules() if isinstance(module, SelfAttention)]
+    try:
+        yield maps
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def picture(images: Tensor, maps: Sequence[Tensor]) -> Image.Image:
+    """Images (N, C, H, W) in [-1, 1] and what `watching` collected, as an RGB picture.
+
+    A row for each image (where there are several self-attentions: N rows for each of them, in the order of the
+    forward pass); first the image with its query points, then where each of them looks. The figure in a map is its
+    peak over an even look at all positions.
+    """
+    blocks = [_block(images, one) for one in maps]
+    whole = Image.new("RGB", (blocks[0].width, sum(block.height for block in blocks)), "white")
+    top = 0
+    for block in blocks:
+        whole.paste(block, (0, top))
+        top += block.height
+    return whole
+
+
+def _block(images: Tensor, maps: Tensor) -> Image.Image:
+    count, queries, height, width = maps.shape
+    factor = -(-_CELL // images.shape[-1])
+    cell = images.shape[-1] * factor
+    shown = ((images.float() + 1) / 2).clamp(0, 1).expand(-1, 3, -1, -1)
+    shown = shown.repeat_interleave(factor, -1).repeat_interleave(factor, -2).unsqueeze(1)
+    peaks = maps.amax((-1, -2), keepdim=True)
+    heat = F.interpolate(maps / peaks, size=(cell, cell), mode="bilinear").unsqueeze(2)
+    colours = torch.tensor(_COLOURS, device=images.device).view(queries, 3, 1, 1) / 255
+    dimmed = _DIMMED * shown.mean(2, keepdim=True)
+    tiles = torch.cat([shown, torch.lerp(dimmed.expand_as(shown), colours, heat)], dim=1)
+    pixels = F.pad(tiles, (0, _GAP, 0, _GAP), value=1.0).mul(255).round().to(torch.uint8)
+    body = pixels.permute(0, 3, 1, 4, 2).reshape(count * (cell + _GAP), -1, 3).cpu().numpy()
+    block = Image.new("RGB", (_GAP + body.shape[1], _GAP + _BAR + body.shape[0]), "white")
+    block.paste(Image.fromarray(body), (_GAP, _GAP + _BAR))
+    _mark(block, cell, height, width, (peaks.flatten(1) * height * width).tolist())
+    return block
+
+
+def _mark(block: Image.Image, cell: int, height: int, width: int, peaks: list[list[float]]) -> None:
+    """Draws the queries' squares into the images and the maps, bars in their colours over the columns, the peaks."""
+    pen = ImageDraw.Draw(block)
+    side = max(_SMALLEST_MARK, cell / height)
+    for query, (row, column) in enumerate(_cells(height, width)):
+        centre_x, centre_y = (column + 0.5) * cell / width, (row + 0.5) * cell / height
+        left = _GAP + (query + 1) * (cell + _GAP)
+        pen.rectangle((left, 0, left + cell - 1, _BAR), fill=_COLOURS[query])
+        for image, by_query in enumerate(peaks):
+            top = _GAP + _BAR + image * (cell + _GAP)
+            for x, colour in ((_GAP, _COLOURS[query]), (left, (255, 255, 255))):
+                _square(pen, x + centre_x, top + centre_y, side, colour)
+            pen.text(
+                (left + 3, top + cell - 3),
+                f"x{by_query[query]:.1f}",
+                fill="white",
+                anchor="ls",
+            )
+
+
+def _square(pen: ImageDraw.ImageDraw, x: float, y: float, side: float, colour: tuple[int, int, int]) -> None:
+    """An open square around (x, y), with a black edge that keeps it apart from whatever lies below."""
+    for inset, outline in ((0, "black"), (1, colour), (2, colour)):
+        reach = (side - 1) / 2 - inset
+        pen.rectangle((x - reach, y - reach, x + reach, y + reach), outline=outline)
+
+
+def _cells(height: int, width: int) -> list[tuple[int, int]]:
+    """The queries' positions (row, column) in a map."""
+    return [(int(share * height), int(share * width)) for share in QUERIES]

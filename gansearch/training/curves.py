@@ -1,0 +1,41 @@
+"""Losses and FID as TensorBoard events, a file of them for each evaluation."""
+
+import struct
+import time
+from collections.abc import Mapping, Sequence
+
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.summary_pb2 import Summary
+from tensorboardX.record_writer import masked_crc32c
+
+from gansearch.results import Evaluation
+
+Point = tuple[float, float, float, float]
+"""A moment of training: kimg, and the losses of D on real images, of D on fake ones, and of G."""
+
+LOSSES = ("Loss/real_discriminator", "Loss/fake_discriminator", "Loss/generator")
+FID = "FID"
+
+
+def events(curve: Sequence[Point], evaluation: Evaluation) -> bytes:
+    """An event file of the losses up to an evaluation that has just ended, and of its FID; steps are images shown."""
+    trained = time.time() - evaluation.eval_seconds
+
+    def event(images: int, scalars: Mapping[str, float]) -> Event:
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
+        moment = trained - (evaluation.images - images) / evaluation.images_per_second
+        return Event(wall_time=moment, step=images, summary=Summary(value=values))
+
+    first = curve[0][0] if curve else evaluation.kimg
+    written = [Event(wall_time=event(round(first * 1000), {}).wall_time, file_version="brain.Event:2")]
+    for kimg, *losses in curve:
+        written.append(event(round(kimg * 1000), dict(zip(LOSSES, losses, strict=True))))
+    written.append(event(evaluation.images, {FID: evaluation.fid}))
+    return b"".join(map(_record, written))
+
+
+def _record(event: Event) -> bytes:
+    """An event in the TFRecord format: its length and its bytes, each followed by a checksum."""
+    content = event.SerializeToString()
+    length = struct.pack("<Q", len(content))
+    return length + struct.pack("<I", masked_crc32c(length)) + content + struct.pack("<I", masked_crc32c(content))

@@ -1,0 +1,116 @@
+"""Grids of generated images: a PNG at each evaluation, all of them as a GIF at the end."""
+
+import io
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from gansearch.data.base import to_uint8
+
+COLUMNS = ROWS = 8
+MOST_CLASSES = 16
+_SEED = 0
+_GAP, _LINE = 2, 14  # pixels between images; the height of a line of text
+_LONGEST_NAME = 16
+_WHITE, _BLACK = 255, 0
+_GIF_WIDTH = 800
+_LOOP_MS, _SHORTEST_MS, _LONGEST_MS, _LAST_MS = 6000, 80, 500, 3000
+
+
+@dataclass(frozen=True)
+class Latents:
+    """What every grid of a trial is made from: `z` (rows * 8, z_dim) and the labels with it, row by row, on the CPU.
+
+    With classes there is a row for each, of at most 16 that are spread evenly over all, and the same z in every row.
+    """
+
+    z: Tensor
+    labels: Tensor | None
+    names: tuple[str, ...]
+
+    def diagonal(self, count: int) -> Tensor:
+        """The indices of `count` images, at most 8, that differ in z, and in class as far as the classes go."""
+        column = torch.arange(count)
+        return column % (len(self.z) // COLUMNS) * COLUMNS + column
+
+
+def latents(z_dim: int, classes: Sequence[str] = ()) -> Latents:
+    """The same at every call, drawn without touching another random number generator."""
+    rng = torch.Generator().manual_seed(_SEED)
+    if not classes:
+        return Latents(torch.randn(ROWS * COLUMNS, z_dim, generator=rng), None, ())
+    rows = min(len(classes), MOST_CLASSES)
+    chosen = [row * (len(classes) - 1) // max(1, rows - 1) for row in range(rows)]
+    z = torch.randn(COLUMNS, z_dim, generator=rng).repeat(rows, 1)
+    return Latents(z, torch.tensor(chosen).repeat_interleave(COLUMNS), tuple(classes[index] for index in chosen))
+
+
+def grid(images: Tensor, caption: str, names: Sequence[str] = ()) -> Image.Image:
+    """Images (rows * 8, C, H, W) in [-1, 1], C 1 or 3, in rows of 8 below a caption; `names` stand before the rows."""
+    count, channels, height, width = images.shape
+    rows = count // COLUMNS
+    tiles = to_uint8(images).cpu().permute(0, 2, 3, 1).numpy().reshape(rows, COLUMNS, height, width, channels)
+    padded = np.full((rows, COLUMNS, height + _GAP, width + _GAP, channels), _WHITE, np.uint8)
+    padded[:, :, :height, :width] = tiles
+    body = padded.swapaxes(1, 2).reshape(rows * (height + _GAP), COLUMNS * (width + _GAP), channels)
+    short = [_printable(name) for name in names]
+    left = _GAP + max((_text_width(name) + 2 * _GAP for name in short), default=0)
+    mode, ink = ("L", _BLACK) if channels == 1 else ("RGB", (_BLACK,) * 3)
+    canvas = Image.new(mode, (left + body.shape[1], _LINE + _GAP + body.shape[0]), "white")
+    canvas.paste(Image.fromarray(body.squeeze(-1) if channels == 1 else body), (left, _LINE + _GAP))
+    pen = ImageDraw.Draw(canvas)
+    pen.text((left, _GAP), caption, fill=ink)
+    for row, name in enumerate(short):
+        middle = _LINE + _GAP + row * (height + _GAP) + height // 2
+        pen.text((left - 2 * _GAP, middle), name, fill=ink, anchor="rm")
+    return canvas
+
+
+def png(image: Image.Image) -> bytes:
+    """Compressed for speed: of such pictures, with runs in them, in half the default's time to about its size."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
+    return buffer.getvalue()
+
+
+def gif(frames: Sequence[bytes]) -> bytes:
+    """PNGs, at least one, as an endless animation that rests on the last.
+
+    Grey frames keep their values; coloured ones share one palette, lest colours flicker.
+    """
+    images = [_opened(frame) for frame in frames]
+    if any(image.mode != "L" for image in images):
+        palette = _palette(images)
+        images = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    each = min(max(_LOOP_MS // len(images), _SHORTEST_MS), _LONGEST_MS) // 10 * 10  # GIF counts hundredths of a second
+    durations = [each] * (len(images) - 1) + [_LAST_MS]
+    buffer = io.BytesIO()
+    images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
+    return buffer.getvalue()
+
+
+def _opened(frame: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(frame)) as image:
+        return image.reduce(-(-image.width // _GIF_WIDTH))
+
+
+def _palette(images: Sequence[Image.Image]) -> Image.Image:
+    """256 colours from some pixels of every frame: median cut, then k-means."""
+    pixels = np.concatenate([np.asarray(image.convert("RGB")).reshape(-1, 3) for image in images])
+    some = pixels[:: max(1, len(pixels) // 2**14)]
+    return Image.fromarray(some[None]).quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=1)
+
+
+def _printable(name: str) -> str:
+    """A name that is not too long and that Pillow's own font, which knows little but ASCII, can draw."""
+    name = name.encode("ascii", "replace").decode()
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 2]}.."
+
+
+def _text_width(text: str) -> int:
+    return int(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(text)) + 1

@@ -1,0 +1,276 @@
+"""What a trial leaves for the eye: whole after a kill, readable by what it is for, without a trace in the training."""
+
+import errno
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageSequence
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+from torch import Tensor
+
+from gansearch.config import ArtifactsConfig, TrialConfig
+from gansearch.data.base import to_uint8
+from gansearch.run_dir import join
+from gansearch.training import grids
+from gansearch.training.artifacts import Artifacts
+from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.curves import FID, LOSSES, Point
+from gansearch.training.loop import Trainer, run
+from gansearch.training.storage import Storage
+
+CPU = torch.device("cpu")
+ALL = ArtifactsConfig()
+ATTENTION = {"model.attention_at": 8, "model.spectral_norm": True, "loss.name": "hinge"}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "all at once": {**ATTENTION, "model.conditioning": "concat", "model.dropout": 0.3, "replay.every": 2},
+}
+
+
+def step(trainer: Trainer, artifacts: Artifacts) -> list[Point]:
+    """One evaluation and what it leaves; returns its losses."""
+    trainer.advance()
+    view = trainer.view()
+    artifacts.record(view)
+    return view.curve
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """All files below a folder, by their path within it."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def scalars(accumulator: EventAccumulator, tag: str) -> list[tuple[int, float]]:
+    return [(event.step, event.value) for event in accumulator.Scalars(tag)]
+
+
+def assert_curves(accumulator: EventAccumulator, points: list[Point], trainer: Trainer) -> None:
+    """TensorBoard reads these losses, the FIDs of all evaluations, and nothing else."""
+    assert set(accumulator.Tags()["scalars"]) == {*LOSSES, FID}
+    assert points
+    for number, tag in enumerate(LOSSES, 1):
+        expected = [(round(point[0] * 1000), pytest.approx(point[number])) for point in points]
+        assert scalars(accumulator, tag) == expected
+    assert scalars(accumulator, FID) == [(row.images, pytest.approx(row.fid)) for row in trainer.evaluations]
+
+
+def test_a_trial_leaves_all_of_it(tiny: TrialConfig, tmp_path: Path) -> None:
+    run(Trainer(tiny.override(ATTENTION), CPU), lambda _: None, artifacts=Artifacts(str(tmp_path), ALL))
+    images = ("000000160", "000000320", "000000480")
+    assert set(files(tmp_path)) == {
+        *(f"attention/{shown}_{network}.png" for shown in images for network in "DG"),
+        *(f"curves/events.out.tfevents.{shown}" for shown in images),
+        "samples.gif",
+        *(f"samples/{shown}.png" for shown in images),
+    }
+
+
+@pytest.mark.parametrize("kept", ["curves", "samples", "attention"])
+def test_each_can_be_had_alone(kept: str, tiny: TrialConfig, tmp_path: Path) -> None:
+    artifacts = Artifacts(
+        str(tmp_path), ArtifactsConfig(**{name: name == kept for name in ArtifactsConfig.model_fields})
+    )
+    trainer = Trainer(tiny.override(ATTENTION), CPU)
+    step(trainer, artifacts)
+    artifacts.finish()
+    assert {name.partition("/")[0] for name in files(tmp_path)} == {kept} | ({"samples.gif"} & {f"{kept}.gif"})
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_training_does_not_notice(variant: str, tiny: TrialConfig, tmp_path: Path) -> None:
+    config = tiny.override(VARIANTS[variant])
+    left = []
+    for folder in (tmp_path / "without", tmp_path / "with"):
+        torch.manual_seed(0)
+        checkpoints = CheckpointDir(folder)
+        artifacts = Artifacts(str(folder), ALL) if folder.name == "with" else None
+        run(Trainer(config, CPU), lambda _: None, checkpoints, artifacts)
+        left.append((*checkpoints.last(CPU), torch.get_rng_state()))
+    assert (tmp_path / "with" / "samples.gif").exists() and not (tmp_path / "without" / "samples.gif").exists()
+    assert_same(*left)
+
+
+def assert_same(one: Any, other: Any, at: str = "") -> None:
+    """Bit by bit, whatever the nesting; but for what depends on the clock."""
+    assert type(one) is type(other), at
+    if isinstance(one, Tensor):
+        assert torch.equal(one, other), at
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), at
+        for key in one.keys() - {"train_seconds", "eval_seconds", "images_per_second"}:
+            assert_same(one[key], other[key], f"{at}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), at
+        for number, pair in enumerate(zip(one, other, strict=True)):
+            assert_same(*pair, f"{at}.{number}")
+    else:
+        assert one == other, at
+
+
+def test_a_trial_that_is_killed_and_goes_on_loses_and_doubles_nothing(tiny: TrialConfig, tmp_path: Path) -> None:
+    config = tiny.override(ATTENTION)
+    points = []
+    for folder in (tmp_path / "whole", tmp_path / "killed"):
+        trainer, artifacts, checkpoints = Trainer(config, CPU), Artifacts(str(folder), ALL), CheckpointDir(folder)
+        for number in range(3):
+            if number == 1 and folder.name == "killed":  # with artifacts of an evaluation that has no checkpoint
+                step(trainer, artifacts)
+                trainer, artifacts = Trainer(config, CPU), Artifacts(str(folder), ALL)
+                trainer.restore(checkpoints)
+            points += step(trainer, artifacts)
+            trainer.save(checkpoints)
+        artifacts.finish()
+        assert_curves(EventAccumulator(str(folder / "curves")).Reload(), points, trainer)
+        pictures = {name: content for name, content in files(folder).items() if name.endswith((".png", ".gif"))}
+        assert len(pictures) == 10
+        if folder.name == "whole":
+            expected = pictures
+        assert pictures == expected
+        points = []
+
+
+def test_tensorboard_follows_a_trial_and_finds_the_trials_of_a_run(tiny: TrialConfig, tmp_path: Path) -> None:
+    watching, run_of_two = EventAccumulator(str(tmp_path / "0001/curves")), EventMultiplexer()
+    for trial in ("0001", "0002"):
+        points: list[Point] = []
+        trainer, artifacts = Trainer(tiny, CPU), Artifacts(str(tmp_path / trial), ALL)
+        while not trainer.done:
+            points += step(trainer, artifacts)
+            if trial == "0001":
+                assert_curves(watching.Reload(), points, trainer)
+        run_of_two.AddRunsFromDirectory(str(tmp_path)).Reload()
+        assert_curves(run_of_two.GetAccumulator(f"{trial}/curves"), points, trainer)
+    assert set(run_of_two.Runs()) == {"0001/curves", "0002/curves"}
+    moments = [event.wall_time for event in watching.Scalars(LOSSES[0])]
+    assert moments == sorted(moments)
+
+
+def test_nothing_recorded_nothing_finished(tmp_path: Path) -> None:
+    Artifacts(str(tmp_path), ALL).finish()
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_object_store_holds_them_too(bucket: str, tiny: TrialConfig, tmp_path: Path) -> None:
+    config = tiny.override(ATTENTION)
+    remote = join(bucket, "run", "0001")
+    for root in (remote, str(tmp_path)):
+        trainer, artifacts = Trainer(config, CPU), Artifacts(root, ALL)
+        step(trainer, artifacts)
+        step(trainer, artifacts)
+        artifacts.finish()
+    storage = Storage(remote)
+    for name, content in files(tmp_path).items():
+        assert storage.read(name) == content or name.startswith("curves/")  # which tell the time
+    assert storage.names("curves") == Storage(str(tmp_path)).names("curves")
+    assert len(storage.names("curves")) == 2
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage, name = Storage(str(tmp_path)), "curves/events.out.tfevents.1"
+    storage.write(name, b"one")
+
+    def full(_: int) -> None:
+        (staged,) = files(tmp_path).keys() - {name}
+        assert "tfevents" not in staged, "TensorBoard would read it"
+        assert storage.names("curves") == [name] and storage.read(name) == b"one"
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            storage.write(name, b"other")
+    assert files(tmp_path) == {name: b"one"}
+    storage.write(name, b"two")
+    assert files(tmp_path) == {name: b"two"}
+
+
+@given(st.integers(0, 200))
+def test_classes_are_spread_evenly(count: int) -> None:
+    classes = [f"class {number}" for number in range(count)]
+    made = grids.latents(4, classes)
+    if not count:
+        assert made.labels is None and made.z.shape == (64, 4) and len(made.z.unique(dim=0)) == 64
+        assert sorted(made.diagonal(4).tolist()) == [0, 9, 18, 27]
+        return
+    assert made.labels is not None
+    rows = made.labels.view(-1, 8)
+    assert len(rows) == min(count, 16) and (rows == rows[:, :1]).all()
+    chosen = rows[:, 0].tolist()
+    assert chosen[0] == 0 and (chosen[-1] == count - 1)
+    gaps = set(np.diff(chosen).tolist())
+    assert not gaps or (min(gaps) >= 1 and max(gaps) - min(gaps) <= 1)
+    assert made.names == tuple(classes[label] for label in chosen)
+    assert (made.z.view(-1, 8, 4) == made.z[:8]).all()
+    shown = made.diagonal(4)
+    assert len(made.z[shown].unique(dim=0)) == 4
+    assert len(made.labels[shown].unique()) == min(4, count)
+
+
+def test_latents_are_the_same_at_every_call_and_nobodys_else() -> None:
+    before = torch.get_rng_state()
+    assert torch.equal(grids.latents(4).z, grids.latents(4).z)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_grid_shows_every_image_as_it_is(channels: int) -> None:
+    images = torch.rand(24, channels, 5, 5, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    for names in ((), ("cat", "a dog of no known race", "猫")):
+        picture = Image.open(io.BytesIO(grids.png(grids.grid(images, "1.5 kimg, FID 3.20", names))))
+        pixels = np.asarray(picture).reshape(picture.height, picture.width, channels)
+        left, top = picture.width - 8 * 7, picture.height - 3 * 7
+        for number, image in enumerate(to_uint8(images).permute(0, 2, 3, 1).numpy()):
+            row, column = divmod(number, 8)
+            x, y = left + column * 7, top + row * 7
+            assert (pixels[y : y + 5, x : x + 5] == image).all()
+            assert (pixels[y + 5 : y + 7, x : x + 7] == 255).all() and (pixels[y : y + 7, x + 5 : x + 7] == 255).all()
+        assert (pixels[:top] < 100).any(), "the caption"
+        assert (pixels[top:, :left] < 100).any() == bool(names), "the names"
+
+
+def gif_of(frames: list[Image.Image]) -> Image.Image:
+    return Image.open(io.BytesIO(grids.gif([grids.png(frame) for frame in frames])))
+
+
+def test_a_gif_shows_the_grids_in_order_and_rests_on_the_last() -> None:
+    rng = np.random.default_rng(0)
+    frames = [Image.fromarray(rng.integers(0, 256, (30, 40), dtype=np.uint8)) for _ in range(5)]
+    gif = gif_of(frames)
+    assert gif.info["loop"] == 0
+    shown = [(frame.info["duration"], np.asarray(frame.convert("RGB"))) for frame in ImageSequence.Iterator(gif)]
+    assert [duration for duration, _ in shown] == [500, 500, 500, 500, 3000]
+    for (_, pixels), frame in zip(shown, frames, strict=True):
+        assert (pixels == np.asarray(frame.convert("RGB"))).all(), "grey stays as it is"
+
+
+def test_a_long_trial_makes_no_long_gif() -> None:
+    gif = gif_of([Image.new("L", (10, 10), shade) for shade in range(200)])
+    durations = [frame.info["duration"] for frame in ImageSequence.Iterator(gif)]
+    assert durations == [80] * 199 + [3000]
+
+
+def test_a_coloured_gif_is_near_its_grids_and_its_gaps_stay_white() -> None:
+    """Smooth colours, of which there are far more than 256."""
+    red, green = np.mgrid[0:128, 0:128].astype(np.uint8)
+    frames = []
+    for blue in (0, 90, 180):
+        pixels = np.stack([red * 2, green * 2, np.full_like(red, blue)], axis=-1)
+        pixels[::16] = 255
+        frames.append(Image.fromarray(pixels))
+    for frame, shown in zip(frames, ImageSequence.Iterator(gif_of(frames)), strict=True):
+        wanted, pixels = np.asarray(frame).astype(int), np.asarray(shown.convert("RGB")).astype(int)
+        assert (pixels[::16] == 255).all()
+        error = ((pixels - wanted) ** 2).mean()
+        assert 10 * np.log10(255**2 / error) > 28
+
+
+def test_wide_grids_make_a_smaller_gif() -> None:
+    assert gif_of([Image.new("RGB", (2000, 1000), colour) for colour in ("red", "blue")]).size == (667, 334)
