@@ -14,7 +14,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torchvision.utils import save_image
 
 from gansearch import registry
 from gansearch.config import TrialConfig, from_json
@@ -22,10 +21,10 @@ from gansearch.errors import UserError, one_line
 from gansearch.models.base import ImageShape
 from gansearch.results import Ledger, read
 from gansearch.run_dir import RunDir, join
+from gansearch.training import grids
 from gansearch.training.checkpoint import CheckpointDir
 
 _WEIGHTS, _CONFIG, _SAMPLES = "generator.safetensors", "config.json", "samples.png"
-_GRID = 8
 
 
 class LoadedGenerator:
@@ -103,8 +102,10 @@ def export(run: RunDir, trial_id: str | None = None, out: Path | None = None) ->
             "trial": config.model_dump(),
         }
         (out / _CONFIG).write_text(json.dumps(content, indent=2))
-        images = generator.sample(_GRID * _GRID)
-        save_image(images, out / _SAMPLES, nrow=_GRID, normalize=True, value_range=(-1, 1))
+        caption = f"{run.name}, trial {trial.trial_id}: FID {about.best_fid:.2f} at {about.best_kimg:g} kimg"
+        (out / _SAMPLES).write_bytes(
+            grids.png(grids.sampled(generator.module, generator.z_dim, about.classes, caption))
+        )
     except OSError as error:
         raise UserError(f"can't write to {out} ({one_line(error)}): name another --out") from None
     return out

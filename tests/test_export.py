@@ -15,8 +15,9 @@ from gansearch.export import export, load_generator
 from gansearch.metrics.scorer import scorer_for
 from gansearch.results import Ledger, Start, read, to_json
 from gansearch.run_dir import RunDir
+from gansearch.training.build import check
 from gansearch.training.checkpoint import CheckpointDir
-from gansearch.training.loop import Trainer, check
+from gansearch.training.loop import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def test_it_is_the_trainer_s_average_bit_by_bit(run: RunDir, tmp_path: Path) -> 
 def test_the_samples_are_a_picture(run: RunDir, tmp_path: Path) -> None:
     with Image.open(export(run, out=tmp_path) / "samples.png") as picture:
         picture.load()
-        assert picture.format == "PNG" and picture.size == (8 * 18 + 2, 8 * 18 + 2)
+        assert picture.format == "PNG" and picture.size == (8 * 18 + 2, 8 * 18 + 16)
         assert len(set(picture.convert("L").tobytes())) > 16
 
 
@@ -97,3 +98,25 @@ def test_a_folder_that_holds_no_generator_is_refused(run: RunDir, tmp_path: Path
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(UserError, match="holds no exported generator"):
         load_generator(tmp_path)
+
+
+def test_a_conditional_generator_draws_the_classes_it_is_asked_for(
+    tiny: TrialConfig, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    run = RunDir(tmp_path_factory.mktemp("runs") / "conditional")
+    assert run_trial(check(tiny.override({"model.conditioning": "projection"})), run, "replay") == 0
+    loaded = load_generator(export(run))
+    assert loaded.classes == tuple("0123456789")
+    twos, threes = (loaded.sample(5, labels=[label] * 5) for label in (2, 3))
+    assert twos.shape == (5, 1, 16, 16) and not torch.equal(twos, threes)
+    assert torch.equal(loaded.sample(5), loaded.sample(5, labels=[0, 1, 2, 3, 4]))
+    with Image.open(run.best / "samples.png") as picture:
+        assert picture.height == 10 * 18 + 16  # a row for each class
+    for labels in ([0, 10], [-1, 0], [0]):
+        with pytest.raises(UserError, match="labels: give 2 numbers from 0 to 9"):
+            loaded.sample(2, labels=labels)
+
+
+def test_labels_for_a_generator_that_takes_none_are_refused(run: RunDir) -> None:
+    with pytest.raises(UserError, match="takes no labels: leave them out"):
+        load_generator(export(run)).sample(2, labels=[0, 1])

@@ -14,7 +14,8 @@ from gansearch.data.digits import Digits
 from gansearch.errors import UserError
 from gansearch.models.base import ImageShape
 from gansearch.recipes import RECIPES, recipe
-from gansearch.training.loop import Trainer, build_players, check
+from gansearch.training.build import build_players, check
+from gansearch.training.loop import Trainer
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[1]

@@ -21,8 +21,9 @@ from gansearch.search.recorder import Recorder
 from gansearch.search.space import Space
 from gansearch.search.study import Study
 from gansearch.training.artifacts import Artifacts
+from gansearch.training.build import check
 from gansearch.training.checkpoint import CheckpointDir
-from gansearch.training.loop import Diverged, Trainer, check, run
+from gansearch.training.loop import Diverged, Trainer, run
 
 
 def trial_config(source: str, settings: Sequence[str], data_dir: str | None, max_kimg: float | None) -> TrialConfig:

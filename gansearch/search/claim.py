@@ -10,8 +10,8 @@ import torch
 from gansearch.errors import UserError, one_line
 from gansearch.run_dir import taken
 from gansearch.search.plan import Plan
+from gansearch.training.build import build_players, likely_shape
 from gansearch.training.checkpoint import CheckpointDir
-from gansearch.training.loop import build_players, likely_shape
 
 
 class Claim:

@@ -57,7 +57,9 @@ class Artifacts:
         if self._config.curves:
             self._storage.write(f"curves/events.out.tfevents.{images}", events(view.curve, view.evaluation))
         if self._config.samples:
-            self._storage.write(f"samples/{images}.png", grids.png(_samples(view)))
+            caption = f"{view.evaluation.kimg:g} kimg, FID {view.evaluation.fid:.2f}"
+            picture = grids.sampled(view.G, view.z_dim, view.classes, caption)
+            self._storage.write(f"samples/{images}.png", grids.png(picture))
         if self._config.attention:
             for network, picture in _attention(view):
                 self._storage.write(f"attention/{images}_{network}.png", grids.png(picture))
@@ -69,28 +71,16 @@ class Artifacts:
 
 
 @torch.no_grad()
-def _samples(view: View) -> Image.Image:
-    latents = grids.latents(view.z_dim, view.classes)
-    images = view.G(*_inputs(latents, view.real.device))
-    caption = f"{view.evaluation.kimg:g} kimg, FID {view.evaluation.fid:.2f}"
-    return grids.grid(images, caption, latents.names)
-
-
-@torch.no_grad()
 def _attention(view: View) -> Iterator[tuple[str, Image.Image]]:
     """For each network that has self-attention its name and its picture."""
     if attention_maps.attends(view.G):
-        latents = grids.latents(view.z_dim, view.classes)
-        z, labels = _inputs(latents, view.real.device)
-        shown = latents.diagonal(SHOWN_ATTENTION).to(z.device)
+        latents, device = grids.latents(view.z_dim, view.classes), view.real.device
+        shown = latents.diagonal(SHOWN_ATTENTION)
+        labels = None if latents.labels is None else latents.labels[shown].to(device)
         with attention_maps.watching(view.G) as maps:
-            images = view.G(z[shown], None if labels is None else labels[shown])
+            images = view.G(latents.z[shown].to(device), labels)
         yield "G", attention_maps.picture(images, maps)
     if attention_maps.attends(view.D):
         with attention_maps.evaluating(view.D), attention_maps.watching(view.D) as maps:
             view.D(view.real, view.real_labels)
         yield "D", attention_maps.picture(view.real, maps)
-
-
-def _inputs(latents: grids.Latents, device: torch.device) -> tuple[Tensor, Tensor | None]:
-    return latents.z.to(device), None if latents.labels is None else latents.labels.to(device)

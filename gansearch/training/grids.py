@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
-from torch import Tensor
+from torch import Tensor, nn
 
 from gansearch.data.base import to_uint8
 
@@ -48,6 +48,14 @@ def latents(z_dim: int, classes: Sequence[str] = ()) -> Latents:
     chosen = [row * (len(classes) - 1) // max(1, rows - 1) for row in range(rows)]
     z = torch.randn(COLUMNS, z_dim, generator=rng).repeat(rows, 1)
     return Latents(z, torch.tensor(chosen).repeat_interleave(COLUMNS), tuple(classes[index] for index in chosen))
+
+
+@torch.no_grad()
+def sampled(G: nn.Module, z_dim: int, classes: Sequence[str], caption: str) -> Image.Image:
+    """The grid of a generator in eval mode, from the latents above."""
+    drawn, device = latents(z_dim, classes), next(G.parameters()).device
+    labels = None if drawn.labels is None else drawn.labels.to(device)
+    return grid(G(drawn.z.to(device), labels), caption, drawn.names)
 
 
 def grid(images: Tensor, caption: str, names: Sequence[str] = ()) -> Image.Image:

@@ -15,16 +15,16 @@ from torch import Tensor, nn
 
 from gansearch import registry
 from gansearch.config import TrialConfig
-from gansearch.data.base import Images, to_float, to_uint8
+from gansearch.data.base import to_float, to_uint8
 from gansearch.data.loader import Batches, device_images
 from gansearch.errors import UserError
-from gansearch.losses.base import Loss
 from gansearch.metrics.floor import Floor
 from gansearch.metrics.protocol import Protocol
 from gansearch.metrics.scorer import scorer_for
-from gansearch.models.base import ImageShape, Model
+from gansearch.models.base import Model
 from gansearch.results import Evaluation
 from gansearch.training.artifacts import SHOWN_ATTENTION, Artifacts, View
+from gansearch.training.build import build_players, check, check_data, image_shape
 from gansearch.training.checkpoint import About, CheckpointDir
 from gansearch.training.curves import Point
 from gansearch.training.ema import EMA
@@ -34,7 +34,6 @@ from gansearch.training.step import Players, d_step, g_step
 
 _CHECK_EVERY = 8  # D steps between two looks at the losses: a look waits for the device
 _SAMPLE_BATCH = 256
-_SOME_CLASSES = 10
 
 
 class Diverged(Exception):  # noqa: N818 - an outcome of a trial, not a fault of the program
@@ -43,58 +42,6 @@ class Diverged(Exception):  # noqa: N818 - an outcome of a trial, not a fault of
     def __init__(self, what: str, kimg: float) -> None:
         super().__init__(f"non-finite {what} at {kimg:g} kimg")
         self.kimg = kimg
-
-
-def check(config: TrialConfig) -> TrialConfig:
-    """Resolves `config` and refuses what could only fail once it trains (UserError); it needs no data."""
-    config = registry.resolve(config)
-    with torch.device("meta"):
-        build_players(config, likely_shape(config), torch.device("meta"))
-    steps = config.train.eval_images // config.train.batch
-    if config.optim.d_steps > steps:
-        raise UserError(
-            f"optim.d_steps={config.optim.d_steps}: there are only {steps} D steps between two evaluations, so G would "
-            "make none; set it lower, or train.max_kimg higher"
-        )
-    return config
-
-
-def check_data(config: TrialConfig, images: Images) -> None:
-    """UserError where the data set is smaller than one batch, or has not the labels that a conditional net needs."""
-    if len(images) < config.train.batch:
-        raise UserError(f"train.batch={config.train.batch}: the data set has only {len(images)} images; set it lower")
-    with torch.device("meta"):
-        build_players(config, image_shape(images), torch.device("meta"))
-    if registry.build("model", config.model).conditional and images.labels is not None:
-        counts = torch.bincount(images.labels, minlength=len(images.classes)).tolist()
-        for name, count in zip(images.classes, counts, strict=True):
-            if count < 2:
-                raise UserError(
-                    f"class {name} has {'a single image' if count else 'no image'}, which no conditional GAN can learn "
-                    "from: add some, take the class away, or set model.conditioning=none"
-                )
-
-
-def likely_shape(config: TrialConfig) -> ImageShape:
-    """A shape for checks and estimates that are made before the data are read."""
-    return ImageShape(3, config.data.resolution, _SOME_CLASSES)
-
-
-def image_shape(images: Images) -> ImageShape:
-    """The shape of a data set's images, as the models take it."""
-    return ImageShape(*images.shape, classes=0 if images.labels is None else len(images.classes))
-
-
-def build_players(config: TrialConfig, shape: ImageShape, device: torch.device) -> tuple[nn.Module, nn.Module]:
-    """G and D with weights that the configuration's seed alone decides; UserError where they can't be built."""
-    model: Model = registry.build("model", config.model)
-    loss: Loss = registry.build("loss", config.loss)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        G, D = model.generator(shape), model.discriminator(shape, per_image=loss.per_image)
-    # Channels last is the faster layout for these convolutions, on CPU and on tensor cores.
-    layout = torch.channels_last
-    return G.to(device).to(memory_format=layout), D.to(device).to(memory_format=layout)
 
 
 class Trainer:

@@ -14,7 +14,7 @@ from gansearch import registry
 from gansearch.config import ModelConfig, TrialConfig
 from gansearch.errors import UserError
 from gansearch.models.base import ImageShape, Model
-from gansearch.training.loop import build_players, check
+from gansearch.training.build import build_players, check
 
 GRID: dict[str, tuple[Any, ...]] = {
     "attention_at": ("none", 8, 16),

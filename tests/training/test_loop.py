@@ -13,8 +13,9 @@ from gansearch.data.base import to_uint8
 from gansearch.errors import UserError
 from gansearch.metrics.scorer import scorer_for
 from gansearch.results import Evaluation
+from gansearch.training.build import check
 from gansearch.training.checkpoint import CheckpointDir
-from gansearch.training.loop import Diverged, Trainer, check, run
+from gansearch.training.loop import Diverged, Trainer, run
 
 CPU = torch.device("cpu")
 TIMES = ("train_seconds", "eval_seconds", "images_per_second")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gansearch import registry
 from gansearch.config import TrialConfig
 from gansearch.models.base import ImageShape
-from gansearch.training.loop import build_players
+from gansearch.training.build import build_players
 from gansearch.training.optim import adam
 from gansearch.training.replay import Replay
 from gansearch.training.step import Players, d_step, g_step
