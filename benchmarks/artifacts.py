@@ -61,7 +61,7 @@ def trial(config: TrialConfig, device: torch.device, flags: ArtifactsConfig) -> 
 
 def compare(config: TrialConfig, rounds: int) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    everything, nothing = ArtifactsConfig(), ArtifactsConfig(curves=False, samples=False, attention=False)
+    everything, nothing = ArtifactsConfig(), ArtifactsConfig(curves=False, samples=False, gif=False, attention=False)
     warm_up = config.override({"train.evaluations": 1}, max_kimg=config.train.batch * config.optim.d_steps / 1000)
     trial(warm_up, device, everything)
     pairs = []

@@ -108,21 +108,22 @@ class MetricsConfig(Component):
     split: Literal["train", "test"] = "train"
     num_fake: int = Field(1024, ge=2)
     chunk: int | None = Field(None, ge=2, description="FID as the mean over chunks of so many real and fake images")
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**63)
 
 
 class ArtifactsConfig(Section):
     """What a trial leaves for the eye after each evaluation; none of it changes the training."""
 
     curves: bool = Field(True, description="TensorBoard scalars: the losses and FID")
-    samples: bool = Field(True, description="a grid of images from fixed z, and at the end a GIF of the grids")
+    samples: bool = Field(True, description="a grid of images from fixed z, in rows of a class where there are any")
+    gif: bool = Field(True, description="at the end the grids as an animation")
     attention: bool = Field(True, description="where G and D look, for models with self-attention")
 
 
 class TrialConfig(Section):
     """Everything that one trial needs; equal ones on one machine with as many threads give the same trial."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()

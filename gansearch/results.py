@@ -6,6 +6,7 @@ The file is append only and has one writer, the driver. It is the truth for stat
 import errno
 import fcntl
 import json
+import math
 import os
 import sys
 from collections.abc import Iterable
@@ -84,6 +85,22 @@ class End:
     kimg: float
     reason: str | None
     time: str = field(default_factory=_now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Floor:
+    """What a perfect generator would score: the FID of `images` real images of `split`, which is not the reference's.
+
+    Fewer images give a higher FID. ValueError for a FID that is negative or not finite.
+    """
+
+    split: str
+    images: int
+    fid: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.fid) and self.fid >= 0 and self.images >= 2):
+            raise ValueError(f"a floor of {self.fid} from {self.images} images")
 
 
 Row = Start | Eval | End

@@ -1,7 +1,8 @@
 """The GANs of the five project reports at equal length and under one FID: which of their settings is best?
 
-On CIFAR-10, or `--set data.name=image_folder --data-dir DIR` with a folder per class. Each report's recipe is a
-baseline; the search goes on from there. FID is the standard one (Inception), whose weights are downloaded once.
+On CIFAR-10, or `--set data.name=image_folder --data-dir DIR` with a folder per class. The reports'
+recipes at 32 x 32 are baselines, as far as their settings are searched here (batch and length are the same for all);
+the search goes on from there. FID is the standard one (Inception), whose weights are downloaded once.
 """
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -24,10 +25,14 @@ SPACE = Space(
         "model.conditioning": CategoricalDistribution(["none", "concat", "projection", "acgan"]),
         "model.attention_at": When("model.name", "dcgan", CategoricalDistribution(["none", 8, 16])),
         "model.spectral_norm": When("model.name", "dcgan", CategoricalDistribution([False, True])),
+        "model.d_norm": When("model.name", "dcgan", CategoricalDistribution(["auto", "none"])),
+        "model.init": When("model.name", "dcgan", CategoricalDistribution(["normal", "glorot"])),
+        "model.g_slope": When("model.name", "dcgan", FloatDistribution(0.0, 0.3)),
         "model.leaky_slope": When("model.name", "dcgan", FloatDistribution(0.0, 0.3)),
         "optim.g_lr": FloatDistribution(5e-5, 1e-3, log=True),
         "optim.d_lr": FloatDistribution(5e-5, 1e-3, log=True),
         "optim.beta1": FloatDistribution(0.0, 0.6),
+        "optim.beta2": CategoricalDistribution([0.9, 0.999]),
         "optim.d_steps": IntDistribution(1, 5),
         "loss.name": CategoricalDistribution(["bce", "hinge", "wgan", "wgan-gp"]),
         "loss.clip": When("loss.name", "wgan", FloatDistribution(0.005, 0.1, log=True)),

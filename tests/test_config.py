@@ -14,7 +14,7 @@ RATES = st.floats(1e-9, 10)
 CHANGES = st.fixed_dictionaries(
     {},
     optional={
-        "seed": st.integers(0, 2**63),
+        "seed": st.integers(0, 2**63 - 1),
         "data.resolution": st.sampled_from([8, 32, 256]),
         "data.dir": st.text(),
         "model.attention_at": st.sampled_from(["none", 8, 16]),
@@ -91,6 +91,8 @@ def test_an_unknown_path_names_the_nearest(path: str, hint: str) -> None:
     ("path", "value"),
     [
         ("seed", -1),
+        ("seed", 2**63),
+        ("metrics.seed", -1),
         ("optim.g_lr", 0),
         ("optim.d_lr", float("nan")),
         ("optim.g_lr", float("inf")),

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gansearch.errors import UserError
-from gansearch.results import Eval, Ledger, Row, Start, read
+from gansearch.results import Eval, Floor, Ledger, Row, Start, read
 from gansearch.run_dir import RunDir, join
 
 
@@ -74,17 +74,6 @@ class Budget(_Data):
     trials: int
     max_kimg: float
     rungs: tuple[float, ...] = ()
-
-
-class Floor(_Data):
-    """What a perfect generator would score: the FID of `images` real images of `split`, which is not the reference's.
-
-    Finite, from 0.
-    """
-
-    split: str
-    images: int
-    fid: float = Field(ge=0, allow_inf_nan=False)
 
 
 class Search(_Data):

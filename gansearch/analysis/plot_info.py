@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
-from gansearch.analysis.load import Floor, LoadedRun
+from gansearch.analysis.load import LoadedRun
 from gansearch.analysis.text import value_text
-from gansearch.results import Status
+from gansearch.results import Floor, Status
 
 # Below this ratio of highest to lowest, a linear FID axis shows more.
 _WIDE = 8.0

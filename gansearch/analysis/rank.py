@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from gansearch.analysis.load import Floor, LoadedRun, load
+from gansearch.analysis.load import LoadedRun, load
 from gansearch.analysis.text import MISSING, fid_text, flat_text, kimg_text, params_text
-from gansearch.results import Status, TrialState
+from gansearch.results import Floor, Status, TrialState
 from gansearch.run_dir import RunDir
 
 STATUS_STYLES = {"completed": "green", "stopped": "yellow", "running": "cyan", "diverged": "red", "failed": "red"}

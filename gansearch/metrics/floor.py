@@ -2,28 +2,14 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from gansearch.cache import say_once
-from gansearch.data.base import Split
 from gansearch.errors import one_line
 from gansearch.metrics.reference import keep, reference_dir
-
-
-@dataclass(frozen=True, kw_only=True)
-class Floor:
-    """The FID of `images` real images of `split`, which is not the reference's; fewer images give a higher FID."""
-
-    split: Split
-    images: int
-    fid: float
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.fid) and self.fid >= 0 and self.images >= 2):
-            raise ValueError(f"a floor of {self.fid} from {self.images} images")
+from gansearch.results import Floor
 
 
 def floor_key(reference: str, other: str) -> str:
@@ -31,12 +17,12 @@ def floor_key(reference: str, other: str) -> str:
     return hashlib.sha256(f"floor {reference} {other}".encode()).hexdigest()[:32]
 
 
-def kept_floor(key: str, compute: Callable[[], Floor], folder: Path | None = None) -> Floor:
-    """The floor kept under `key` in `folder` (default: `reference` in the cache), else what `compute` gives.
+def kept_floor(key: str, compute: Callable[[], Floor]) -> Floor:
+    """The floor kept under `key` in the cache, else what `compute` gives.
 
     A file that cannot be read is computed anew, a place that cannot be written is done without; either is said once.
     """
-    path = (folder or reference_dir()) / f"{key}.json"
+    path = reference_dir() / f"{key}.json"
     kept = _read(path, key)
     if kept is not None:
         return kept

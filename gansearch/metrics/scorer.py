@@ -16,9 +16,10 @@ from gansearch.errors import UserError
 from gansearch.metrics.chunks import Cut, draw, estimator
 from gansearch.metrics.extractors.base import Extractor
 from gansearch.metrics.fid import Moments, frechet_distance
-from gansearch.metrics.floor import Floor, floor_key, kept_floor
+from gansearch.metrics.floor import floor_key, kept_floor
 from gansearch.metrics.protocol import Protocol
 from gansearch.metrics.reference import BATCH, chunk_moments, reference_key, reference_moments
+from gansearch.results import Floor
 
 
 class Scorer:

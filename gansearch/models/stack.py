@@ -1,7 +1,7 @@
 """The one stack of (transposed) convolutions behind the convolutional models, for every power-of-two resolution."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -52,7 +52,7 @@ def down(channels: int, size: int, widths: Sequence[int], style: Style, *, kerne
     The first map is not normalised (Radford et al. 2016, section 3).
     """
     layers: list[nn.Module] = []
-    plain = Style(**{**style.__dict__, "normed": False})
+    plain = replace(style, normed=False)
     for number, width in enumerate(widths):
         size //= 2
         own = style if number else plain

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gansearch.errors import UserError
-from gansearch.metrics.floor import Floor
 from gansearch.metrics.protocol import Protocol
+from gansearch.results import Floor
 from gansearch.run_dir import RunDir, join
 from gansearch.search.rungs import rungs
 from gansearch.search.space import Space

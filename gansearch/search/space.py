@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +27,8 @@ _NOT_SEARCHABLE = ("seed", "data.", "metrics.", "artifacts.", "train.max_kimg", 
 _BUILDING = ("model.", "loss.")  # what decides whether G and D can be built
 _MOST_COMBINATIONS = 1024
 _MOST_STEPS = 64
+_STEPS = ("train.batch", "optim.d_steps")
+_GOLDEN = 0.618
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,14 @@ class Space:
                     raise UserError(f"{path} applies when {entry.path}={entry.equals}, which {parent} never gives")
         for params in self._corners():
             self.config(params, seed=0)
+        same: dict[str, str] = {}
         for name in self.baselines:
-            self.config(self.baseline(name), seed=0)
+            config = self.config(self.baseline(name), seed=0).to_json()
+            if config in same:
+                raise UserError(
+                    f"baselines {same[config]} and {name} are one and the same in this space: leave one out"
+                )
+            same[config] = name
 
     def check_data(self, images: Images) -> None:
         """Refuses (UserError) data that not all trials could train on; to be called after `check`."""
@@ -146,26 +153,30 @@ class Space:
         """
         edges = {path: _edges(self.domain(path)) for path in self.params}
         first = {path: ends[0] for path, ends in edges.items()}
-        crossed = [
-            path
-            for path in self.params
-            if path.startswith(_BUILDING) and isinstance(self.domain(path), CategoricalDistribution)
-        ]
-        if math.prod(len(edges[path]) for path in crossed) > _MOST_COMBINATIONS:
-            raise UserError(
-                f"the categories of {', '.join(crossed)} combine in more than {_MOST_COMBINATIONS} ways, too many to "
-                "check that all can be built: take some away"
-            )
-        corners = [
-            first | dict(zip(crossed, values, strict=True))
-            for values in itertools.product(*(edges[path] for path in crossed))
-        ]
+        crossed = [path for path in self.params if path.startswith(_BUILDING) and self._categorical(path)]
+        corners: dict[str, dict[str, Any]] = {}
+        for values in itertools.product(*(edges[path] for path in crossed)):
+            self._add(corners, first | dict(zip(crossed, values, strict=True)))
+            if len(corners) > _MOST_COMBINATIONS:
+                raise UserError(
+                    f"the categories of {', '.join(crossed)} combine in more than {_MOST_COMBINATIONS} ways, too many "
+                    "to check that all can be built: take some away"
+                )
+        # The largest batch with the most D steps: G must still get its turn.
+        self._add(corners, first | {path: max(edges[path]) for path in _STEPS if path in edges})
         for path, ends in edges.items():
             entry = self.params[path]
             condition = {entry.path: entry.equals} if isinstance(entry, When) else {}
-            corners += [{**first, **condition, path: end} for end in ends]
-        active = [{path: corner[path] for path in self.active(corner)} for corner in corners]
-        return list({json.dumps(corner, sort_keys=True): corner for corner in active}.values())
+            for end in ends:
+                self._add(corners, first | condition | {path: end})
+        return list(corners.values())
+
+    def _categorical(self, path: str) -> bool:
+        return isinstance(self.domain(path), CategoricalDistribution)
+
+    def _add(self, corners: dict[str, dict[str, Any]], corner: Mapping[str, Any]) -> None:
+        active = {path: corner[path] for path in self.active(corner)}
+        corners[json.dumps(active, sort_keys=True)] = active
 
 
 def _suggest(trial: optuna.Trial, path: str, domain: BaseDistribution) -> Any:
@@ -181,10 +192,14 @@ def _suggest(trial: optuna.Trial, path: str, domain: BaseDistribution) -> Any:
 
 def _edges(domain: BaseDistribution) -> Sequence[Any]:
     match domain:
-        case IntDistribution() if domain.high - domain.low < _MOST_STEPS:
-            return range(domain.low, domain.high + 1, domain.step)
-        case FloatDistribution() | IntDistribution():
-            return (domain.low, domain.high)
+        case IntDistribution():
+            every = range(domain.low, domain.high + 1, domain.step)
+            # Of many: the first two, the last, and some between.
+            return sorted({*every[:2], *every[:: 1 + len(every) // _MOST_STEPS], every[-1]})
+        case FloatDistribution():
+            # A number between too, which is hardly a whole one: the option may want one.
+            between = domain.low + (domain.step or _GOLDEN * (domain.high - domain.low))
+            return (domain.low, min(between, domain.high), domain.high)
         case CategoricalDistribution():
             return domain.choices
     raise UserError(f"{domain} is no domain: use Optuna's Float-, Int- or CategoricalDistribution")

@@ -1,6 +1,7 @@
 """A trial as a Ray actor. The actor outlives its trial: process, CUDA context, data and extractor serve the next."""
 
 import errno
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -38,14 +39,16 @@ class GANTrial(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         del self._trainer  # its memory is the next one's
-        with self._noting_full_disk():
-            self._finish()
+        self.cleanup()
         self._begin(new_config)
         return True
 
     def cleanup(self) -> None:
-        """Called when no other trial follows in this actor, whoever has ended this one."""
-        self._finish()
+        """Called when this trial is over and no step of its own has said so; then no other pays for its fault."""
+        try:
+            self._finish()
+        except OSError as error:
+            print(f"{self._root}: the animation of its samples is missing ({one_line(error)})", file=sys.stderr)
 
     def _begin(self, config: dict[str, Any]) -> None:
         trial = from_json(config["config"])

@@ -66,7 +66,7 @@ class Artifacts:
 
     def finish(self) -> None:
         """To be called when the trial ends: makes the GIF, of all grids that lie here."""
-        if self._config.samples and (names := self._storage.names("samples")):
+        if self._config.gif and (names := self._storage.names("samples")):
             self._storage.write("samples.gif", grids.gif([self._storage.read(name) for name in names]))
 
 

@@ -35,6 +35,8 @@ def check_data(config: TrialConfig, images: Images) -> None:
         build_players(config, image_shape(images), torch.device("meta"))
     if not registry.build("model", config.model).conditional:
         return
+    if len(images.classes) == 1:
+        raise UserError(f"{images.classes[0]} is the only class of these images: set model.conditioning=none")
     for name, count in zip(images.classes, images.counts, strict=True):
         if count < 2:
             raise UserError(

@@ -19,6 +19,7 @@ class EMA:
         self.model = copy.deepcopy(G).eval().requires_grad_(False)
         self._half_life = half_life_kimg * 1000
         self._pairs = _float_pairs(self.model, G)
+        self._directions = [value for name, value in self.model.named_buffers() if name.endswith(("._u", "._v"))]
 
     @torch.no_grad()
     def update(self, shown: int, step: int) -> None:
@@ -27,6 +28,8 @@ class EMA:
         weight = 1 - 0.5 ** (step / half_life) if half_life > 0 else 1.0
         averaged, current = self._pairs
         torch._foreach_lerp_(averaged, current, weight)
+        if self._directions:  # spectral norm takes these singular vectors as they are: an average is too short
+            torch._foreach_div_(self._directions, torch._foreach_norm(self._directions))
 
 
 def _float_pairs(averaged: nn.Module, current: nn.Module) -> tuple[list[Tensor], list[Tensor]]:

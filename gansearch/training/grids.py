@@ -17,6 +17,7 @@ MOST_CLASSES = 16
 _SEED = 0
 _GAP, _LINE = 2, 14  # pixels between images; the height of a line of text
 _LONGEST_NAME = 16
+_CAPTION = 170  # pixels at least, so that all grids of a trial are of one size
 _WHITE, _BLACK = 255, 0
 _GIF_WIDTH = 800
 _LOOP_MS, _SHORTEST_MS, _LONGEST_MS, _LAST_MS = 6000, 80, 500, 3000
@@ -69,7 +70,8 @@ def grid(images: Tensor, caption: str, names: Sequence[str] = ()) -> Image.Image
     short = [_printable(name) for name in names]
     left = _GAP + max((_text_width(name) + 2 * _GAP for name in short), default=0)
     mode, ink = ("L", _BLACK) if channels == 1 else ("RGB", (_BLACK,) * 3)
-    canvas = Image.new(mode, (left + body.shape[1], _LINE + _GAP + body.shape[0]), "white")
+    across = left + max(body.shape[1], _text_width(caption), _CAPTION)
+    canvas = Image.new(mode, (across, _LINE + _GAP + body.shape[0]), "white")
     canvas.paste(Image.fromarray(body.squeeze(-1) if channels == 1 else body), (left, _LINE + _GAP))
     pen = ImageDraw.Draw(canvas)
     pen.text((left, _GAP), caption, fill=ink)
@@ -109,8 +111,8 @@ def _opened(frame: bytes) -> Image.Image:
 
 def _palette(images: Sequence[Image.Image]) -> Image.Image:
     """256 colours from some pixels of every frame: median cut, then k-means."""
-    pixels = np.concatenate([np.asarray(image.convert("RGB")).reshape(-1, 3) for image in images])
-    some = pixels[:: max(1, len(pixels) // 2**14)]
+    every = max(1, sum(image.width * image.height for image in images) // 2**14)
+    some = np.concatenate([np.asarray(image.convert("RGB")).reshape(-1, 3)[::every] for image in images])
     return Image.fromarray(some[None]).quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=1)
 
 

@@ -18,11 +18,10 @@ from gansearch.config import TrialConfig
 from gansearch.data.base import to_float, to_uint8
 from gansearch.data.loader import Batches, device_images
 from gansearch.errors import UserError
-from gansearch.metrics.floor import Floor
 from gansearch.metrics.protocol import Protocol
 from gansearch.metrics.scorer import scorer_for
 from gansearch.models.base import Model
-from gansearch.results import Evaluation
+from gansearch.results import Evaluation, Floor
 from gansearch.training.artifacts import SHOWN_ATTENTION, Artifacts, View
 from gansearch.training.build import build_players, check, check_data, image_shape
 from gansearch.training.checkpoint import About, CheckpointDir
@@ -123,6 +122,7 @@ class Trainer:
         d_losses: list[tuple[Tensor, Tensor]] = []
         g_losses: list[Tensor] = []
         self._curve = []
+        looked = 0, 0
         for step in range(1, d_steps + 1):
             d_losses.append(d_step(players, *self._batches.next(), self._latents(batch)))
             self.shown += batch
@@ -132,12 +132,13 @@ class Trainer:
                     g_losses.append(g_step(players, self._latents(batch), labels))
                 self._ema.update(self.shown, batch * period)
             if step % _CHECK_EVERY == 0 or step == d_steps:
-                self._look_at_losses(d_losses[-_CHECK_EVERY:], g_losses[-_CHECK_EVERY:])
+                self._look_at_losses(d_losses[looked[0] :], g_losses[looked[1] :] or g_losses[-1:])
+                looked = len(d_losses), len(g_losses)
         real, fake = (torch.stack(terms).mean().item() for terms in zip(*d_losses, strict=True))
         return {"d_loss_real": real, "d_loss_fake": fake, "g_loss": torch.stack(g_losses).mean().item()}
 
     def _look_at_losses(self, d_losses: list[tuple[Tensor, Tensor]], g_losses: list[Tensor]) -> None:
-        """Adds the mean of the last steps' losses to the curve; a value that is not finite ends the trial."""
+        """Adds the mean of losses since the last look to the curve; a value that is not finite ends the trial."""
         terms = [list(own) for own in zip(*d_losses, strict=True)] + ([g_losses] if g_losses else [])
         means = [torch.stack(own).mean() for own in terms]
         values = torch.stack(means).tolist()
@@ -158,7 +159,7 @@ class Trainer:
         """What draws from torch's own generator (dropout) draws the same after a break, and leaves no trace."""
         device = self._rng.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(self.config.seed + self.shown)
+            torch.manual_seed((self.config.seed + self.shown) % 2**63)
             yield
 
     def _latents(self, count: int) -> Tensor:

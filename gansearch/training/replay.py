@@ -32,7 +32,7 @@ class Replay:
         if self._filled and self._steps % self._config.every == 0:
             assert self._images is not None
             count = max(1, round(self._config.fraction * len(fake)))
-            drawn = self._random(count, self._filled)
+            drawn = torch.randint(self._filled, (count,), generator=self._rng, device=self._rng.device)
             mixed = (
                 torch.cat([self._images[drawn].to(fake.dtype), fake[count:]]),
                 None if labels is None or self._labels is None else torch.cat([self._labels[drawn], labels[count:]]),
@@ -47,15 +47,15 @@ class Replay:
             self._labels = None if labels is None else labels.new_empty(capacity)
         count = min(len(fake), capacity)
         new = min(count, capacity - self._filled)
-        free = torch.arange(self._filled, self._filled + new, device=fake.device)
-        places = torch.cat([free, self._random(count - new, capacity)]) if new < count else free
+        places = torch.arange(self._filled, self._filled + new, device=fake.device)
+        if new < count:
+            # No place twice: which of two writes wins is not defined, nor the same for image and label.
+            old = torch.randperm(self._filled, generator=self._rng, device=self._rng.device)[: count - new]
+            places = torch.cat([places, old])
         self._images[places] = fake[:count].to(torch.float16)
         if labels is not None and self._labels is not None:
             self._labels[places] = labels[:count]
         self._filled += new
-
-    def _random(self, count: int, high: int) -> Tensor:
-        return torch.randint(high, (count,), generator=self._rng, device=self._rng.device)
 
     def state_dict(self) -> dict[str, Any]:
         images, labels = (

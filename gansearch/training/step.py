@@ -30,19 +30,20 @@ class Players:
 def d_step(players: Players, real: Tensor, labels: Tensor | None, z: Tensor) -> tuple[Tensor, Tensor]:
     """One step of D on real images (N, C, H, W) and as many fakes from z (N, z_dim) with the same labels (N,).
 
-    With the same labels the pairs between which a gradient penalty looks are of one class. Returns the loss on real
-    and on fake images, detached scalars on the device (no synchronisation).
+    A gradient penalty looks between real images and these fakes, so between images of one class, whatever the replay
+    buffer mixes in. Returns the loss on real and on fake images, detached scalars on the device (no synchronisation).
     """
     loss, D, rng = players.loss, players.D, players.rng
     with players.autocast():
         with torch.no_grad():
-            fake, fake_labels = players.replay.mix(players.G(z, labels), labels)
+            drawn = players.G(z, labels)
+            fake, fake_labels = players.replay.mix(drawn, labels)
         of_real, of_fake = D(real, labels), D(fake, fake_labels)
         real_term = loss.real(of_real.logits.float(), rng)
         fake_term = loss.fake(of_fake.logits.float(), rng)
     total = real_term + fake_term
     total = total + loss.auxiliary(of_real.classes, labels) + loss.auxiliary(of_fake.classes, fake_labels)
-    penalty = loss.penalty(lambda images: D(images, labels).logits, real, fake, rng)
+    penalty = loss.penalty(lambda images: D(images, labels).logits, real, drawn, rng)
     if penalty is not None:
         total = total + penalty
     players.d_optimizer.zero_grad(set_to_none=True)

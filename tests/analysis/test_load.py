@@ -7,9 +7,8 @@ from gansearch.analysis.load import Space, load
 from gansearch.analysis.rank import ranking
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
-from gansearch.metrics.floor import Floor
 from gansearch.metrics.protocol import Protocol
-from gansearch.results import to_json
+from gansearch.results import Floor, to_json
 from gansearch.run_dir import RunDir
 from gansearch.search.plan import Options, Plan, load_plan
 from gansearch.search.space import Space as SearchSpace
@@ -73,7 +72,7 @@ def test_a_broken_floor_is_named(tmp_path, floor):
 def test_a_floor_may_be_missing(tmp_path):
     assert load(make_run(tmp_path / "old", [])).search.floor is None
     assert load(make_run(tmp_path / "none", [], floor=None)).search.floor is None
-    assert load(make_run(tmp_path / "known", [], floor=FLOOR)).search.floor.model_dump() == FLOOR
+    assert load(make_run(tmp_path / "known", [], floor=FLOOR)).search.floor == Floor(**FLOOR)
 
 
 @pytest.mark.parametrize("floor", [Floor(split="test", images=360, fid=0.29), None])
@@ -97,7 +96,7 @@ def test_a_plan_and_its_floor_are_read_back(tmp_path, floor):
     plan.save(protocol, floor)
     assert json.loads(run.search_json.read_text())["floor"] == (asdict(floor) if floor else None)
     found = load(run).search.floor
-    assert found is None if floor is None else found.model_dump() == asdict(floor)
+    assert found == floor
     again, same = load_plan(run)
     assert (again.options, same) == (plan.options, protocol)
 

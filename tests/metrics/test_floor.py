@@ -14,8 +14,8 @@ from gansearch.errors import UserError
 from gansearch.metrics.chunks import draw
 from gansearch.metrics.extractors.digits_classifier import DigitsClassifier
 from gansearch.metrics.fid import Moments, frechet_distance
-from gansearch.metrics.floor import Floor
 from gansearch.metrics.scorer import Scorer
+from gansearch.results import Floor
 
 CPU = torch.device("cpu")
 

@@ -71,6 +71,15 @@ def space_of(params: Mapping[str, BaseDistribution | When], **fields: Any) -> Sp
             r"model\.d_norm=batch mixes images",
         ),
         (
+            {"train.batch": CategoricalDistribution([1600, 16]), "optim.d_steps": IntDistribution(1, 5)},
+            r"optim\.d_steps=5: there are only 1 D steps",
+        ),
+        (
+            {"model.name": CategoricalDistribution(["mlp"]), "model.features": IntDistribution(64, 512)},
+            r"model\.features=65: .*multiple of 2",
+        ),
+        ({"model.features": FloatDistribution(8, 64)}, r"model\.features=42\.6.*: .*integer"),
+        (
             {"loss.name": LOSS, "loss.clip": When("loss.name", "wgan", FloatDistribution(0.0, 0.1))},
             r"loss\.clip=0\.0",
         ),
@@ -156,6 +165,11 @@ def test_what_a_domain_contains(domain: BaseDistribution, inside: list[Any], out
     assert not any(contains(domain, value) for value in outside)
 
 
+def test_baselines_that_are_one_and_the_same_are_refused() -> None:
+    with pytest.raises(UserError, match="baselines dcgan and dcgan-a are one and the same in this space"):
+        space_of({"optim.g_lr": FloatDistribution(1e-5, 1e-2, log=True)}, baselines=["dcgan", "dcgan-a"]).check()
+
+
 CONDITIONING = {"model.conditioning": CategoricalDistribution(["none", "concat"])}
 
 
@@ -171,6 +185,7 @@ def images_of(labels: list[int] | None, classes: tuple[str, ...]) -> Images:
         (images_of(None, ()), r"model\.conditioning=concat: the data set has no labels; set it to none"),
         (images_of([0] * 99 + [1], ("cat", "dog")), "class dog has a single image, which no conditional GAN"),
         (images_of([0] * 100, ("cat", "dog")), "class dog has no image, which no conditional GAN"),
+        (images_of([0] * 100, ("cat",)), "cat is the only class of these images: set model"),
         (images_of([0, 1] * 20, ("cat", "dog")), r"train\.batch=64: the data set has only 40 images"),
     ],
 )

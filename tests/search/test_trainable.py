@@ -95,18 +95,17 @@ def test_a_full_disk_ends_the_search(
         assert sorted(names) == ["000000160.png", "events.out.tfevents.000000160"]
 
 
-def test_a_disk_that_is_full_for_a_gif_ends_the_search_too(
-    tiny: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_gif_that_can_t_be_written_is_said_and_costs_the_next_trial_nothing(
+    tiny: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trial = actor(tiny, tmp_path)
     evaluate(trial)
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", failing(errno.EDQUOT, "0000/."))
+        patch.setattr(os, "fsync", failing(errno.EIO, "0000/."))
         trial.reset_config(told(tiny, tmp_path, "0001"))
-    result = trial.step()
-    assert result["done"]
-    assert result["disk_full"].startswith(f"{tmp_path}/0000: ")
-    assert trial._trainer.shown == 0
+    assert f"{tmp_path}/0000: the animation of its samples is missing" in capsys.readouterr().err
+    evaluate(trial)
+    assert trial._checkpoints.newest() is not None
 
 
 def test_another_fault_of_the_disk_is_the_trials_own(

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from gansearch.training.ema import EMA
 
@@ -74,3 +75,20 @@ def test_loaded_weights_are_averaged_on() -> None:
     ema.model.load_state_dict(scalar(5.0).state_dict())
     ema.update(LATE, 1000)
     assert ema.model.weight.item() == pytest.approx(3.0)  # type: ignore[operator]
+
+
+def test_the_average_is_of_spectral_norm_one_all_the_same() -> None:
+    """Its singular vectors are averaged too, and kept at length 1: else every layer would be too large."""
+    torch.manual_seed(0)
+    G = spectral_norm(nn.Linear(6, 5, bias=False))
+    ema = EMA(G, 1.0)
+    for _ in range(200):
+        with torch.no_grad():
+            G.parametrizations.weight.original.add_(0.3 * torch.randn(5, 6))
+        G(torch.randn(2, 6))
+        ema.update(LATE, 200)
+    vectors = [value for name, value in ema.model.named_buffers() if name.endswith(("._u", "._v"))]
+    assert len(vectors) == 2
+    for vector in vectors:
+        assert vector.norm().item() == pytest.approx(1, abs=1e-5)
+    assert torch.linalg.matrix_norm(ema.model.weight.detach(), 2).item() == pytest.approx(1, abs=0.03)

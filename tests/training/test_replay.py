@@ -108,3 +108,13 @@ def test_labels_stay_with_their_images_also_after_a_break() -> None:
             replay.load_state_dict(state)
         images, labels = replay.mix(*labelled(number))
         assert labels is not None and [number + 1000 for number in numbers(images)] == labels.tolist()
+
+
+def test_no_place_is_written_twice_in_one_step() -> None:
+    """Which of two writes to one place wins is not defined, nor the same for images and labels."""
+    replay = replay_of(every=1, capacity=10)
+    for number in range(50):
+        replay.mix(batch(number), None)
+        kept_now = kept(replay)
+        assert len(set(kept_now)) == len(kept_now)
+        assert sum(value >= 8 * number for value in kept_now) == 8  # the whole batch is in

@@ -1,5 +1,7 @@
 """One D step and one G step: who moves, and who does not."""
 
+import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gansearch import registry
-from gansearch.config import TrialConfig
+from gansearch.config import LossConfig, TrialConfig
 from gansearch.models.base import ImageShape
 from gansearch.training.build import build_players
 from gansearch.training.optim import adam
@@ -22,7 +24,7 @@ def players_of(**changes: Any) -> Players:
     paths = {path.replace("__", "."): value for path, value in changes.items()}
     small = {"model.features": 8, "model.z_dim": Z, "data.resolution": SIZE}
     config = registry.resolve(TrialConfig().override(small | paths))
-    G, D = build_players(config, ImageShape(1, SIZE), torch.device("cpu"))
+    G, D = build_players(config, ImageShape(1, SIZE, 5), torch.device("cpu"))
     rng = torch.Generator().manual_seed(0)
     return Players(
         G=G,
@@ -120,3 +122,69 @@ def test_d_sees_what_the_replay_buffer_has_mixed() -> None:
     d_step(plain, real(), None, z(2))
     d_step(other, real(), None, z(2))
     assert not torch.equal(d_step(plain, real(), None, z(3))[1], d_step(other, real(), None, z(4))[1])
+
+
+class Recording(nn.Module):
+    """A D that notes which labels come with which images."""
+
+    def __init__(self, D: nn.Module) -> None:
+        super().__init__()
+        self.D = D
+        self.seen: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, images: Tensor, labels: Tensor) -> Any:
+        self.seen.append((images.detach().clone(), labels.clone()))
+        return self.D(images, labels)
+
+
+LABELS = torch.arange(BATCH) % 5
+
+
+@pytest.mark.parametrize("replay", [0, 1])
+def test_every_image_meets_its_own_label(replay: int) -> None:
+    players = players_of(
+        model__conditioning="concat", loss__name="wgan-gp", replay__every=replay, replay__capacity=BATCH
+    )
+    D = Recording(players.D)
+    players = replace(players, D=D)
+    drawn = {}
+    for labels, seed in ((LABELS, 2), (LABELS.flip(0), 3)):
+        D.seen.clear()
+        with torch.no_grad():
+            drawn[seed] = copy.deepcopy(players.G)(z(seed), labels)
+        d_step(players, real(), labels, z(seed))
+    (of_real, real_labels), (of_fake, fake_labels), (between, between_labels) = D.seen
+    assert torch.equal(of_real, real()) and torch.equal(real_labels, labels)
+    known = [
+        (image, label)
+        for seed, own in ((2, LABELS), (3, labels))
+        for image, label in zip(drawn[seed], own, strict=True)
+    ]
+    for image, label in zip(of_fake, fake_labels, strict=True):
+        assert any(label == own and torch.allclose(image, other, atol=2e-3) for other, own in known)
+    assert replay == 0 or not torch.allclose(of_fake, drawn[3], atol=2e-3)
+    # Between a real image and the fake of its own step and label, also where D itself saw earlier fakes.
+    assert torch.equal(between_labels, labels)
+    share = (between - drawn[3]) / (real() - drawn[3])
+    assert share.flatten(1).std(1).max() < 1e-2
+    D.seen.clear()
+    g_step(players, z(4), LABELS)
+    ((_, g_labels),) = D.seen
+    assert torch.equal(g_labels, LABELS)
+
+
+def test_acgan_learns_the_classes() -> None:
+    """The class term alone moves the class head; G feels it too."""
+    players = players_of(model__conditioning="acgan", optim__d_lr=1e-2)
+    head = players.D.head.classes
+    before = head.weight.detach().clone()
+    for _ in range(60):
+        d_step(players, real(), LABELS, z())
+    assert not torch.equal(head.weight, before)
+    with torch.no_grad():
+        found = players.D(real()).classes
+        assert found is not None and (found.argmax(1) == LABELS).all()
+    without = replace(copy.deepcopy(players), loss=registry.build("loss", LossConfig(class_weight=0)))
+    g_step(players, z(), LABELS)
+    g_step(without, z(), LABELS)
+    assert not all(torch.equal(p, q) for p, q in zip(players.G.parameters(), without.G.parameters(), strict=True))

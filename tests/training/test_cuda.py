@@ -1,0 +1,41 @@
+"""A whole trial on a CUDA device: everything that allocates, draws or resumes there."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gansearch.config import TrialConfig
+from gansearch.training.artifacts import Artifacts
+from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.loop import Trainer, run
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "conditional, replay, noise": {
+        "model.conditioning": "concat",
+        "model.dropout": 0.3,
+        "model.attention_at": 8,
+        "model.spectral_norm": True,
+        "replay.every": 2,
+        "loss.smoothing": 0.1,
+        "loss.label_noise": 0.1,
+    },
+    "acgan in bfloat16": {"model.conditioning": "acgan", "train.precision": "bfloat16"},
+    "penalty": {"model.name": "sagan", "model.conditioning": "projection", "loss.name": "wgan-gp"},
+}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_trial_trains_leaves_pictures_and_resumes(variant: str, tiny: TrialConfig, tmp_path: Path) -> None:
+    config, device = tiny.override(VARIANTS[variant]), torch.device("cuda")
+    checkpoints, artifacts = CheckpointDir(tmp_path), Artifacts(str(tmp_path), config.artifacts)
+    trainer = Trainer(config, device)
+    trainer.advance()
+    artifacts.record(trainer.view())
+    trainer.save(checkpoints)
+    again = Trainer(config, device)
+    again.restore(checkpoints)
+    run(again, lambda _: None, checkpoints, artifacts)
+    assert len(again.evaluations) == config.train.evaluations and (tmp_path / "samples.gif").exists()
