@@ -59,7 +59,7 @@ def test_it_is_the_trainer_s_average_bit_by_bit(run: RunDir, tmp_path: Path) -> 
 def test_the_samples_are_a_picture(run: RunDir, tmp_path: Path) -> None:
     with Image.open(export(run, out=tmp_path) / "samples.png") as picture:
         picture.load()
-        assert picture.format == "PNG" and picture.size == (8 * 18 + 2, 8 * 18 + 16)
+        assert picture.format == "PNG" and picture.height == 8 * 18 + 16 and picture.width >= 8 * 18 + 2
         assert len(set(picture.convert("L").tobytes())) > 16
 
 
