@@ -116,7 +116,7 @@ class ArtifactsConfig(Section):
 
     curves: bool = Field(True, description="TensorBoard scalars: the losses and FID")
     samples: bool = Field(True, description="a grid of images from fixed z, in rows of a class where there are any")
-    gif: bool = Field(True, description="at the end the grids as an animation")
+    gif: bool = Field(True, description="at the end the grids, where they are made, as an animation")
     attention: bool = Field(True, description="where G and D look, for models with self-attention")
 
 

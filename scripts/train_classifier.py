@@ -9,15 +9,12 @@ on the test images, the file's SHA-256, and what makes a search use it.
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from pydantic import ValidationError
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
@@ -25,10 +22,11 @@ from torch.nn import functional as F
 from gansearch import registry
 from gansearch.cache import atomic_write, sha256
 from gansearch.cli.parser import OK, Parser, call, non_negative_int, positive_int
-from gansearch.config import DataConfig, describe
+from gansearch.config import TrialConfig
 from gansearch.data.base import Dataset, Images, NoSplit, to_float
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.extractors.digits_classifier import WEIGHTS, Classifier
+from gansearch.search.find_space import parse_settings
 
 BATCH = 64
 
@@ -93,26 +91,11 @@ def accuracy_text(model: Classifier, data: Dataset) -> str:
     return f"test accuracy {accuracy(model, images):.4f} ({len(images)} images)"
 
 
-def parse_options(settings: Sequence[str]) -> dict[str, Any]:
-    """`["test_share=0.2", "dir=~/x"]` as `{"test_share": 0.2, "dir": "~/x"}`: values are JSON where they can be."""
-    options = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not (name and equals):
-            raise UserError(f"--set {setting}: give it as OPTION=VALUE")
-        try:
-            options[name] = json.loads(text)
-        except ValueError:
-            options[name] = text
-    return options
-
-
-def dataset(name: str, options: dict[str, Any]) -> Dataset:
-    try:
-        section = DataConfig.model_validate({**options, "name": name, "resolution": Classifier.resolution})
-    except ValidationError as error:
-        raise UserError(describe(error, prefix="data")) from None
-    data: Dataset = registry.build("data", section)
+def dataset(name: str, settings: Sequence[str]) -> Dataset:
+    """The data set of that name under options such as `dir=photos`; UserError where one is wrong."""
+    options = parse_settings([f"data.{setting}" for setting in settings], None)
+    fixed = {"data.name": name, "data.resolution": Classifier.resolution}
+    data: Dataset = registry.build("data", TrialConfig().override({**options, **fixed}).data)
     return data
 
 
@@ -145,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    data = dataset(args.data, parse_options(args.set))
+    data = dataset(args.data, args.set)
     model = train(data.load("train"), width=args.width, epochs=args.epochs, flip=args.flip, seed=args.seed)
     atomic_write(out, lambda path: save_file(model.state_dict(), path))
     print(accuracy_text(model, data))

@@ -34,7 +34,8 @@ def draw_curves(info: CurvesInfo, axes: Any) -> None:
     if info.floor is not None:
         _draw_floor(info, info.floor, axes)
     _leave_room_below(axes)
-    axes.set_title(f"{info.run}: FID of {len(info.curves)} trials", color=INK, loc="left", fontweight="bold", pad=20)
+    trials = f"{len(info.curves)} trials" if len(info.curves) > 1 else "one trial"
+    axes.set_title(f"{info.run}: FID of {trials}", color=INK, loc="left", fontweight="bold", pad=20)
     axes.figure.legend(handles=_curves_legend(info), **LEGEND)
 
 

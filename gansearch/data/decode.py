@@ -63,7 +63,10 @@ def square(path: Path, resolution: int) -> Tensor:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """RGB of 8 bits: transparency on white, 16 bits rounded to 8; UnusableError where their range is not known."""
+    """RGB of 8 bits: transparency on white, grey of 16 bits rounded; UnusableError where the range is not known.
+
+    Of coloured 16 bits Pillow itself keeps the upper 8.
+    """
     if image.mode == "F":
         raise UnusableError("its pixels are floats, whose range is not known: convert it to 8 or 16 bits")
     if image.mode.startswith("I"):

@@ -25,8 +25,8 @@ class ImageFolder(Dataset):
     holds both `train` and `test`, these are the splits; otherwise everything is `train`, but for a `test_share`: a
     hash of its relative path says of each image whether it is held out, so that others that come or go change nothing
     for it. Hidden files are ignored, every other file must be an image of `decode.FORMATS`; with `skip_broken` those
-    that are not are left out and named. Grey, palette and CMYK become RGB, transparency is laid on white, 16 bits are
-    rounded to 8. Decoded once and kept: `kept`.
+    that are not are left out and named. Grey, palette and CMYK become RGB, transparency is laid on white, grey of 16
+    bits is rounded to 8. Decoded once and kept: `kept`.
     """
 
     dir: str

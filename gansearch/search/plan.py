@@ -65,7 +65,10 @@ class Plan:
                 "trials": self.options.trials,
                 "max_kimg": train.max_kimg,
                 "evaluations": train.evaluations,
-                "rungs": [images / 1000 for images in rungs(train, self.options.eta)],
+                # A trial alone has nobody to be stopped for.
+                "rungs": [images / 1000 for images in rungs(train, self.options.eta)]
+                if self.options.trials > 1
+                else [],
                 "time_budget": self.options.time_budget,
                 "gpu_hours": self.options.gpu_hours,
             },

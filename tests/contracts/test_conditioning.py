@@ -113,3 +113,15 @@ def test_dropout_drops_features_of_d_while_it_trains(name: str) -> None:
     assert torch.equal(D(images()).logits, D(images()).logits)
     D.train()
     assert not torch.equal(D(images()).logits, D(images()).logits)
+
+
+def test_a_label_at_a_linear_last_layer_only_shifts_the_logit() -> None:
+    """What docs/recipes.md says of `concat`: no image's gradient depends on its label; with projection it does."""
+    for conditioning, depends in (("concat", False), ("projection", True)):
+        _, D = nets(model_of("dcgan", conditioning))
+        slopes = []
+        for number in (0, 1):
+            x = images().requires_grad_()
+            D(x, labels(number)).logits.sum().backward()
+            slopes.append(x.grad)
+        assert torch.equal(*slopes) is not depends

@@ -83,23 +83,12 @@ def test_a_mirrored_image_is_the_same_image_mirrored(script: ModuleType) -> None
         assert (10 < mirrored < 54) if flip else mirrored == 0
 
 
-def test_options_are_json_where_they_can_be(script: ModuleType) -> None:
-    given = ["test_share=0.2", "dir=~/my=images", "name=", "limit=3", "flat=true"]
-    assert script.parse_options(given) == {
-        "test_share": 0.2,
-        "dir": "~/my=images",
-        "name": "",
-        "limit": 3,
-        "flat": True,
-    }
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--data", "image_folder", "--set", "dir=DIR"], "say with --out FILE where the weights go"),
         (["--data", "image_folder", "--set", "dir=DIR/red", "--out", "FILE"], "no classes to tell apart"),
-        (["--data", "image_folder", "--set", "dir", "--out", "FILE"], "--set dir: give it as OPTION=VALUE"),
+        (["--data", "image_folder", "--set", "dir", "--out", "FILE"], "--set data.dir: write path.to.option=value"),
         (["--data", "digits", "--set", "colour=1", "--out", "FILE"], "unknown option of digits 'data.colour'"),
         (["--data", "digits", "--out", "DIR"], "DIR cannot be written: choose another --out"),
         (["--data", "digits", "--out", "FILE", "--epochs", "0"], "--epochs: 0 is not a whole number above 0"),
