@@ -6,7 +6,6 @@ Both sides alternate in one process, checkpoints included; `share` is the time i
 """
 
 import argparse
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
+from benchmarks.spread import tell
 from gansearch.config import ArtifactsConfig, TrialConfig
 from gansearch.recipes import RECIPES, recipe
 from gansearch.search.find_space import parse_settings
@@ -70,16 +70,10 @@ def compare(config: TrialConfig, rounds: int) -> None:
         costs = {flags: trial(config, device, flags) for flags in sides}
         pairs.append((costs[everything], costs[nothing]))
         print(f"round {number + 1}: with {costs[everything]}, without {costs[nothing]}", flush=True)
-    _tell("clock, with / without", [own.wall / other.wall for own, other in pairs])
-    _tell("CPU, with / without", [own.cpu / other.cpu for own, other in pairs])
-    share = _tell("share of the artifacts", [own.inside / own.wall for own, _ in pairs])
+    tell("clock, with / without", [own.wall / other.wall for own, other in pairs])
+    tell("CPU, with / without", [own.cpu / other.cpu for own, other in pairs])
+    share = tell("share of the artifacts", [own.inside / own.wall for own, _ in pairs])
     print(f"the share is {'below' if share < MOST else 'NOT BELOW'} {MOST:.0%}")
-
-
-def _tell(what: str, values: list[float]) -> float:
-    median = statistics.median(values)
-    print(f"{what}: median {median:.4f}, from {min(values):.4f} to {max(values):.4f}")
-    return median
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ made in a temporary folder.
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from benchmarks.spread import tell
 
 ROOT = Path(__file__).parent.parent
 
@@ -66,7 +67,7 @@ def compare(folder: Path, resolution: int, rounds: int) -> None:
             f"ratio {ratios[-1]:.4f}",
             flush=True,
         )
-    print(f"ratio: median {statistics.median(ratios):.4f}, from {min(ratios):.4f} to {max(ratios):.4f}")
+    tell("ratio", ratios)
 
 
 def main() -> None:

@@ -7,12 +7,13 @@ Both sides alternate, seed by seed, through the programs that a user starts.
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from benchmarks.spread import tell
 
 ROOT = Path(__file__).parent.parent
 
@@ -46,7 +47,7 @@ def compare(seeds: int, folder: Path) -> None:
             f"ratio {ratios[-1]:.2f}",
             flush=True,
         )
-    print(f"ratio: median {statistics.median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}")
+    tell("ratio", ratios)
 
 
 def main() -> None:
