@@ -4,26 +4,18 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from gansearch.losses.base import Loss
+from gansearch.losses.wasserstein import Wasserstein
 from gansearch.registry import component
 
 
 @component
-class WGAN(Loss):
+class WGAN(Wasserstein, Loss):
     """D: -D(x) + D(G(z)), every parameter of D held in [-clip, clip]; G: -D(G(z))."""
 
     clip: Annotated[float, Field(gt=0)] = 0.01
-
-    def real(self, logits: Tensor, rng: Generator) -> Tensor:
-        return -logits.mean()
-
-    def fake(self, logits: Tensor, rng: Generator) -> Tensor:
-        return logits.mean()
-
-    def generator(self, logits: Tensor) -> Tensor:
-        return -logits.mean()
 
     @torch.no_grad()
     def constrain(self, D: nn.Module) -> None:

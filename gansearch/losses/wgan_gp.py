@@ -7,25 +7,17 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from gansearch.losses.base import Critic, Loss
+from gansearch.losses.wasserstein import Wasserstein
 from gansearch.registry import component
 
 
 @component
-class WGANGP(Loss):
+class WGANGP(Wasserstein, Loss):
     """D: -D(x) + D(G(z)) + penalty_weight * (|grad D(x')| - 1)^2 at random points x' between pairs; G: -D(G(z))."""
 
     per_image: ClassVar[bool] = True
 
     penalty_weight: Annotated[float, Field(gt=0)] = 10.0
-
-    def real(self, logits: Tensor, rng: Generator) -> Tensor:
-        return -logits.mean()
-
-    def fake(self, logits: Tensor, rng: Generator) -> Tensor:
-        return logits.mean()
-
-    def generator(self, logits: Tensor) -> Tensor:
-        return -logits.mean()
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
         """The penalty over (N, C, H, W) pairs, in float32 whatever autocast is in force.
