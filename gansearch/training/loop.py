@@ -159,7 +159,7 @@ class Trainer:
         """What draws from torch's own generator (dropout) draws the same after a break, and leaves no trace."""
         device = self._rng.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed((self.config.seed + self.shown) % 2**63)
+            torch.manual_seed(self.config.seed + self.shown)
             yield
 
     def _latents(self, count: int) -> Tensor:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from filelock import FileLock
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
 from gansearch.cache import atomic_write, cache_dir
+from gansearch.data.lock import one_at_a_time
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.extractors.base import Extractor
 from gansearch.registry import component
@@ -31,8 +31,7 @@ class InceptionV3Compat(Extractor):
         if path.is_file():
             return path
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(path.with_name(f".{path.name}.lock")):
+            with one_at_a_time(path.with_name(f".{path.name}.lock"), f"the download of {path.name}"):
                 if not path.is_file():
                     atomic_write(path, self._download)
         except (OSError, RuntimeError, http.client.HTTPException) as error:
