@@ -18,6 +18,7 @@ from gansearch.config import ArtifactsConfig, TrialConfig
 from gansearch.recipes import RECIPES, recipe
 from gansearch.search.find_space import parse_settings
 from gansearch.training.artifacts import Artifacts, View
+from gansearch.training.build import best_device
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Trainer, run
 
@@ -60,7 +61,7 @@ def trial(config: TrialConfig, device: torch.device, flags: ArtifactsConfig) -> 
 
 
 def compare(config: TrialConfig, rounds: int) -> None:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = best_device()
     everything, nothing = ArtifactsConfig(), ArtifactsConfig(curves=False, samples=False, gif=False, attention=False)
     warm_up = config.override({"train.evaluations": 1}, max_kimg=config.train.batch * config.optim.d_steps / 1000)
     trial(warm_up, device, everything)

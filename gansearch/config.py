@@ -77,7 +77,7 @@ class TrainConfig(Section):
     max_kimg: float = Field(14.4, gt=0)
     evaluations: int = Field(9, ge=1)
     ema_kimg: float = Field(1.0, ge=0, description="half-life of the averaged generator; 0: no averaging")
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bf16"] = "float32"
 
     @property
     def eval_images(self) -> int:
@@ -105,6 +105,7 @@ class MetricsConfig(Component):
     name: str = "digits-classifier"
     weights: str | None = Field(None, description="the extractor's weights file; default: its own")
     weights_sha256: str | None = Field(None, description="what the file must hash to; default: its own")
+    precision: Literal["float32", "bf16"] = Field("float32", description="the extractor's; bf16: faster, near")
     split: Literal["train", "test"] = "train"
     num_fake: int = Field(1024, ge=2)
     chunk: int | None = Field(None, ge=2, description="FID as the mean over chunks of so many real and fake images")

@@ -7,6 +7,7 @@ class's constructor arguments are its options, so that their names, defaults and
 import importlib
 import inspect
 import pkgutil
+from abc import ABC
 from dataclasses import fields
 from functools import cache
 from typing import Any, Literal
@@ -26,6 +27,9 @@ _FOLDERS: dict[Kind, tuple[str, str]] = {
     "loss": ("gansearch.losses", "Loss"),
     "metrics": ("gansearch.metrics.extractors", "Extractor"),
 }
+IMPORTED = "MODULE:FACTORY"
+"""The name of the component in a folder's `imported.py`, which makes something of a name of this form."""
+
 KINDS: tuple[Kind, ...] = tuple(_FOLDERS)
 
 component = pydantic.dataclasses.dataclass(
@@ -50,27 +54,30 @@ def classes(kind: Kind) -> dict[str, type]:
             and issubclass(value, base)
             and value.__module__ == module.__name__
             and not inspect.isabstract(value)
+            and ABC not in value.__bases__
         ]
         if len(own) > 1:
             raise TypeError(f"{module.__name__} holds {len(own)} components; put each in a file of its own")
         if own:
-            found[module_name.replace("_", "-" if kind in {"loss", "metrics"} else "_")] = own[0]
+            name = module_name.replace("_", "-" if kind in {"loss", "metrics"} else "_")
+            found[IMPORTED if name == "imported" else name] = own[0]
     return found
 
 
 def build(kind: Kind, section: Component) -> Any:
     """Makes the component that a section names; UserError for an unknown name, an unknown option, a bad value."""
     known = classes(kind)
-    if section.name not in known:
+    given = {"name": section.name} if ":" in section.name else {}
+    cls = known.get(IMPORTED if given else section.name)
+    if cls is None:
         raise unknown(f"{kind}.name", section.name, known)
-    cls = known[section.name]
     options = {key: value for key, value in section.options.items() if key not in _kept_by_section(kind, cls)}
     names = {field.name for field in fields(cls)}
     for key in options:
         if key not in names:
             raise unknown(f"option of {section.name}", f"{kind}.{key}", [f"{kind}.{name}" for name in names])
     try:
-        return cls(**options)
+        return cls(**given, **options)
     except ValidationError as error:
         raise UserError(describe(error, prefix=kind)) from None
 

@@ -17,6 +17,7 @@ ROOT = Path(gansearch.__file__).parent
 FLOORS = (
     ("errors",),
     ("config", "cache", "results", "run_dir"),
+    ("lock",),
     ("registry", "recipes"),
     ("data", "models", "losses"),
     ("metrics",),

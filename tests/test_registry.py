@@ -12,9 +12,9 @@ import gansearch.losses
 from gansearch import registry
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
-from gansearch.registry import KINDS, Kind
+from gansearch.registry import IMPORTED, KINDS, Kind
 
-NAMES = [(kind, name) for kind in KINDS for name in registry.classes(kind)]
+NAMES = [(kind, name) for kind in KINDS for name in registry.classes(kind) if name != IMPORTED]
 
 LEAST_SQUARES = """
 from gansearch.losses.base import Loss

@@ -64,7 +64,7 @@ def _cost(space: Space) -> None:
         return
     finally:
         torch.set_num_threads(threads)
-    print(f"data and extractor are here; FID protocol {trainer.protocol.hash}")
+    print(f"data and extractor are here; FID protocol {trainer.reference.protocol.hash}")
     full = train.max_kimg * 1000 / row.images_per_second + train.evaluations * row.eval_seconds
     share = asha_share(space, eta=3)
     plan = Plan(RunDir(Path("doctor")), space, Options(trials=space.trials))

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-import torch
-
 from gansearch.analysis.status import describe
 from gansearch.cli.parser import NO_FID, OK, say
 from gansearch.config import TrialConfig, from_json
 from gansearch.errors import UserError, one_line
+from gansearch.metrics.floor import floor_of
 from gansearch.recipes import RECIPES, recipe
 from gansearch.results import Eval, Evaluation, Ledger, Row, Writer
 from gansearch.run_dir import RunDir
@@ -21,7 +20,7 @@ from gansearch.search.recorder import Recorder
 from gansearch.search.space import Space
 from gansearch.search.study import Study
 from gansearch.training.artifacts import Artifacts
-from gansearch.training.build import check
+from gansearch.training.build import best_device, check
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Diverged, Trainer, run
 
@@ -45,11 +44,11 @@ def _known() -> str:
 def run_trial(config: TrialConfig, run_dir: RunDir, origin: str) -> int:
     """Trains `config` to its end, reporting on stderr; the best FID goes to stdout."""
     plan = Plan(run_dir, Space(base=config, params={}, trials=1), Options(trials=1, seed=config.seed))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = best_device()
     interruption = Interruption()
     with interruptible(interruption), claimed(plan) as claim:
         trainer = Trainer(config, device)
-        plan.save(trainer.protocol, trainer.floor())
+        plan.save(trainer.reference.protocol, floor_of(config, trainer.reference, device))
         claim.keep = True
         with closing(Writer(run_dir.results)) as writer:
             return _train(trainer, plan, writer, origin)

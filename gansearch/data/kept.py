@@ -23,16 +23,15 @@ import torch
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from gansearch.cache import atomic_write, cache_dir, say_once
+from gansearch.cache import atomic_write, cache_dir, say_once, told
 from gansearch.data.base import RESIZE_FILTER, Images, Split
 from gansearch.data.decode import UnusableError, squares
-from gansearch.data.lock import one_at_a_time
 from gansearch.errors import UserError, one_line
+from gansearch.lock import one_at_a_time
 
 _FORMAT = 1
 _LEFT_STANDING = 2
 _UNUSED_SECONDS = 24 * 3600
-_SILENT_SECONDS = 3.0
 
 
 class File(NamedTuple):
@@ -176,9 +175,9 @@ def _decode(selection: Selection, put: Callable[[np.ndarray], object]) -> dict[i
     """Gives every usable image to `put`, in order; the numbers of the others and why, if they may be skipped."""
     paths = [selection.root / file.name for file in selection.files]
     skipped: dict[int, str] = {}
-    start, told = time.monotonic(), False
     with closing(squares(paths, selection.resolution)) as decoded:
-        for number, square in enumerate(decoded):
+        slow = told(decoded, f"decoding {len(paths):,} images of {selection.root}", total=len(paths))
+        for number, square in enumerate(slow):
             if not isinstance(square, UnusableError):
                 put(square.numpy())
             elif selection.skip_broken:
@@ -188,11 +187,6 @@ def _decode(selection: Selection, put: Callable[[np.ndarray], object]) -> dict[i
                     f"{paths[number]} is no usable image ({square}): mend it, move it away, or leave such files out "
                     "with --set data.skip_broken=true"
                 ) from square
-            seconds = time.monotonic() - start
-            if not told and seconds > _SILENT_SECONDS:
-                whole = seconds / (number + 1) * len(paths)
-                say_once(f"decoding {len(paths):,} images of {selection.root}: about {whole:.0f} s")
-                told = True
     if len(skipped) == len(paths):
         raise UserError(f"{selection.root} holds no usable image: {paths[0]} and all others are broken ({skipped[0]})")
     return skipped

@@ -10,8 +10,8 @@ from typing import Any
 
 from gansearch.cache import cache_dir
 from gansearch.data.base import Split
-from gansearch.data.lock import one_at_a_time
 from gansearch.errors import UserError, one_line
+from gansearch.lock import one_at_a_time
 
 
 def root_of(dir: str | None) -> Path:

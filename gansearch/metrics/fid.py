@@ -4,7 +4,8 @@ Dowson & Landau 1982, "The Frechet distance between multivariate normal distribu
 et al. 2017, "GANs trained by a two time-scale update rule converge to a local Nash equilibrium" (FID).
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -15,48 +16,67 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Mean (D,) and unbiased covariance (D, D), float64, of `count` features; ValueError if they are not finite."""
+    """Mean (D,) and spread, float64, of `count` features; ValueError if they are not finite.
+
+    `spread` is the unbiased covariance (D, D). For fewer features than dimensions, it is (count, D) in its place: the
+    centred features over the root of count - 1, which are smaller and have the covariance as their Gram matrix.
+    """
 
     mean: Tensor
-    cov: Tensor
+    spread: Tensor
     count: int
 
     def __post_init__(self) -> None:
         size = self.mean.numel()
-        if self.mean.shape != (size,) or self.cov.shape != (size, size):
-            raise ValueError(f"moments of shapes {tuple(self.mean.shape)} and {tuple(self.cov.shape)}")
-        if self.mean.dtype != torch.float64 or self.cov.dtype != torch.float64:
+        if self.mean.shape != (size,) or self.spread.shape not in {(size, size), (min(self.count, size), size)}:
+            raise ValueError(f"moments of shapes {tuple(self.mean.shape)} and {tuple(self.spread.shape)}")
+        if self.mean.dtype != torch.float64 or self.spread.dtype != torch.float64:
             raise ValueError("moments must be float64")
         if self.count < 2:
             raise ValueError(f"a covariance needs at least 2 features, not {self.count}")
-        if not (self.mean.isfinite().all() and self.cov.isfinite().all()):
+        if not (self.mean.isfinite().all() and self.spread.isfinite().all()):
             raise ValueError("the features are not finite")
 
     @classmethod
     def of(cls, batches: Iterable[Tensor]) -> Self:
         """The moments of all features in `batches`, each (N, D), on their device; memory does not grow with N.
 
-        Batches are merged by the update of Chan, Golub & LeVeque 1979, which loses no digits to a large mean.
+        Blocks of D features or more are merged by the update of Chan, Golub & LeVeque 1979, which loses no digits to a
+        large mean.
         """
-        count, mean, scatter = 0, None, None
+        total: _Sums | None = None
+        waiting: list[Tensor] = []
         for batch in batches:
-            wide = batch.detach().double()
-            n = len(wide)
-            if n == 0:
-                continue
-            own_mean = wide.mean(0)
-            centred = wide - own_mean
-            own_scatter = centred.T @ centred
-            if mean is None or scatter is None:
-                count, mean, scatter = n, own_mean, own_scatter
-                continue
-            delta = own_mean - mean
-            scatter += own_scatter + torch.outer(delta, delta) * (count * n / (count + n))
-            mean = mean + delta * (n / (count + n))
-            count += n
-        if mean is None or scatter is None or count < 2:
-            raise ValueError(f"a covariance needs at least 2 features, not {count}")
-        return cls(mean, scatter / (count - 1), count)
+            waiting.append(batch.detach())
+            if sum(map(len, waiting)) >= batch.shape[1]:
+                own = _Sums.of(waiting)
+                total = own if total is None else total.merged(own)
+                waiting = []
+        if total is None:
+            count = sum(map(len, waiting))
+            if count < 2:
+                raise ValueError(f"a covariance needs at least 2 features, not {count}")
+            features = torch.cat(waiting).double()
+            mean = features.mean(0)
+            return cls(mean, (features - mean) / (count - 1) ** 0.5, count)
+        if waiting:
+            total = total.merged(_Sums.of(waiting))
+        return cls(total.mean, total.scatter / max(1, total.count - 1), total.count)
+
+    @property
+    def few(self) -> bool:
+        """Whether `spread` holds features, not a covariance."""
+        return len(self.spread) < self.mean.numel()
+
+    @cached_property
+    def cov(self) -> Tensor:
+        """The unbiased covariance (D, D)."""
+        return self.spread.T @ self.spread if self.few else self.spread
+
+    @property
+    def variance(self) -> Tensor:
+        """The trace of the covariance."""
+        return self.spread.square().sum() if self.few else self.spread.trace()
 
     @cached_property
     def root(self) -> Tensor:
@@ -66,7 +86,31 @@ class Moments:
 
     def to(self, device: torch.device) -> "Moments":
         """These moments on `device`."""
-        return self if self.mean.device == device else Moments(self.mean.to(device), self.cov.to(device), self.count)
+        if self.mean.device == device:
+            return self
+        return Moments(self.mean.to(device), self.spread.to(device), self.count)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """The mean of features and the sum of the outer products of what differs from it."""
+
+    count: int
+    mean: Tensor
+    scatter: Tensor
+
+    @classmethod
+    def of(cls, batches: Sequence[Tensor]) -> Self:
+        features = torch.cat(list(batches)).double()
+        mean = features.mean(0)
+        centred = features - mean
+        return cls(len(features), mean, centred.T @ centred)
+
+    def merged(self, other: "_Sums") -> "_Sums":
+        count = self.count + other.count
+        delta = other.mean - self.mean
+        scatter = self.scatter + other.scatter + torch.outer(delta, delta) * (self.count * other.count / count)
+        return _Sums(count, self.mean + delta * (other.count / count), scatter)
 
 
 def frechet_distance(reference: Moments, other: Moments) -> float:
@@ -74,16 +118,20 @@ def frechet_distance(reference: Moments, other: Moments) -> float:
 
     The symmetric form needs eigenvalues of symmetric positive semi-definite matrices only, so that it is real and
     finite where S1 S2 is singular (few images, a collapsed generator). It takes the root of `reference`, which keeps
-    it: give the moments that stay the same first. ValueError where the sizes differ or the distance is not finite.
+    it: give the moments that stay the same first. Where `other` has fewer images than dimensions, X of S2 = X'X, the
+    same eigenvalues are those of the smaller X S1 X'. ValueError where the sizes differ or the distance is not finite.
     """
     if reference.mean.shape != other.mean.shape:
         raise ValueError(f"features of {reference.mean.numel()} and of {other.mean.numel()} dimensions")
     other = other.to(reference.mean.device)
-    product = reference.root @ other.cov @ reference.root
+    if other.few:
+        product = other.spread @ reference.cov @ other.spread.T
+    else:
+        product = reference.root @ other.cov @ reference.root
     cross = torch.linalg.eigvalsh((product + product.T) / 2).clamp(min=0).sqrt().sum()
     delta = reference.mean - other.mean
-    distance = (delta @ delta + reference.cov.trace() + other.cov.trace() - 2 * cross).item()
-    if not torch.tensor(distance).isfinite():
+    distance = (delta @ delta + reference.variance + other.variance - 2 * cross).item()
+    if not math.isfinite(distance):
         raise ValueError("the features are too large for a Frechet distance")
     # Two equal sets differ by rounding, which may fall below zero.
     return max(0.0, distance)

@@ -2,49 +2,63 @@
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
+
+from gansearch import registry
 from gansearch.cache import say_once
-from gansearch.errors import one_line
-from gansearch.metrics.reference import keep, reference_dir
+from gansearch.config import TrialConfig
+from gansearch.data.base import NoSplit, Split
+from gansearch.data.loading import load_images
+from gansearch.metrics.chunks import Cut, draw
+from gansearch.metrics.extractors.base import Extractor
+from gansearch.metrics.kept import kept
+from gansearch.metrics.reference import Reference, chunk_moments, reference_key
 from gansearch.results import Floor
 
 
-def floor_key(reference: str, other: str) -> str:
-    """A hash of the keys of what the floor lies between."""
-    return hashlib.sha256(f"floor {reference} {other}".encode()).hexdigest()[:32]
+def floor_of(config: TrialConfig, reference: Reference, device: torch.device) -> Floor | None:
+    """The FID to `reference`, which is that of `config`, of real images of the other split.
 
-
-def kept_floor(key: str, compute: Callable[[], Floor]) -> Floor:
-    """The floor kept under `key` in the cache, else what `compute` gives.
-
-    A file that cannot be read is computed anew, a place that cannot be written is done without; either is said once.
+    Of as many as the protocol has generated ones, or of all where there are fewer, in an order drawn by its seed. None
+    where the data set has no other split, and, which is said once, where that is too small.
     """
-    path = reference_dir() / f"{key}.json"
-    kept = _read(path, key)
-    if kept is not None:
-        return kept
-    floor = compute()
-    text = json.dumps({"key": key, **asdict(floor)}, allow_nan=False)
-    keep(path, lambda file: _write(file, text))
-    return floor
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text)
-
-
-def _read(path: Path, key: str) -> Floor | None:
-    """What `path` keeps; None where there is no such file or it is broken."""
+    protocol, chunk = reference.protocol, config.metrics.chunk
+    split: Split = "test" if protocol.split == "train" else "train"
     try:
-        content = json.loads(path.read_bytes())
-        if content.pop("key") != key:
-            raise ValueError("it belongs to other images or another extractor")
-        return Floor(**content)
-    except (FileNotFoundError, NotADirectoryError):
+        images = load_images(config.data, split)
+    except NoSplit:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        say_once(f"{path}: an unreadable floor ({one_line(error)}) is computed anew")
+    cut = Cut.of(protocol.num_real, min(protocol.num_fake, len(images)), chunk)
+    if cut.count == 0 or cut.fake < 2:
+        say_once(f"FID has no floor here: there are {len(images)} {split} images, it takes {chunk or 2}")
         return None
+    extractor: Extractor = registry.build("metrics", config.metrics)
+    chunks = draw(len(images), protocol.seed, cut.count, cut.fake)
+    other = reference_key(images, chunks, extractor)
+    key = hashlib.sha256(f"floor {reference.key} {other}".encode()).hexdigest()[:32]
+
+    def compute() -> Floor:
+        fid = reference.distance(chunk_moments(images, chunk, extractor, device) for chunk in chunks)
+        return Floor(split=split, images=cut.count * cut.fake, fid=fid)
+
+    return kept(
+        f"{key}.json",
+        "floor",
+        read=lambda path: _read(path, key),
+        compute=compute,
+        write=lambda floor, path: _write(path, floor, key),
+    )
+
+
+def _write(path: Path, floor: Floor, key: str) -> None:
+    path.write_text(json.dumps({"key": key, **asdict(floor)}, allow_nan=False))
+
+
+def _read(path: Path, key: str) -> Floor:
+    content = json.loads(path.read_bytes())
+    if content.pop("key") != key:
+        raise ValueError("it belongs to other images or another extractor")
+    return Floor(**content)

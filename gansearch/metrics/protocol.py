@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any, Self
 
+from gansearch.errors import UserError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
@@ -43,6 +45,11 @@ class Protocol:
         if odd:
             raise ValueError(f"no protocol: missing or unknown {', '.join(sorted(odd))}")
         return cls(**tree)
+
+    def require(self, other: "Protocol", what: str) -> None:
+        """UserError `what`, with what differs, where `other` is another protocol."""
+        if other != self:
+            raise UserError(f"{what} ({self.difference(other)}): start a new run")
 
     def difference(self, other: "Protocol") -> str:
         """What differs, as `num_fake 1024 / 5000, seed 0 / 1`; hashes cut short; empty for equal ones."""

@@ -1,101 +1,131 @@
-"""The moments of the real images' features, chunk by chunk, computed once and kept on disk."""
+"""The real side of an FID: the moments of the reference images' features and the protocol that they are of."""
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
-from gansearch.cache import atomic_write, cache_dir, say_once
-from gansearch.data.base import Images
-from gansearch.errors import one_line
-from gansearch.metrics.extractors.base import Extractor
-from gansearch.metrics.fid import Moments
+from gansearch import registry
+from gansearch.cache import told
+from gansearch.config import MetricsConfig
+from gansearch.data.base import RESIZE_FILTER, Images
+from gansearch.errors import UserError
+from gansearch.metrics.chunks import Cut, draw, estimator
+from gansearch.metrics.extractors.base import Extractor, loaded
+from gansearch.metrics.fid import Moments, frechet_distance
+from gansearch.metrics.kept import kept
+from gansearch.metrics.protocol import Protocol
 
 BATCH = 256
-_FORMAT = 2
+_FORMAT = 3
 
 
-def reference_moments(
-    images: Images,
-    chunks: Sequence[Tensor],
-    extractor: Extractor,
-    module: FeatureExtractorBase,
-    folder: Path | None = None,
-) -> list[Moments]:
-    """The moments of each of `chunks`, indices of `images`, under `extractor`, whose loaded `module` is given.
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What a search measures once and hands to its trials: the moments of each chunk, on the CPU, and the protocol.
 
-    They lie on the module's device, and are kept in `folder` (default: `reference` in the cache) under a key of
-    everything that they depend on. A file that cannot be read is computed anew, a place that cannot be written is done
-    without; either is said once.
+    `key` is a hash of all that the moments depend on.
     """
+
+    protocol: Protocol
+    cut: Cut
+    moments: tuple[Moments, ...]
+    key: str
+
+    def distance(self, others: Iterable[Moments]) -> float:
+        """The mean over the Frechet distances of the first chunks to `others`, of which there are no more."""
+        return fmean(frechet_distance(mine, other) for mine, other in zip(self.moments, others, strict=False))
+
+    def to(self, device: torch.device) -> "Reference":
+        """This reference with its moments on `device`."""
+        return Reference(self.protocol, self.cut, tuple(moments.to(device) for moments in self.moments), self.key)
+
+
+def reference_of(metrics: MetricsConfig, images: Images, device: torch.device) -> Reference:
+    """The reference that `metrics` makes of `images`, those of its split; moments not kept are computed on `device`.
+
+    UserError where the extractor's weights are missing or not the expected ones, and where a chunk can't be filled.
+    """
+    extractor: Extractor = registry.build("metrics", metrics)
+    cut = _cut(metrics, len(images))
+    chunks = draw(len(images), metrics.seed, cut.count, cut.real)
+    protocol = Protocol(
+        extractor=extractor.name,
+        weights_sha256=extractor.weights_hash(),
+        data=images.fingerprint,
+        split=metrics.split,
+        num_real=cut.count * cut.real,
+        num_fake=cut.count * cut.fake,
+        resolution=images.shape[1],
+        resize=RESIZE_FILTER,
+        dtype=extractor.precision,
+        seed=metrics.seed,
+        estimator=estimator(metrics.chunk),
+    )
     key = reference_key(images, chunks, extractor)
-    path = (folder or reference_dir()) / f"{key}.safetensors"
-    device = next(module.parameters()).device
-    kept = _read(path, key)
-    if kept is not None:
-        return [moments.to(device) for moments in kept]
-    computed = [chunk_moments(images, chunk, extractor, module) for chunk in chunks]
-    keep(path, lambda file: _write(file, computed, key))
-    return computed
+    moments = kept(
+        f"{key}.safetensors",
+        "reference statistics",
+        read=lambda path: _read(path, key),
+        compute=lambda: [chunk_moments(images, chunk, extractor, device) for chunk in chunks],
+        write=lambda computed, path: _write(path, computed, key),
+    )
+    return Reference(protocol, cut, tuple(moments), key)
 
 
-def chunk_moments(images: Images, chunk: Tensor, extractor: Extractor, module: FeatureExtractorBase) -> Moments:
-    """The moments of the images at the indices `chunk`, computed on the module's device."""
-    return Moments.of(extractor.features(module, images.pixels[part]) for part in chunk.split(BATCH))
-
-
-def reference_dir() -> Path:
-    return cache_dir() / "reference"
+def chunk_moments(images: Images, chunk: Tensor, extractor: Extractor, device: torch.device) -> Moments:
+    """The moments, on the CPU, of the images at the indices `chunk`, computed on `device`."""
+    module = loaded(extractor, device)
+    parts = chunk.split(BATCH)
+    slow = told(parts, f"measuring {len(chunk):,} real images by {extractor.name}", total=len(parts))
+    return Moments.of(extractor.features(module, images.pixels[part]) for part in slow).to(torch.device("cpu"))
 
 
 def reference_key(images: Images, chunks: Sequence[Tensor], extractor: Extractor) -> str:
-    """A hash of the images' bytes, how they are cut, the extractor, its weights and its library's version."""
+    """A hash of the images' bytes, how they are cut, the extractor, its precision, weights and library's version."""
     parts = {
         "format": _FORMAT,
         "data": images.fingerprint,
         "chunks": [hashlib.sha256(chunk.numpy().data).hexdigest() for chunk in chunks],
         "extractor": extractor.name,
-        "feature": extractor.feature_name,
+        "precision": extractor.precision,
         "weights_sha256": extractor.weights_hash(),
         "torch_fidelity": version("torch-fidelity"),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def keep(path: Path, write: Callable[[Path], None]) -> None:
-    """Writes a file of the cache; says once where its place cannot be written."""
-    try:
-        atomic_write(path, write)
-    except OSError as error:
-        say_once(f"{path.parent}: the reference statistics are not kept ({error.strerror or one_line(error)})")
+def _cut(metrics: MetricsConfig, num_real: int) -> Cut:
+    cut = Cut.of(num_real, metrics.num_fake, metrics.chunk)
+    if cut.real < 2:
+        raise UserError(f"metrics.split={metrics.split}: {num_real} real image is too few for an FID; use more")
+    if cut.count == 0 and metrics.num_fake < cut.fake:
+        raise UserError(f"metrics.chunk={cut.fake}: only {metrics.num_fake} images are generated; set metrics.num_fake")
+    if cut.count == 0:
+        raise UserError(f"metrics.chunk={cut.real}: only {num_real} {metrics.split} images are there; set it lower")
+    return cut
 
 
 def _write(path: Path, chunks: Sequence[Moments], key: str) -> None:
     tensors = {
-        "mean": torch.stack([moments.mean for moments in chunks]).cpu(),
-        "cov": torch.stack([moments.cov for moments in chunks]).cpu(),
+        "mean": torch.stack([moments.mean for moments in chunks]),
+        "spread": torch.stack([moments.spread for moments in chunks]),
         "count": torch.tensor([moments.count for moments in chunks]),
     }
     save_file(tensors, path, metadata={"key": key})
 
 
-def _read(path: Path, key: str) -> list[Moments] | None:
-    """What `path` keeps; None where there is no such file or it is broken."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            if file.metadata().get("key") != key:
-                raise ValueError("it belongs to other images or another extractor")
-            tensors = (file.get_tensor("mean"), file.get_tensor("cov"), file.get_tensor("count").tolist())
-        return [Moments(mean, cov, count) for mean, cov, count in zip(*tensors, strict=True)]
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as error:
-        say_once(f"{path}: unreadable reference statistics ({one_line(error)}) are computed anew")
-        return None
+def _read(path: Path, key: str) -> list[Moments]:
+    with safe_open(path, framework="pt") as file:
+        if file.metadata().get("key") != key:
+            raise ValueError("it belongs to other images or another extractor")
+        tensors = (file.get_tensor("mean"), file.get_tensor("spread"), file.get_tensor("count").tolist())
+    return [Moments(mean, spread, count) for mean, spread, count in zip(*tensors, strict=True)]

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from contextlib import closing
 
-import torch
 from ray import tune
 
 from gansearch.data.loading import load_images
 from gansearch.errors import UserError, one_line
+from gansearch.metrics.floor import floor_of
 from gansearch.metrics.protocol import Protocol
-from gansearch.metrics.scorer import Scorer, scorer_for
+from gansearch.metrics.reference import Reference, reference_of
 from gansearch.results import Ledger, Writer, read
 from gansearch.run_dir import RunDir
 from gansearch.search.callbacks import Ending, TrialEvents
@@ -22,6 +22,7 @@ from gansearch.search.scheduler import KimgASHA
 from gansearch.search.searcher import SpaceSearcher
 from gansearch.search.study import Study
 from gansearch.search.trainable import GANTrial
+from gansearch.training.build import best_device
 from gansearch.training.checkpoint import CheckpointDir
 
 _MOST_FAILURES = 2  # of one trial: a lost node is survived, a fault of the configuration soon given up
@@ -31,18 +32,18 @@ def start(plan: Plan, listener: Listener, say: Callable[[str], None]) -> tuple[L
     """Runs a new search. Raises UserError, with nothing left behind, before the first trial."""
     interruption = Interruption()
     with interruptible(interruption), claimed(plan) as claim:
-        scorer = prepare(plan)
-        floor = scorer.floor()
+        reference = prepare(plan)
+        floor = floor_of(plan.space.base, reference, best_device())
         with ray_session(plan.options.address):
             interruption.install()
             plan, slots = fit_to_cluster(plan)
             check_shared(plan)
-            plan.save(scorer.protocol, floor)
+            plan.save(reference.protocol, floor)
             length = plan.space.base.train.max_kimg
             say(f"{plan.run.path}: {plan.options.trials} trials of {length:g} kimg, {slots} at once")
             with closing(Writer(plan.run.results)) as writer:
                 claim.keep = True
-                _tune(plan, slots, writer, Ledger(), listener, interruption, retry_failed=False)
+                _tune(plan, reference, slots, writer, Ledger(), listener, interruption, retry_failed=False)
     return _ledger(plan.run), interruption
 
 
@@ -57,21 +58,21 @@ def resume(
     interruption = Interruption()
     # The writer first of all: it refuses while another driver is at work.
     with interruptible(interruption), closing(Writer(run.results)) as writer:
-        protocol = prepare(plan).protocol
-        if protocol != before:
-            raise UserError(f"{run.path} measured FID otherwise ({before.difference(protocol)}): start a new run")
+        reference = prepare(plan)
+        before.require(reference.protocol, f"{run.path} measured FID otherwise")
         with ray_session(plan.options.address):
             interruption.install()
             plan, slots = fit_to_cluster(plan)
             check_shared(plan)
             ledger = Ledger(read(run.results))
             say(f"{run.path}: {len(ledger)} of {plan.options.trials} trials known, {slots} at once")
-            _tune(plan, slots, writer, ledger, listener, interruption, retry_failed=retry_failed)
+            _tune(plan, reference, slots, writer, ledger, listener, interruption, retry_failed=retry_failed)
     return _ledger(run), interruption
 
 
 def _tune(
     plan: Plan,
+    reference: Reference,
     slots: int,
     writer: Writer,
     ledger: Ledger,
@@ -105,7 +106,9 @@ def _tune(
         return
     ending = Ending(recorder, interruption, seconds=options.time_budget, gpu_hours=options.gpu_hours, gpus=gpus)
     tuner = tune.Tuner(
-        tune.with_resources(GANTrial, {"cpu": options.cpus_per_trial, "gpu": gpus}),
+        tune.with_resources(
+            tune.with_parameters(GANTrial, reference=reference), {"cpu": options.cpus_per_trial, "gpu": gpus}
+        ),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=scheduler,
@@ -141,13 +144,16 @@ def _tune(
             recorder.end(trial.trial_id, "stopped", ending.spent)
 
 
-def prepare(plan: Plan) -> Scorer:
-    """Checks space, data, weights and storage, and makes sure that the reference statistics exist."""
+def prepare(plan: Plan) -> Reference:
+    """Checks space, data, weights and storage; returns what the search's FIDs are measured against.
+
+    That is measured here, once: trials get it from the driver, on whatever node they run.
+    """
     CheckpointDir(plan.checkpoints)  # refuses what is no storage
     plan.space.check()
     base = plan.space.base
     plan.space.check_data(load_images(base.data, "train"))
-    return scorer_for(base, torch.device("cpu"))
+    return reference_of(base.metrics, load_images(base.data, base.metrics.split), best_device())
 
 
 def _ledger(run: RunDir) -> Ledger:

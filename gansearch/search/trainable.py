@@ -11,8 +11,11 @@ import ray
 import torch
 from ray import tune
 
-from gansearch.config import from_json
-from gansearch.errors import one_line
+from gansearch.config import TrialConfig, from_json
+from gansearch.data.loading import load_images
+from gansearch.errors import UserError, one_line
+from gansearch.metrics.reference import Reference
+from gansearch.metrics.scorer import Scorer
 from gansearch.results import Evaluation
 from gansearch.run_dir import join
 from gansearch.training.artifacts import Artifacts
@@ -33,8 +36,10 @@ class GANTrial(tune.Trainable):
     _unfinished: Artifacts | None = None
     _disk_full: str | None = None
 
-    def setup(self, config: dict[str, Any]) -> None:
+    def setup(self, config: dict[str, Any], reference: Reference) -> None:  # type: ignore[override]
         torch.set_num_threads(max(1, int(config["cpus"])))
+        self._device = torch.device("cuda" if config["gpus"] and torch.cuda.is_available() else "cpu")
+        self._scorer = _scorer(from_json(config["config"]), reference, self._device)  # one for all trials of a search
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -52,8 +57,7 @@ class GANTrial(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         trial = from_json(config["config"])
-        device = torch.device("cuda" if config["gpus"] and torch.cuda.is_available() else "cpu")
-        self._trainer = Trainer(trial, device)
+        self._trainer = Trainer(trial, self._device, self._scorer)
         self._root = join(config["checkpoints"], config["trial_id"])
         self._checkpoints = CheckpointDir(self._root)
         self._artifacts = self._unfinished = Artifacts(self._root, trial.artifacts)
@@ -106,3 +110,10 @@ class GANTrial(tune.Trainable):
                 raise
             self._unfinished = None
             self._disk_full = f"{self._root}: {one_line(error)}"
+
+
+def _scorer(trial: TrialConfig, reference: Reference, device: torch.device) -> Scorer:
+    """Measures against what the driver has measured; UserError where this node has other images."""
+    if load_images(trial.data, trial.metrics.split).fingerprint != reference.protocol.data:
+        raise UserError(f"the {trial.metrics.split} images on this node are not those on the driver's: copy them anew")
+    return Scorer(trial.metrics, device, reference)

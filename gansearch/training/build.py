@@ -13,6 +13,11 @@ from gansearch.models.base import ImageShape, Model
 _SOME_CLASSES = 10
 
 
+def best_device() -> torch.device:
+    """A GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def check(config: TrialConfig) -> TrialConfig:
     """Resolves `config` and refuses what could only fail once it trains (UserError); it needs no data."""
     config = registry.resolve(config)

@@ -18,10 +18,10 @@ from gansearch.config import TrialConfig
 from gansearch.data.base import to_float, to_uint8
 from gansearch.data.loader import Batches, device_images
 from gansearch.errors import UserError
-from gansearch.metrics.protocol import Protocol
-from gansearch.metrics.scorer import scorer_for
+from gansearch.metrics.reference import Reference
+from gansearch.metrics.scorer import Scorer, scorer_for
 from gansearch.models.base import Model
-from gansearch.results import Evaluation, Floor
+from gansearch.results import Evaluation
 from gansearch.training.artifacts import SHOWN_ATTENTION, Artifacts, View
 from gansearch.training.build import build_players, check, check_data, image_shape
 from gansearch.training.checkpoint import About, CheckpointDir
@@ -46,13 +46,16 @@ class Diverged(Exception):  # noqa: N818 - an outcome of a trial, not a fault of
 class Trainer:
     """The state of one trial between two evaluations."""
 
-    def __init__(self, config: TrialConfig, device: torch.device) -> None:
-        """Loads data, extractor and reference statistics (kept from one trial to the next) and builds the nets."""
+    def __init__(self, config: TrialConfig, device: torch.device, scorer: Scorer | None = None) -> None:
+        """Loads the data (kept from one trial to the next) and builds the nets.
+
+        `scorer` measures FID as the configuration says; by default one is made, and kept for the next trial.
+        """
         self.config = config = check(config)
         self._rng = torch.Generator(device).manual_seed(config.seed)
         images = device_images(config.data, device)
         check_data(config, images)
-        self._scorer = scorer_for(config, device)
+        self._scorer = scorer or scorer_for(config, device)
         model: Model = registry.build("model", config.model)
         if not model.conditional:
             images = replace(images, labels=None, classes=())
@@ -68,7 +71,7 @@ class Trainer:
             loss=registry.build("loss", config.loss),
             replay=Replay(config.replay, self._rng),
             rng=self._rng,
-            bfloat16=config.train.precision == "bfloat16",
+            bfloat16=config.train.precision == "bf16",
         )
         self.shown = 0
         self._best: dict[str, Tensor] = {}
@@ -81,13 +84,9 @@ class Trainer:
         return self.shown / 1000
 
     @property
-    def protocol(self) -> Protocol:
-        """How its FIDs are measured."""
-        return self._scorer.protocol
-
-    def floor(self) -> Floor | None:
-        """What a perfect generator would score under its protocol."""
-        return self._scorer.floor()
+    def reference(self) -> Reference:
+        """What its FIDs are measured against, and how."""
+        return self._scorer.reference
 
     @property
     def done(self) -> bool:
@@ -104,7 +103,7 @@ class Trainer:
         evaluation = Evaluation(
             kimg=self.kimg,
             fid=fid,
-            protocol=self.protocol.hash,
+            protocol=self.reference.protocol.hash,
             train_seconds=trained - start,
             eval_seconds=time.perf_counter() - trained,
             images_per_second=self.config.train.eval_images / (trained - start),

@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from gansearch import cache
 from gansearch.cache import cache_dir
-from gansearch.data import kept as kept_module
 from gansearch.data.base import Images
 from gansearch.data.image_folder import ImageFolder
 from tests.data.processes import Companion, in_step
@@ -189,7 +189,7 @@ def test_a_long_decoding_is_announced_once(
 ) -> None:
     load(folder)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(kept_module, "_SILENT_SECONDS", 0)
+    monkeypatch.setattr(cache, "_SILENT_SECONDS", 0)
     load(folder, skip_broken=True)
     assert capsys.readouterr().err.count(f"decoding 32 images of {folder}: about") == 1
 

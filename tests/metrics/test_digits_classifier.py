@@ -15,7 +15,7 @@ from gansearch.cache import sha256
 from gansearch.config import MetricsConfig
 from gansearch.data.digits import Digits
 from gansearch.errors import UserError
-from gansearch.metrics.extractors.base import Extractor
+from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.extractors.digits_classifier import WEIGHTS, Classifier, ClassifierFeatures, DigitsClassifier
 from gansearch.metrics.fid import Moments, frechet_distance
 
@@ -42,7 +42,7 @@ def extractor() -> Extractor:
 
 @pytest.fixture(scope="module")
 def module(extractor: Extractor) -> ClassifierFeatures:
-    return extractor.load(CPU)
+    return loaded(extractor, CPU)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_building_it_draws_no_random_numbers(extractor: Extractor) -> None:
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    extractor.load(CPU)
+    loaded(extractor, CPU)
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -144,7 +144,7 @@ def test_weights_of_other_sizes_are_read_by_their_shapes(
     path = tmp_path / "other.safetensors"
     save_file(net.state_dict(), path)
     extractor = DigitsClassifier(weights=str(path), weights_sha256=sha256(path))
-    module = extractor.load(CPU)
+    module = loaded(extractor, CPU)
     colour = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     seen = colour if channels == 3 else colour.float().mean(1, keepdim=True)
     with torch.no_grad():
@@ -162,10 +162,10 @@ def test_another_file_must_be_meant(tmp_path: Path) -> None:
     save_file(other, path)
     found = sha256(path)
     with pytest.raises(UserError, match=rf"expected SHA-256 {DigitsClassifier.own_sha256[:12]}.*found {found[:12]}"):
-        DigitsClassifier(weights=str(path)).load(CPU)
+        loaded(DigitsClassifier(weights=str(path)), CPU)
     meant = DigitsClassifier(weights=str(path), weights_sha256=found.upper())
     assert meant.weights_hash() == found
-    assert torch.allclose(meant.load(CPU).net.hidden.weight, 2 * load_file(WEIGHTS)["hidden.weight"])
+    assert torch.allclose(loaded(meant, CPU).net.hidden.weight, 2 * load_file(WEIGHTS)["hidden.weight"])
 
 
 def test_a_file_that_holds_no_such_weights_is_refused(tmp_path: Path) -> None:
@@ -175,12 +175,12 @@ def test_a_file_that_holds_no_such_weights_is_refused(tmp_path: Path) -> None:
         path = tmp_path / f"{next(iter(content))}.safetensors"
         save_file(content, path)
         with pytest.raises(UserError, match=r"holds no weights of digits-classifier") as caught:
-            DigitsClassifier(weights=str(path), weights_sha256=sha256(path)).load(CPU)
+            loaded(DigitsClassifier(weights=str(path), weights_sha256=sha256(path)), CPU)
         assert "\n" not in str(caught.value)
     text = tmp_path / "text"
     text.write_text("no weights")
     with pytest.raises(UserError, match=r"holds no weights"):
-        DigitsClassifier(weights=str(text), weights_sha256=sha256(text)).load(CPU)
+        loaded(DigitsClassifier(weights=str(text), weights_sha256=sha256(text)), CPU)
 
 
 def test_a_hash_that_is_none_is_refused() -> None:

@@ -1,22 +1,34 @@
 """Reference statistics: computed once, never taken for those of something else, and never in the way."""
 
+import pickle
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from gansearch.cache import sha256
+from gansearch.config import MetricsConfig
 from gansearch.data.base import Images
 from gansearch.data.digits import Digits
 from gansearch.metrics.chunks import draw
-from gansearch.metrics.extractors.base import Extractor
-from gansearch.metrics.extractors.digits_classifier import WEIGHTS, ClassifierFeatures, DigitsClassifier
-from gansearch.metrics.reference import reference_key, reference_moments
+from gansearch.metrics.extractors.base import Extractor, loaded
+from gansearch.metrics.extractors.digits_classifier import WEIGHTS, DigitsClassifier
+from gansearch.metrics.reference import reference_key, reference_of
 
 EXTRACTOR = DigitsClassifier()
+METRICS = MetricsConfig(split="test")
+CPU = torch.device("cpu")
 ALL = draw(360, 0, 1, 360)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path))
+    return tmp_path / "reference"
 
 
 @pytest.fixture(scope="module")
@@ -24,34 +36,19 @@ def images() -> Images:
     return Digits().load("test")
 
 
-@pytest.fixture(scope="module")
-def module() -> ClassifierFeatures:
-    return EXTRACTOR.load(torch.device("cpu"))
-
-
-def never(self: Extractor, module: ClassifierFeatures, images: Tensor) -> Tensor:
+def never(self: Extractor, module: nn.Module, images: Tensor) -> Tensor:
     raise AssertionError("computed again")
 
 
-def test_it_is_computed_once(
-    images: Images, module: ClassifierFeatures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (first,) = reference_moments(images, ALL, EXTRACTOR, module, tmp_path)
-    features = EXTRACTOR.features(module, images.pixels).double()
+def test_it_is_computed_once(images: Images, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (first,) = reference_of(METRICS, images, CPU).moments
+    features = EXTRACTOR.features(loaded(EXTRACTOR, CPU), images.pixels).double()
     torch.testing.assert_close(first.mean, features.mean(0), rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(first.cov, torch.cov(features.T), rtol=1e-5, atol=1e-6)
     monkeypatch.setattr(DigitsClassifier, "features", never)
-    (again,) = reference_moments(images, ALL, EXTRACTOR, module, tmp_path)
+    (again,) = reference_of(METRICS, images, CPU).moments
     assert torch.equal(again.mean, first.mean) and torch.equal(again.cov, first.cov) and again.count == first.count
-    assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
-
-
-def test_the_default_place_is_the_cache(
-    images: Images, module: ClassifierFeatures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path))
-    reference_moments(images, ALL, EXTRACTOR, module)
-    assert [path.parent.name for path in tmp_path.rglob("*.safetensors")] == ["reference"]
+    assert [path.suffix for path in folder.iterdir() if not path.name.startswith(".")] == [".safetensors"]
 
 
 def test_the_key_holds_images_and_weights(images: Images, tmp_path: Path) -> None:
@@ -66,34 +63,29 @@ def test_the_key_holds_images_and_weights(images: Images, tmp_path: Path) -> Non
         reference_key(images, draw(360, 0, 1, 180), EXTRACTOR),
         reference_key(images, draw(360, 0, 2, 180), EXTRACTOR),
         reference_key(images, draw(360, 1, 2, 180), EXTRACTOR),
+        reference_key(images, ALL, DigitsClassifier(precision="bf16")),
     }
-    assert len(keys) == 6
+    assert len(keys) == 7
 
 
-def test_chunks_have_their_own_moments(
-    images: Images, module: ClassifierFeatures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    chunks = draw(360, 0, 3, 100)
-    first = reference_moments(images, chunks, EXTRACTOR, module, tmp_path)
-    for moments, chunk in zip(first, chunks, strict=True):
-        features = EXTRACTOR.features(module, images.pixels[chunk]).double()
+def test_chunks_have_their_own_moments(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = METRICS.model_copy(update={"chunk": 50})  # fewer than the extractor has features
+    first = reference_of(metrics, images, CPU).moments
+    for moments, chunk in zip(first, draw(360, 0, 7, 50), strict=True):
+        features = EXTRACTOR.features(loaded(EXTRACTOR, CPU), images.pixels[chunk]).double()
         torch.testing.assert_close(moments.cov, torch.cov(features.T), rtol=1e-5, atol=1e-6)
-        assert moments.count == 100
+        assert moments.count == 50 and moments.few
     monkeypatch.setattr(DigitsClassifier, "features", never)
-    again = reference_moments(images, chunks, EXTRACTOR, module, tmp_path)
+    again = reference_of(metrics, images, CPU).moments
     assert all(torch.equal(a.cov, b.cov) and a.count == b.count for a, b in zip(first, again, strict=True))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "of others", "not finite", "of one chunk"])
-def test_a_broken_file_is_computed_anew_and_said_once(
-    damage: str,
-    images: Images,
-    module: ClassifierFeatures,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+def test_a_broken_file_is_measured_anew_and_said_once(
+    damage: str, images: Images, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (first,) = reference_moments(images, ALL, EXTRACTOR, module, tmp_path)
-    (path,) = tmp_path.iterdir()
+    (first,) = reference_of(METRICS, images, CPU).moments
+    (path,) = folder.glob("*.safetensors")
     key, content = path.stem, load_file(path)
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:-100])
@@ -106,16 +98,38 @@ def test_a_broken_file_is_computed_anew_and_said_once(
     else:
         save_file({name: tensor[0] for name, tensor in content.items()}, path, metadata={"key": key})
     for _ in range(2):
-        assert torch.equal(reference_moments(images, ALL, EXTRACTOR, module, tmp_path)[0].cov, first.cov)
-    assert capsys.readouterr().err.count("computed anew") == 1
-    assert torch.equal(load_file(path)["cov"][0], first.cov)
+        assert torch.equal(reference_of(METRICS, images, CPU).moments[0].cov, first.cov)
+    assert capsys.readouterr().err.count("reference statistics: measured anew") == 1
+    assert torch.equal(load_file(path)["spread"][0], first.cov)
 
 
 def test_a_place_that_cannot_be_written_is_done_without(
-    images: Images, module: ClassifierFeatures, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
+    monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path / "file"))
     for _ in range(2):
-        (moments,) = reference_moments(images, ALL, EXTRACTOR, module, tmp_path / "file" / "reference")
-        assert moments.count == len(images)
-    assert capsys.readouterr().err.count("are not kept") == 1
+        assert reference_of(METRICS, images, CPU).moments[0].count == len(images)
+    assert capsys.readouterr().err.count("not kept") == 1
+
+
+def test_two_that_start_at_once_do_the_work_once(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    features = DigitsClassifier.features
+
+    def slowly(self: Extractor, module: nn.Module, batch: Tensor) -> Tensor:
+        seen.append(len(batch))
+        time.sleep(0.2)
+        return features(self, module, batch)
+
+    monkeypatch.setattr(DigitsClassifier, "features", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: reference_of(METRICS, images, CPU), range(2)))
+    assert sum(seen) == len(images)
+    assert torch.equal(both[0].moments[0].cov, both[1].moments[0].cov)
+
+
+def test_it_goes_through_pickle_as_ray_sends_it(images: Images) -> None:
+    reference = reference_of(METRICS, images, CPU)
+    other = pickle.loads(pickle.dumps(reference))
+    assert other.protocol == reference.protocol and other.distance(reference.moments) < 1e-6

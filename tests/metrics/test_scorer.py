@@ -13,8 +13,10 @@ from gansearch.data.base import Images
 from gansearch.data.loading import load_images
 from gansearch.errors import UserError
 from gansearch.metrics.chunks import draw
+from gansearch.metrics.extractors.base import loaded
 from gansearch.metrics.extractors.digits_classifier import DigitsClassifier
 from gansearch.metrics.fid import Moments, frechet_distance
+from gansearch.metrics.reference import reference_of
 from gansearch.metrics.scorer import Scorer, scorer_for
 
 CPU = torch.device("cpu")
@@ -29,9 +31,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+def scorer_of(**metrics: object) -> Scorer:
+    return scorer_for(CONFIG.override({f"metrics.{name}": value for name, value in metrics.items()}), CPU)
+
+
 @pytest.fixture(scope="module")
 def scorer(cache: Path) -> Scorer:
-    return Scorer(CONFIG, CPU, load_images(CONFIG.data, "train"))
+    return scorer_of()
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +93,10 @@ def test_wrong_images_are_refused(scorer: Scorer, unseen: Tensor) -> None:
 
 
 def test_a_chunked_fid_is_the_mean_over_chunks(cache: Path, unseen: Tensor) -> None:
-    chunked = Scorer(CONFIG.override({"metrics.chunk": 110}), CPU, load_images(CONFIG.data, "train"))
+    chunked = scorer_of(chunk=110)
     real = load_images(CONFIG.data, "train").pixels
     extractor = DigitsClassifier()
-    module = extractor.load(CPU)
+    module = loaded(extractor, CPU)
     moments = [Moments.of([extractor.features(module, real[chunk])]) for chunk in draw(1437, 0, 3, 110)]
     fakes = [Moments.of([extractor.features(module, fake)]) for fake in unseen[:330].split(110)]
     by_hand = [frechet_distance(*pair) for pair in zip(moments, fakes, strict=True)]
@@ -100,16 +106,15 @@ def test_a_chunked_fid_is_the_mean_over_chunks(cache: Path, unseen: Tensor) -> N
 
 
 def test_a_chunked_fid_is_another_protocol(cache: Path, scorer: Scorer, unseen: Tensor) -> None:
-    train = load_images(CONFIG.data, "train")
-    chunked = Scorer(CONFIG.override({"metrics.chunk": 110}), CPU, train)
+    chunked = scorer_of(chunk=110)
     assert (chunked.protocol.estimator, scorer.protocol.estimator) == ("chunked-110", "standard")
     assert (chunked.protocol.num_real, chunked.protocol.num_fake) == (330, 330)
     assert chunked.protocol.hash != scorer.protocol.hash
     # Fewer images in each distance: its bias is upwards.
     assert chunked.fid([unseen]) > scorer.fid([unseen])
-    other = Scorer(CONFIG.override({"metrics.chunk": 110, "metrics.seed": 1}), CPU, train)
+    other = scorer_of(chunk=110, seed=1)
     assert other.fid([unseen]) != chunked.fid([unseen])
-    again = Scorer(CONFIG.override({"metrics.chunk": 110, "metrics.num_fake": 430}), CPU, train)
+    again = scorer_of(chunk=110, num_fake=430)
     assert again.protocol == chunked.protocol and again.fid([unseen]) == chunked.fid([unseen])
     with pytest.raises(ValueError, match="200 generated images, but the protocol wants 330"):
         chunked.fid([unseen[:200]])
@@ -123,15 +128,14 @@ def test_a_chunked_fid_is_another_protocol(cache: Path, scorer: Scorer, unseen: 
     ],
 )
 def test_a_chunk_that_cannot_be_filled_is_refused(cache: Path, metrics: dict[str, object], says: str) -> None:
-    config = CONFIG.override({f"metrics.{name}": value for name, value in metrics.items()})
     with pytest.raises(UserError, match=says):
-        Scorer(config, CPU, load_images(config.data, config.metrics.split))
+        scorer_of(**metrics)
 
 
 def test_one_real_image_is_refused(cache: Path) -> None:
     one = Images(load_images(CONFIG.data, "test").pixels[:1])
     with pytest.raises(UserError, match=r"metrics\.split=train: 1 real image is too few"):
-        Scorer(CONFIG, CPU, one)
+        reference_of(CONFIG.metrics, one, CPU)
 
 
 def test_the_protocol_says_what_was_done(scorer: Scorer) -> None:

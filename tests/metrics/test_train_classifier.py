@@ -13,7 +13,8 @@ from PIL import Image
 from gansearch.cli.parser import call
 from gansearch.config import DataConfig, MetricsConfig, TrialConfig
 from gansearch.data.loading import load_images
-from gansearch.metrics.scorer import Scorer
+from gansearch.metrics.floor import floor_of
+from gansearch.metrics.scorer import scorer_for
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_classifier.py"
 COLOURS = {"blue": (30, 60, 200), "green": (30, 200, 60), "red": (200, 60, 30)}
@@ -58,8 +59,9 @@ def test_a_colour_classifier_is_trained_and_its_lines_make_a_search_use_it(
     metrics = MetricsConfig(weights=str(out), weights_sha256=sha256, num_fake=20)
     data = DataConfig.model_validate({"name": "image_folder", "dir": str(photographs), "test_share": 0.25})
     train = load_images(data, "train")
-    scorer = Scorer(TrialConfig(data=data, metrics=metrics), torch.device("cpu"), train)
-    floor = scorer.floor()
+    config = TrialConfig(data=data, metrics=metrics)
+    scorer = scorer_for(config, torch.device("cpu"))
+    floor = floor_of(config, scorer.reference, torch.device("cpu"))
     assert floor is not None and train.labels is not None
     assert scorer.fid([train.pixels[train.labels == 0][:20]]) > 10 * floor.fid
 

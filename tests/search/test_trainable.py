@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from gansearch.config import TrialConfig
+from gansearch.metrics.scorer import scorer_for
 from gansearch.search.trainable import GANTrial
 
 
@@ -26,7 +28,7 @@ def told(config: TrialConfig, folder: Path, trial_id: str) -> dict[str, Any]:
 
 def actor(config: TrialConfig, folder: Path) -> GANTrial:
     trial = object.__new__(GANTrial)  # Tune's constructor opens log files in the user's home
-    trial.setup(told(config, folder, "0000"))
+    trial.setup(told(config, folder, "0000"), scorer_for(config, torch.device("cpu")).reference)
     return trial
 
 
@@ -63,7 +65,7 @@ def test_a_trial_that_was_completed_before_a_restart_gets_its_gif(tiny: TrialCon
     while not first._trainer.done:
         evaluate(first)
     again = object.__new__(GANTrial)
-    again.setup(told(tiny, tmp_path, "0000") | {"reported_images": tiny.train.max_images})
+    again.setup(told(tiny, tmp_path, "0000") | {"reported_images": tiny.train.max_images}, first._scorer.reference)
     assert again.step() == {"images": tiny.train.max_images, "done": True}
     content = (tmp_path / "0000/samples.gif").read_bytes()
     (tmp_path / "0000/samples.gif").unlink()

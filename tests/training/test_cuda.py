@@ -21,7 +21,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "loss.smoothing": 0.1,
         "loss.label_noise": 0.1,
     },
-    "acgan in bfloat16": {"model.conditioning": "acgan", "train.precision": "bfloat16"},
+    "acgan in bfloat16": {"model.conditioning": "acgan", "train.precision": "bf16"},
     "penalty": {"model.name": "sagan", "model.conditioning": "projection", "loss.name": "wgan-gp"},
 }
 

@@ -23,8 +23,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "replay": {"replay.every": 2, "replay.capacity": 100},
     "spectral norm and attention": {"model.spectral_norm": True, "model.attention_at": 8, "loss.name": "hinge"},
-    "bfloat16": {"train.precision": "bfloat16", "optim.d_steps": 3},
-    "wgan-gp": {"loss.name": "wgan-gp", "replay.every": 1, "train.precision": "bfloat16"},
+    "bf16": {"train.precision": "bf16", "optim.d_steps": 3},
+    "wgan-gp": {"loss.name": "wgan-gp", "replay.every": 1, "train.precision": "bf16"},
     "wgan without averaging": {"loss.name": "wgan", "train.ema_kimg": 0},
     "conditional with replay and noise": {
         "model.conditioning": "concat",
@@ -138,7 +138,7 @@ def test_each_evaluation_is_saved_then_reported(tiny: TrialConfig, tmp_path: Pat
     trainer = Trainer(tiny, CPU)
     run(trainer, report, checkpoints)
     assert reported == trainer.evaluations and len(reported) == 3
-    assert all(row.protocol == trainer.protocol.hash and row.images_per_second > 0 for row in reported)
+    assert all(row.protocol == trainer.reference.protocol.hash and row.images_per_second > 0 for row in reported)
 
 
 def test_the_best_weights_are_the_average_at_the_lowest_fid(tiny: TrialConfig, tmp_path: Path) -> None:

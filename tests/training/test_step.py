@@ -34,7 +34,7 @@ def players_of(**changes: Any) -> Players:
         loss=registry.build("loss", config.loss),
         replay=Replay(config.replay, rng),
         rng=rng,
-        bfloat16=config.train.precision == "bfloat16",
+        bfloat16=config.train.precision == "bf16",
     )
 
 
@@ -54,7 +54,7 @@ def same(network: nn.Module, before: list[Tensor]) -> list[bool]:
     return [torch.equal(parameter, old) for parameter, old in zip(network.parameters(), before, strict=True)]
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("spectral_norm", [False, True])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_step_moves_its_own_player_alone(loss: str, spectral_norm: bool, precision: str) -> None:

@@ -1,104 +1,81 @@
-"""What a feature extractor is: a torch-fidelity module, a weights file of known hash, and how images go through it."""
+"""What a feature extractor is: a torch module that is loaded once per process, and how images go through it."""
 
-import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from functools import lru_cache
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
-from safetensors import SafetensorError
-from torch import Tensor
-from torch_fidelity.feature_extractor_base import FeatureExtractorBase
-from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
+from torch import Tensor, nn
 
-from gansearch.cache import sha256
-from gansearch.errors import UserError, one_line
+from gansearch.errors import UserError
 from gansearch.registry import component
 
-# What reading a file of other content or another layout raises, besides OSError.
-_NO_WEIGHTS = (RuntimeError, KeyError, TypeError, ValueError, EOFError, SafetensorError, pickle.UnpicklingError)
-
-
-def register(name: str, module: type[FeatureExtractorBase]) -> None:
-    """Makes `module` known to torch-fidelity as `name`, once per process."""
-    if name not in FEATURE_EXTRACTORS_REGISTRY:
-        register_feature_extractor(name, module)
+Precision = Literal["float32", "bf16"]
 
 
 @component
 class Extractor(ABC):
     """Turns images into features. A subclass in a file of its own is found by the registry."""
 
+    name: str
+    """How a protocol names it."""
     weights: str | None = None
     weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
-
-    name: ClassVar[str]
-    """Its name in torch-fidelity's registry."""
-    feature_name: ClassVar[str]
-    """Which of the module's features the distance is taken over."""
-    own_sha256: ClassVar[str]
-    """SHA-256 of the extractor's own, published weights."""
+    precision: Precision = "float32"
 
     @abstractmethod
-    def own_weights(self) -> Path:
-        """The extractor's own weights file, fetched if need be; UserError where it cannot be had."""
-
-    def readable_weights(self, path: Path) -> Any:
-        """What the module's constructor is given as its weights file; `path` has been checked."""
-        return str(path)
-
     def weights_hash(self) -> str:
-        """SHA-256 of the weights file that is used; UserError where it is missing or is not the expected one."""
-        return sha256(self._checked_weights())
+        """SHA-256 of what decides the features besides the images; fetched if need be, UserError where it can't be."""
 
-    def load(self, device: torch.device) -> FeatureExtractorBase:
-        """The module on `device`, ready for inference. UserError where its weights are missing or do not fit."""
-        path = self._checked_weights()
-        try:
-            # A trial that happens to build the extractor must draw the same numbers as one that finds it ready.
-            with torch.random.fork_rng(devices=[]):
-                module = FEATURE_EXTRACTORS_REGISTRY[self.name](
-                    self.name, [self.feature_name], feature_extractor_weights_path=self.readable_weights(path)
-                )
-        except _NO_WEIGHTS as error:
-            raise UserError(
-                f"{path} holds no weights of {self.name} ({one_line(error)[:200]}): give the right file with "
-                "--set metrics.weights=FILE"
-            ) from error
-        return module.to(device).eval().requires_grad_(False)
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """The module, uint8 (N, 3, H, W) to features (N, D) or a tuple of them alone; UserError as `weights_hash`."""
 
-    def features(self, module: FeatureExtractorBase, images: Tensor) -> Tensor:
+    def version(self) -> str:
+        """What changes where a process that has loaded the module must load it again."""
+        return self.weights_hash()
+
+    def missing(self) -> str | None:
+        """What a start would have to fetch; None where all is here. Fetches nothing; UserError as `weights_hash`."""
+        self.weights_hash()
+        return None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.bfloat16 if self.precision == "bf16" else torch.float32
+
+    def features(self, module: nn.Module, images: Tensor) -> Tensor:
         """float32 features (N, D) of uint8 images (N, 1 or 3, H, W); grey ones are repeated over three channels.
 
-        Always in full float32, whatever precision the training around it runs in.
+        In the extractor's own precision, whatever that of the training around it is. UserError where the module gives
+        something else.
         """
         device = next(module.parameters()).device
         colour = images.to(device).expand(-1, 3, -1, -1)
-        with torch.inference_mode(), torch.autocast(device.type, enabled=False), _full_float32():
-            (features,) = module(colour)
+        fast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+        with torch.inference_mode(), _full_float32(), fast:
+            found = module(colour)
+        features = found[0] if isinstance(found, tuple) else found
+        if not isinstance(features, Tensor) or features.dim() != 2 or len(features) != len(images):
+            shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+            raise UserError(f"{self.name} made {shape} of {len(images)} images: it has to give a tensor (N, features)")
         return features.float()
 
-    def _checked_weights(self) -> Path:
-        path = Path(self.weights).expanduser() if self.weights else self.own_weights()
-        if not path.is_file():
-            raise UserError(f"metrics.weights={path}: there is no such file; give the path of the weights file")
-        try:
-            found = sha256(path)
-        except OSError as error:
-            raise UserError(f"metrics.weights={path} cannot be read ({error.strerror}): mend its permissions") from None
-        expected = (self.weights_sha256 or self.own_sha256).lower()
-        if found != expected:
-            mend = (
-                "give the right file with --set metrics.weights=FILE" if self.weights else "delete it, or install anew"
-            )
-            raise UserError(
-                f"{path} is not the weights file of {self.name}: expected SHA-256 {expected[:12]}..., found "
-                f"{found[:12]}...; {mend}, or, if you mean this one, --set metrics.weights_sha256={found}"
-            )
-        return path
+
+def loaded(extractor: Extractor, device: torch.device) -> nn.Module:
+    """The extractor's module on `device`, ready for inference; built once per process. UserError as `build` says."""
+    return _loaded(extractor, extractor.version(), device)
+
+
+@lru_cache(maxsize=2)
+def _loaded(extractor: Extractor, version: str, device: torch.device) -> nn.Module:
+    # A trial that happens to build the extractor must draw the same numbers as one that finds it ready.
+    with torch.random.fork_rng(devices=[]):
+        module = extractor.build()
+    return module.to(device).eval().requires_grad_(False)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
-from gansearch.metrics.extractors.base import Extractor, register
+from gansearch.metrics.extractors.from_file import FromFile, register
 from gansearch.registry import component
 
 NAME = "digits-classifier"
@@ -108,10 +108,10 @@ register(NAME, ClassifierFeatures)
 
 
 @component
-class DigitsClassifier(Extractor):
+class DigitsClassifier(FromFile):
     """64 features that tell a data set's classes apart; its own weights those of the embedded digits. Fast on a CPU."""
 
-    name: ClassVar[str] = NAME
+    name: str = NAME
     feature_name: ClassVar[str] = str(FEATURES)
     own_sha256: ClassVar[str] = "2e7a4a57268bb3ac378570c1e93a0da40b115ffc41929ff9a4e4cd1c9feea056"
 

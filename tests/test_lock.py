@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gansearch.data.lock import one_at_a_time
+from gansearch.lock import one_at_a_time
 
 
 def test_the_second_waits_for_the_first_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

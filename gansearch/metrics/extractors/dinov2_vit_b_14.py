@@ -1,0 +1,59 @@
+"""`dinov2-vit-b-14`: DINOv2's class token, as torch-fidelity takes it, but with code and weights that are pinned."""
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+from torch_fidelity.feature_extractor_dinov2 import MODEL_METADATA, FeatureExtractorDinoV2
+
+from gansearch.cache import cache_dir
+from gansearch.errors import UserError, one_line
+from gansearch.lock import one_at_a_time
+from gansearch.metrics.extractors.published import Published
+from gansearch.registry import component
+
+_NAME = "dinov2-vit-b-14"
+# Read in public repositories that pin it; a branch would be other code tomorrow.
+CODE = "facebookresearch/dinov2:7764ea0f912e53c92e82eb78a2a1631e92725fc8"
+
+
+class DINOv2(FeatureExtractorDinoV2):
+    """torch-fidelity's own constructor takes the newest code and unchecked weights; all else is its class's."""
+
+    def __init__(self, name: str, features_list: list[str], weights: Any) -> None:
+        FeatureExtractorBase.__init__(self, name, features_list)
+        self.feature_extractor_internal_dtype = torch.float32
+        self.model = _network()
+        self.model.load_state_dict(torch.load(weights, weights_only=True))
+
+
+def _network() -> nn.Module:
+    """The network without weights. torch.hub keeps its code, once fetched, in its own cache."""
+    os.environ["XFORMERS_DISABLED"] = "1"  # of which the code would else speak on every import
+    try:
+        with one_at_a_time(cache_dir() / "weights" / ".dinov2-code.lock", "the download of DINOv2's code"):
+            return torch.hub.load(
+                CODE, MODEL_METADATA[_NAME], pretrained=False, trust_repo=True, skip_validation=True, verbose=False
+            )
+    except OSError as error:
+        raise UserError(
+            f"the code of {_NAME}, {CODE}, cannot be fetched from GitHub to {torch.hub.get_dir()} ({one_line(error)}): "
+            "fetch it on a machine with a network, or choose another metrics.name"
+        ) from error
+
+
+@component
+class DINOv2ViTB14(Published):
+    """768 features of a network that learnt without labels; near to what people see (Stein et al. 2023)."""
+
+    name: str = _NAME
+    feature_name: ClassVar[str] = "dinov2"
+    url: ClassVar[str] = "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth"
+    mib: ClassVar[int] = 330
+    own_sha256: ClassVar[str] = "0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73"
+
+    def module(self, path: Path) -> FeatureExtractorBase:
+        return DINOv2(self.name, [self.feature_name], path)

@@ -1,0 +1,83 @@
+"""Extractors of torch-fidelity's registry, whose weights are one file of known hash."""
+
+import pickle
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from safetensors import SafetensorError
+from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
+
+from gansearch.cache import sha256
+from gansearch.errors import UserError, one_line
+from gansearch.metrics.extractors.base import Extractor
+from gansearch.registry import component
+
+# What reading a file of other content or another layout raises, besides OSError.
+_NO_WEIGHTS = (RuntimeError, KeyError, TypeError, ValueError, EOFError, SafetensorError, pickle.UnpicklingError)
+
+
+def register(name: str, module: type[FeatureExtractorBase]) -> None:
+    """Makes `module` known to torch-fidelity as `name`, once per process."""
+    if name not in FEATURE_EXTRACTORS_REGISTRY:
+        register_feature_extractor(name, module)
+
+
+@component
+class FromFile(Extractor, ABC):
+    """`name` is that of torch-fidelity's registry."""
+
+    feature_name: ClassVar[str]
+    """Which of the module's features the distance is taken over."""
+    own_sha256: ClassVar[str]
+    """SHA-256 of the extractor's own, published weights."""
+
+    @abstractmethod
+    def own_weights(self) -> Path:
+        """The extractor's own weights file, fetched if need be; UserError where it cannot be had."""
+
+    def readable_weights(self, path: Path) -> Any:
+        """What the module's constructor is given as its weights file; `path` has been checked."""
+        return str(path)
+
+    def module(self, path: Path) -> FeatureExtractorBase:
+        """The module with the weights of `path`, which have been checked; _NO_WEIGHTS where they do not fit."""
+        return FEATURE_EXTRACTORS_REGISTRY[self.name](
+            self.name, [self.feature_name], feature_extractor_weights_path=self.readable_weights(path)
+        )
+
+    def weights_hash(self) -> str:
+        """SHA-256 of the weights file that is used; UserError where it is missing or is not the expected one."""
+        return sha256(self._checked_weights())
+
+    def build(self) -> FeatureExtractorBase:
+        path = self._checked_weights()
+        try:
+            return self.module(path)
+        except UserError:
+            raise
+        except _NO_WEIGHTS as error:
+            raise UserError(
+                f"{path} holds no weights of {self.name} ({one_line(error)[:200]}): give the right file with "
+                "--set metrics.weights=FILE"
+            ) from error
+
+    def _checked_weights(self) -> Path:
+        path = Path(self.weights).expanduser() if self.weights else self.own_weights()
+        if not path.is_file():
+            raise UserError(f"metrics.weights={path}: there is no such file; give the path of the weights file")
+        try:
+            found = sha256(path)
+        except OSError as error:
+            raise UserError(f"metrics.weights={path} cannot be read ({error.strerror}): mend its permissions") from None
+        expected = (self.weights_sha256 or self.own_sha256).lower()
+        if found != expected:
+            mend = (
+                "give the right file with --set metrics.weights=FILE" if self.weights else "delete it, or install anew"
+            )
+            raise UserError(
+                f"{path} is not the weights file of {self.name}: expected SHA-256 {expected[:12]}..., found "
+                f"{found[:12]}...; {mend}, or, if you mean this one, --set metrics.weights_sha256={found}"
+            )
+        return path
