@@ -1,5 +1,6 @@
 """A search read back from its directory: `search.json` (what was searched) and `results.jsonl` (what came of it)."""
 
+import json
 import math
 import sys
 from collections import Counter
@@ -118,14 +119,34 @@ def load(run: RunDir) -> LoadedRun:
     search = _read_search(run)
     rows = read(run.results) if run.results.exists() else []
     ledger = Ledger(_sound(rows, run))
-    protocols = Counter(row.protocol for state in ledger.values() for row in state.evals)
-    if len(protocols) > 1:
-        found = ", ".join(f"{protocol} ({count} evaluations)" for protocol, count in protocols.most_common())
-        raise UserError(
-            f"{run.path}: FIDs of {len(protocols)} protocols cannot be ranked together: {found}; "
-            "search again under one protocol"
-        )
+    _require_one_protocol(run, ledger)
     return LoadedRun(run, search, ledger)
+
+
+def _require_one_protocol(run: RunDir, ledger: Ledger) -> None:
+    """UserError that names the protocols of a run of several, and in which options of their trials they differ."""
+    found = Counter(row.protocol for state in ledger.values() for row in state.evals)
+    if len(found) < 2:
+        return
+    (first, _), (second, _) = found.most_common(2)
+    measured = [_measuring_options(run, ledger, protocol) for protocol in (first, second)]
+    pairs = {path: [options.get(path) for options in measured] for path in sorted(measured[0] | measured[1])}
+    parts = ", ".join(f"{path} {mine} / {theirs}" for path, (mine, theirs) in pairs.items() if mine != theirs)
+    counts = ", ".join(f"{protocol} ({count} evaluations)" for protocol, count in found.most_common())
+    raise UserError(
+        f"{run.path}: FIDs of {len(found)} protocols cannot be ranked together: {counts}; {first} and {second} differ "
+        f"in {parts or 'no option, so in the images, the weights or the version'}; search again under one protocol"
+    )
+
+
+def _measuring_options(run: RunDir, ledger: Ledger, protocol: str) -> dict[str, Any]:
+    """What a trial under `protocol` was told of its data and metrics, by dotted path; empty where that is gone."""
+    trial_id = next(id for id, state in ledger.items() if any(row.protocol == protocol for row in state.evals))
+    try:
+        config = json.loads(run.trial_config(trial_id).read_text())
+        return {f"{name}.{key}": value for name in ("data", "metrics") for key, value in config[name].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _read_search(run: RunDir) -> Search:

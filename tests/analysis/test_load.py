@@ -31,6 +31,25 @@ def test_protocols_are_not_mixed(tmp_path):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"metrics.num_fake": 99, "metrics.chunk": 9}, "differ in metrics.chunk None / 9, metrics.num_fake 1024 / 99;"),
+        ({"data.resolution": 16}, "differ in data.resolution 32 / 16;"),
+        ({"optim.g_lr": 1e-3}, "differ in no option, so in the images, the weights or the version;"),
+    ],
+)
+def test_protocols_that_meet_are_told_apart_by_their_options(tmp_path, changes, said):
+    rows = [start("a", 0), evaluation("a", 0, 6.4, 50.0), evaluation("a", 0, 12.8, 49.0), start("b", 1)]
+    run = make_run(tmp_path / "run", [*rows, evaluation("b", 1, 6.4, 40.0, protocol="ffff00001111")])
+    for trial_id, config in (("a", TrialConfig()), ("b", TrialConfig().override(changes))):
+        run.trial(trial_id).mkdir(parents=True)
+        run.trial_config(trial_id).write_text(config.to_json())
+    with pytest.raises(UserError, match="cannot be ranked together") as error:
+        ranking(run)
+    assert said in str(error.value)
+
+
 def test_a_torn_last_row_is_left_out(tmp_path, capsys):
     run = make_run(tmp_path / "run", [start("a", 0), evaluation("a", 0, 6.4, 50.0)])
     with run.results.open("a") as file:

@@ -65,6 +65,16 @@ def test_real_images_are_near_and_all_others_far(scorer: Scorer, unseen: Tensor)
         assert scorer.fid([images]) > times * floor, name
 
 
+def test_collapsed_generators_and_constant_images_have_a_finite_fid(scorer: Scorer, unseen: Tensor) -> None:
+    collapsed = scorer.fid([unseen[:1].expand(360, -1, -1, -1)])
+    assert 100 < collapsed < 1000
+    grey = Images(torch.full((50, 1, 32, 32), 128, dtype=torch.uint8))
+    section = CONFIG.metrics.model_copy(update={"num_fake": 2})
+    constant = Scorer(section, CPU, reference_of(section, grey, CPU))
+    assert constant.fid([grey.pixels[:2]]) < 1e-6
+    assert 10 < constant.fid([unseen]) < 1000
+
+
 def test_more_blur_is_worse(scorer: Scorer, unseen: Tensor) -> None:
     fids = [scorer.fid([gaussian_blur(unseen, [13, 13], [sigma, sigma])]) for sigma in (0.5, 1.0, 2.0, 3.0, 4.0)]
     assert fids == sorted(fids)

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,11 @@ import pytest
 import torch
 
 from gansearch.config import TrialConfig
+from gansearch.errors import UserError
 from gansearch.metrics.scorer import scorer_for
 from gansearch.search.trainable import GANTrial
+
+CPU = torch.device("cpu")
 
 
 def told(config: TrialConfig, folder: Path, trial_id: str) -> dict[str, Any]:
@@ -28,7 +33,7 @@ def told(config: TrialConfig, folder: Path, trial_id: str) -> dict[str, Any]:
 
 def actor(config: TrialConfig, folder: Path) -> GANTrial:
     trial = object.__new__(GANTrial)  # Tune's constructor opens log files in the user's home
-    trial.setup(told(config, folder, "0000"), scorer_for(config, torch.device("cpu")).reference)
+    trial.setup(told(config, folder, "0000"), scorer_for(config, CPU).reference)
     return trial
 
 
@@ -47,6 +52,25 @@ def evaluate(trial: GANTrial) -> None:
     trial._trainer.advance()
     trial._artifacts.record(trial._trainer.view())
     trial._trainer.save(trial._checkpoints)
+
+
+def test_what_the_driver_measured_is_not_measured_again(
+    tiny: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = scorer_for(tiny, CPU).reference
+    monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path / "of another node"))
+    trial = object.__new__(GANTrial)
+    trial.setup(told(tiny, tmp_path / "trials", "0000"), pickle.loads(pickle.dumps(reference)))
+    evaluate(trial)
+    assert trial._trainer.evaluations[0].protocol == reference.protocol.hash
+    assert not (tmp_path / "of another node").exists()
+
+
+def test_a_node_with_other_images_is_refused(tiny: TrialConfig, tmp_path: Path) -> None:
+    reference = scorer_for(tiny, CPU).reference
+    other = replace(reference, protocol=replace(reference.protocol, data="0" * 64))
+    with pytest.raises(UserError, match="the train images on this node are not those on the driver's"):
+        object.__new__(GANTrial).setup(told(tiny, tmp_path, "0000"), other)
 
 
 def test_a_trial_that_the_scheduler_stops_gets_its_gif(tiny: TrialConfig, tmp_path: Path) -> None:

@@ -1,0 +1,79 @@
+"""FID on a GPU: on a real one the CPU's numbers; without one, by fake tensors, that nothing is left on the CPU."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from benchmarks.random_inception import write_weights
+from gansearch import registry
+from gansearch.cache import sha256
+from gansearch.config import MetricsConfig
+from gansearch.data.base import Images
+from gansearch.data.digits import Digits
+from gansearch.metrics.extractors import inception_v3_compat
+from gansearch.metrics.extractors.base import Extractor, Precision
+from gansearch.metrics.fid import _Sums
+from gansearch.metrics.reference import reference_of
+from gansearch.metrics.scorer import Scorer
+
+
+@pytest.fixture(scope="module")
+def inception(tmp_path_factory: pytest.TempPathFactory) -> MetricsConfig:
+    weights = write_weights(tmp_path_factory.mktemp("weights") / "random.pth")
+    return MetricsConfig(name="inception-v3-compat", weights=str(weights), weights_sha256=sha256(weights), num_fake=64)
+
+
+@pytest.fixture
+def no_matrices() -> Iterator[None]:
+    """Fake matrices are not kept for tests with real images, nor real ones for these."""
+    inception_v3_compat._stretch.cache_clear()
+    yield
+    inception_v3_compat._stretch.cache_clear()
+
+
+def move(module: nn.Module, fake: FakeTensorMode) -> None:
+    """Puts a module's tensors onto a GPU that need not be there."""
+
+    def moved(tensor: Tensor) -> Tensor:
+        return fake.from_tensor(tensor.detach()).to("cuda")
+
+    for part in module.modules():
+        for name, parameter in part.named_parameters(recurse=False):
+            part._parameters[name] = nn.Parameter(moved(parameter), requires_grad=False)
+        for name, buffer in part.named_buffers(recurse=False):
+            part._buffers[name] = moved(buffer)
+
+
+@pytest.mark.filterwarnings("ignore:CUDA is not available")
+@pytest.mark.parametrize("name", ["digits-classifier", "inception-v3-compat"])
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_features_and_their_sums_stay_on_the_device(
+    name: str, precision: Precision, inception: MetricsConfig, no_matrices: None
+) -> None:
+    section = inception if name == inception.name else MetricsConfig()
+    extractor: Extractor = registry.build("metrics", section.model_copy(update={"precision": precision}))
+    module = extractor.build()
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake:
+        move(module, fake)
+        images = torch.empty(100, 3, 32, 32, dtype=torch.uint8, device="cuda")
+        features = extractor.features(module, images)
+        sums = _Sums.of([features]).merged(_Sums.of([features, features]))
+        assert (features.dtype, len(features), sums.count) == (torch.float32, 100, 300)
+        assert {features.device.type, sums.mean.device.type, sums.scatter.device.type} == {"cuda"}
+        with pytest.raises(RuntimeError, match="on the same device"):
+            features @ sums.scatter.cpu()  # so that a tensor left behind is found
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("bf16", 0.05)])
+def test_a_gpu_gives_the_cpus_fid(precision: Precision, tolerance: float, inception: MetricsConfig) -> None:
+    real, fake = (Digits().load(split).pixels[:64] for split in ("train", "test"))
+    fids = []
+    for device, dtype in (("cpu", "float32"), ("cuda", precision)):
+        metrics = inception.model_copy(update={"precision": dtype})
+        reference = reference_of(metrics, Images(real), torch.device(device))
+        fids.append(Scorer(metrics, torch.device(device), reference).fid([fake.to(device)]))
+    assert fids[1] == pytest.approx(fids[0], rel=tolerance)

@@ -1,0 +1,90 @@
+"""The FID that others mean: torch-fidelity's and pytorch-fid's numbers, for the same images and weights."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch_fidelity
+from pytorch_fid.fid_score import calculate_frechet_distance
+from torch import Tensor
+from torch.utils.data import TensorDataset
+from torchvision.transforms.functional import gaussian_blur
+
+from benchmarks.random_inception import write_weights
+from gansearch.cache import sha256
+from gansearch.config import MetricsConfig
+from gansearch.data.base import Images
+from gansearch.data.digits import Digits
+from gansearch.metrics.fid import Moments, frechet_distance
+from gansearch.metrics.reference import reference_of
+from gansearch.metrics.scorer import Scorer
+
+CPU = torch.device("cpu")
+
+
+class Listed(TensorDataset):
+    def __getitem__(self, index: int) -> Tensor:
+        return self.tensors[0][index]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANSEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield write_weights(tmp_path_factory.mktemp("weights") / "random.pth")
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[Tensor, Tensor]:
+    """Real digits and blurred ones, uint8 (48, 3, 32, 32)."""
+    pixels = Digits().load("test").pixels.expand(-1, 3, -1, -1)
+    return pixels[:48], gaussian_blur(pixels[48:96], [13, 13], [1.0, 1.0])
+
+
+def scorer(real: Tensor, num_fake: int, **metrics: object) -> Scorer:
+    section = MetricsConfig.model_validate({"num_fake": num_fake, **metrics})
+    return Scorer(section, CPU, reference_of(section, Images(real), CPU))
+
+
+def theirs(real: Tensor, fake: Tensor, **options: object) -> float:
+    return torch_fidelity.calculate_metrics(
+        input1=Listed(fake),
+        input2=Listed(real),
+        cuda=False,
+        fid=True,
+        cache=False,
+        save_cpu_ram=True,
+        verbose=False,
+        **options,
+    )["frechet_inception_distance"]
+
+
+@pytest.mark.slow
+def test_inception_gives_torch_fidelitys_fid(weights: Path, pair: tuple[Tensor, Tensor]) -> None:
+    real, fake = pair
+    inception = {"name": "inception-v3-compat", "weights": str(weights), "weights_sha256": sha256(weights)}
+    expected = theirs(real, fake, feature_extractor_weights_path=str(weights))
+    exact = scorer(real, len(fake), **inception)
+    assert exact.fid([fake]) == pytest.approx(expected, rel=1e-6)
+    fast = scorer(real, len(fake), precision="bf16", **inception)
+    assert fast.fid([fake]) == pytest.approx(expected, rel=0.05)
+    assert fast.protocol.difference(exact.protocol) == "dtype bf16 / float32"
+
+
+def test_digits_give_torch_fidelitys_fid() -> None:
+    train, test = (Digits().load(split).pixels for split in ("train", "test"))
+    colour = [pixels.expand(-1, 3, -1, -1) for pixels in (train, test)]
+    expected = theirs(*colour, feature_extractor="digits-classifier")
+    assert scorer(train, len(test)).fid([test]) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("count", [60, 300])
+def test_the_frechet_step_is_pytorch_fids(count: int) -> None:
+    rng = torch.Generator().manual_seed(count)
+    mix = torch.randn(128, 128, generator=rng, dtype=torch.float64)
+    real, fake = (torch.randn(n, 128, generator=rng, dtype=torch.float64) @ mix + n / 1000 for n in (400, count))
+    statistics = [array for x in (real, fake) for array in (x.numpy().mean(0), np.cov(x.numpy(), rowvar=False))]
+    expected = calculate_frechet_distance(*statistics)
+    assert frechet_distance(Moments.of([real]), Moments.of([fake])) == pytest.approx(expected, rel=1e-6)
