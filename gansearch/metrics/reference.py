@@ -10,7 +10,7 @@ from statistics import fmean
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from gansearch import registry
@@ -120,7 +120,8 @@ def _write(path: Path, chunks: Sequence[Moments], key: str) -> None:
         "spread": torch.stack([moments.spread for moments in chunks]),
         "count": torch.tensor([moments.count for moments in chunks]),
     }
-    save_file(tensors, path, metadata={"key": key})
+    # Not save_file: its files are for their owner alone, and a cache may be shared.
+    path.write_bytes(save(tensors, metadata={"key": key}))
 
 
 def _read(path: Path, key: str) -> list[Moments]:

@@ -1,5 +1,8 @@
 """The Frechet distance against closed forms, against torch-fidelity, and against its own invariances."""
 
+import weakref
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -104,6 +107,40 @@ def test_fewer_images_than_dimensions_are_measured_rightly() -> None:
     other = draw(12, 3, seed=4)
     small = frechet_distance(Moments.of([wide]), Moments.of([other]))
     assert frechet_distance(Moments.of([wide @ basis]), Moments.of([other @ basis])) == pytest.approx(small, rel=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=seeds, size=st.integers(2, 24), n=st.integers(2, 40), shift=st.floats(-10, 10))
+def test_few_images_are_kept_as_they_are_and_measured_all_the_same(seed: int, size: int, n: int, shift: float) -> None:
+    reference, features = Moments.of([draw(80, size, seed)]), draw(n, size, seed + 1, shift=shift)
+    found = Moments.of(features.split(3))
+    assert found.few == (n < size) and len(found.spread) == min(n, size)
+    whole = Moments(features.mean(0), torch.cov(features.T), n)
+    torch.testing.assert_close(found.cov, whole.cov, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(found.variance, whole.cov.trace(), rtol=1e-9, atol=1e-9)
+    expected = frechet_distance(reference, whole)
+    assert frechet_distance(reference, found) == pytest.approx(expected, rel=1e-6, abs=1e-6 * float(whole.variance))
+    assert frechet_distance(found, reference) == pytest.approx(expected, rel=1e-6, abs=1e-6 * float(whole.variance))
+
+
+def test_streaming_lets_go_of_what_it_has_taken_in() -> None:
+    alive = most = 0
+
+    def gone() -> None:
+        nonlocal alive
+        alive -= 1
+
+    def batches() -> Iterator[Tensor]:
+        nonlocal alive, most
+        for seed in range(100):
+            batch = draw(5, 20, seed)
+            weakref.finalize(batch, gone)
+            alive += 1
+            most = max(most, alive)
+            yield batch
+
+    assert Moments.of(batches()).count == 500
+    assert most <= 20 / 5 + 2
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
