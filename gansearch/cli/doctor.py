@@ -9,10 +9,14 @@ from pathlib import Path
 
 import torch
 
+from gansearch import registry
 from gansearch.cli.parser import OK, WRONG_INPUT, say
+from gansearch.data.loading import load_images
 from gansearch.errors import UserError, one_line
+from gansearch.metrics.extractors.base import Extractor
 from gansearch.run_dir import RunDir
 from gansearch.search.claim import checkpoint_bytes
+from gansearch.search.cluster import cores
 from gansearch.search.plan import Options, Plan
 from gansearch.search.rungs import rungs
 from gansearch.search.space import Space
@@ -27,7 +31,7 @@ def examine(space: Space, runs_dir: Path) -> int:
     """Prints one line for each thing that a search needs; exit code 2 where one is missing (said on stderr)."""
     packages = ("ray", "torch", "optuna", "torch-fidelity")
     print(f"python {platform.python_version()}; " + ", ".join(f"{name} {version(name)}" for name in packages))
-    print(f"{os.cpu_count()} CPU cores; {_gpus()}")
+    print(f"{cores()} CPU cores; {_gpus()}")
     folder = next(path for path in (runs_dir.absolute(), *runs_dir.absolute().parents) if path.exists())
     writable = os.access(folder, os.W_OK)
     free = shutil.disk_usage(folder).free
@@ -36,7 +40,8 @@ def examine(space: Space, runs_dir: Path) -> int:
     try:
         space.check()
         print(f"space: {len(space.params)} parameters, baselines {', '.join(space.baselines) or 'none'}")
-        _cost(space)
+        if not _to_download(space):
+            _cost(space)
     except UserError as error:
         say(f"missing: {one_line(error)}")
         missing += 1
@@ -46,6 +51,18 @@ def examine(space: Space, runs_dir: Path) -> int:
 def _gpus() -> str:
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return f"GPUs: {', '.join(names)}" if names else "no GPU: one CPU core a trial"
+
+
+def _to_download(space: Space) -> bool:
+    """Whether a start would fetch the extractor's weights, which is said; then the data are looked at all the same."""
+    base = space.base
+    extractor: Extractor = registry.build("metrics", base.metrics)
+    lacks = extractor.missing()
+    if lacks is None:
+        return False
+    space.check_data(load_images(base.data, "train"))
+    print(f"data are here; a start downloads what is not: {lacks}; what a search costs can be said then")
+    return True
 
 
 def _cost(space: Space) -> None:

@@ -46,10 +46,10 @@ class Protocol:
             raise ValueError(f"no protocol: missing or unknown {', '.join(sorted(odd))}")
         return cls(**tree)
 
-    def require(self, other: "Protocol", what: str) -> None:
-        """UserError `what`, with what differs, where `other` is another protocol."""
+    def require(self, other: "Protocol", what: str, mend: str) -> None:
+        """UserError `what`, with the parts that differ and how to `mend` it, where `other` is another protocol."""
         if other != self:
-            raise UserError(f"{what} ({self.difference(other)}): start a new run")
+            raise UserError(f"{what} ({self.difference(other)}): {mend}")
 
     def difference(self, other: "Protocol") -> str:
         """What differs, as `num_fake 1024 / 5000, seed 0 / 1`; hashes cut short; empty for equal ones."""

@@ -72,7 +72,8 @@ def parse_settings(settings: Sequence[str], data_dir: str | None) -> dict[str, A
         changes["data.dir"] = data_dir
     # A trial may run in another folder, or on another node.
     return {
-        path: str(Path(v).absolute()) if path in _PATHS and isinstance(v, str) else v for path, v in changes.items()
+        path: str(Path(v).expanduser().absolute()) if path in _PATHS and isinstance(v, str) else v
+        for path, v in changes.items()
     }
 
 

@@ -59,7 +59,7 @@ def resume(
     # The writer first of all: it refuses while another driver is at work.
     with interruptible(interruption), closing(Writer(run.results)) as writer:
         reference = prepare(plan)
-        before.require(reference.protocol, f"{run.path} measured FID otherwise")
+        before.require(reference.protocol, f"{run.path} measured FID otherwise", "start a new run")
         with ray_session(plan.options.address):
             interruption.install()
             plan, slots = fit_to_cluster(plan)

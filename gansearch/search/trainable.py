@@ -4,16 +4,18 @@ import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import ray
 import torch
 from ray import tune
 
+from gansearch import registry
 from gansearch.config import TrialConfig, from_json
 from gansearch.data.loading import load_images
-from gansearch.errors import UserError, one_line
+from gansearch.errors import one_line
+from gansearch.metrics.extractors.base import Extractor
 from gansearch.metrics.reference import Reference
 from gansearch.metrics.scorer import Scorer
 from gansearch.results import Evaluation
@@ -113,7 +115,12 @@ class GANTrial(tune.Trainable):
 
 
 def _scorer(trial: TrialConfig, reference: Reference, device: torch.device) -> Scorer:
-    """Measures against what the driver has measured; UserError where this node has other images."""
-    if load_images(trial.data, trial.metrics.split).fingerprint != reference.protocol.data:
-        raise UserError(f"the {trial.metrics.split} images on this node are not those on the driver's: copy them anew")
+    """Measures against what the driver has measured; UserError where this node has other images or weights."""
+    extractor: Extractor = registry.build("metrics", trial.metrics)
+    here = replace(
+        reference.protocol,
+        data=load_images(trial.data, trial.metrics.split).fingerprint,
+        weights_sha256=extractor.weights_hash(),
+    )
+    reference.protocol.require(here, "this node measures otherwise than the driver", "copy data and weights anew")
     return Scorer(trial.metrics, device, reference)

@@ -264,3 +264,42 @@ def test_doctor_says_what_is_here_and_what_it_costs(capsys: pytest.CaptureFixtur
     assert "images/s" in out
     assert main(["doctor", "sagan32", "--data-dir", "nowhere"]) == 2
     assert "missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["inception-v3-compat", "dinov2-vit-b-14"])
+def test_doctor_says_what_a_start_downloads_and_fetches_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    assert main(["doctor", "digits", "--set", f"metrics.name={name}"]) == 0
+    out, err = capsys.readouterr()
+    (said,) = [line for line in out.splitlines() if "a start downloads" in line]
+    assert f"the weights of {name} are not in {tmp_path / 'cache' / 'weights'}" in said
+    assert "MiB from https://" in said
+    assert "images/s" not in out and err == ""
+    assert not (tmp_path / "cache" / "weights").exists() and not (tmp_path / "torch").exists()
+
+
+def test_doctor_refuses_a_wrong_weights_file_and_missing_data(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("wrong.pth").write_text("no weights")
+    inception = ["--set", "metrics.name=inception-v3-compat"]
+    assert main(["doctor", "digits", *inception, "--set", "metrics.weights=wrong.pth"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("missing: ") and "wrong.pth is not the weights file" in err and err.count("\n") == 1
+    assert main(["doctor", "sagan32", *inception, "--data-dir", "nowhere"]) == 2
+    assert "nowhere" in capsys.readouterr().err
+    assert main(["doctor", "digits", "--set", "metrics.name=nosuch:make"]) == 2
+    assert "nosuch:make cannot be imported" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not bind processes to cores")
+def test_doctor_counts_the_cores_that_it_may_use(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert main(["doctor", "digits", "--set", "metrics.name=inception-v3-compat"]) == 0
+    finally:
+        os.sched_setaffinity(0, before)
+    assert "\n1 CPU cores;" in capsys.readouterr().out

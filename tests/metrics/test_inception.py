@@ -2,10 +2,6 @@
 
 import io
 import math
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +14,7 @@ from gansearch.cache import sha256
 from gansearch.errors import UserError
 from gansearch.metrics.extractors.base import loaded
 from gansearch.metrics.extractors.inception_v3_compat import InceptionV3Compat
+from tests.metrics.conftest import Serve
 
 CPU = torch.device("cpu")
 
@@ -46,22 +43,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def served(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def served(serve: Serve, weights: Path) -> list[str]:
     """The random weights as the published ones on a local server, with an empty cache; the requests it got."""
-    asked: list[str] = []
-
-    class Handler(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            asked.append(self.path)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(weights.parent)))
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    monkeypatch.setattr(InceptionV3Compat, "url", f"http://127.0.0.1:{server.server_port}/{weights.name}")
-    monkeypatch.setattr(InceptionV3Compat, "own_sha256", sha256(weights))
-    monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path / "cache"))
-    yield asked
-    server.shutdown()
-    server.server_close()
+    return serve(InceptionV3Compat, weights)
 
 
 def test_it_is_torch_fidelitys_module(weights: Path) -> None:

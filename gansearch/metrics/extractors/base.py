@@ -1,5 +1,6 @@
 """What a feature extractor is: a torch module that is loaded once per process, and how images go through it."""
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,19 +51,29 @@ class Extractor(ABC):
     def features(self, module: nn.Module, images: Tensor) -> Tensor:
         """float32 features (N, D) of uint8 images (N, 1 or 3, H, W); grey ones are repeated over three channels.
 
-        In the extractor's own precision, whatever that of the training around it is. UserError where the module gives
-        something else.
+        In the extractor's own precision, whatever that of the training around it is, and on the module's device, or,
+        where it holds no tensors, on that of the images. UserError where the module gives something else.
         """
-        device = next(module.parameters()).device
+        _, tensor = next(tensors(module), ("", images))
+        device = tensor.device
         colour = images.to(device).expand(-1, 3, -1, -1)
         fast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
         with torch.inference_mode(), _full_float32(), fast:
             found = module(colour)
         features = found[0] if isinstance(found, tuple) else found
-        if not isinstance(features, Tensor) or features.dim() != 2 or len(features) != len(images):
-            shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
-            raise UserError(f"{self.name} made {shape} of {len(images)} images: it has to give a tensor (N, features)")
+        if not isinstance(features, Tensor):
+            raise UserError(f"{self.name} made {type(features).__name__} of images: it has to give a tensor")
+        if features.dim() != 2 or len(features) != len(images) or not features.numel() or features.is_complex():
+            raise UserError(
+                f"{self.name} made {features.dtype} {tuple(features.shape)} of {len(images)} images: it has to give "
+                "real numbers (N, features)"
+            )
         return features.float()
+
+
+def tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The parameters and buffers of `module` by name."""
+    return itertools.chain(module.named_parameters(), module.named_buffers())
 
 
 def loaded(extractor: Extractor, device: torch.device) -> nn.Module:
@@ -72,8 +83,10 @@ def loaded(extractor: Extractor, device: torch.device) -> nn.Module:
 
 @lru_cache(maxsize=2)
 def _loaded(extractor: Extractor, version: str, device: torch.device) -> nn.Module:
-    # A trial that happens to build the extractor must draw the same numbers as one that finds it ready.
+    # A trial that happens to build the extractor must draw the same numbers as one that finds it ready; and weights
+    # that a factory draws are the same in every process.
     with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
         module = extractor.build()
     return module.to(device).eval().requires_grad_(False)
 

@@ -1,8 +1,10 @@
 """`clip-vit-b-32`: the image embedding of CLIP, as torch-fidelity takes it."""
 
+import warnings
 from pathlib import Path
 from typing import Any, ClassVar
 
+from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.feature_extractor_clip import MODEL_METADATA, MODEL_URLS
 
 from gansearch.metrics.extractors.published import Published
@@ -23,3 +25,8 @@ class CLIPViTB32(Published):
 
     def readable_weights(self, path: Path) -> Any:
         return str(path)  # a TorchScript archive, of which torch-fidelity takes the tensors
+
+    def module(self, path: Path) -> FeatureExtractorBase:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="`torch.jit.load` is deprecated")  # it is how CLIP is published
+            return super().module(path)

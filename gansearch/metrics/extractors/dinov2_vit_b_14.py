@@ -1,6 +1,11 @@
 """`dinov2-vit-b-14`: DINOv2's class token, as torch-fidelity takes it, but with code and weights that are pinned."""
 
+import http.client
 import os
+import sys
+import warnings
+import zipfile
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,22 +32,52 @@ class DINOv2(FeatureExtractorDinoV2):
         FeatureExtractorBase.__init__(self, name, features_list)
         self.feature_extractor_internal_dtype = torch.float32
         self.model = _network()
-        self.model.load_state_dict(torch.load(weights, weights_only=True))
+        self.model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+
+
+def _folder() -> Path:
+    """Where torch.hub keeps the code, once fetched."""
+    return Path(torch.hub.get_dir()) / CODE.replace("/", "_").replace(":", "_")
 
 
 def _network() -> nn.Module:
-    """The network without weights. torch.hub keeps its code, once fetched, in its own cache."""
-    os.environ["XFORMERS_DISABLED"] = "1"  # of which the code would else speak on every import
+    """The network without weights."""
+    try:
+        if not _folder().is_dir():
+            _fetch_code()
+        return _from_hub(str(_folder()), source="local")
+    except (ImportError, SyntaxError, AttributeError, OSError, RuntimeError, TypeError) as error:
+        raise UserError(
+            f"the code of {_NAME} in {_folder()} does not run ({one_line(error)[:200]}): delete that folder, and it is "
+            "fetched anew"
+        ) from error
+
+
+def _fetch_code() -> None:
     try:
         with one_at_a_time(cache_dir() / "weights" / ".dinov2-code.lock", "the download of DINOv2's code"):
-            return torch.hub.load(
-                CODE, MODEL_METADATA[_NAME], pretrained=False, trust_repo=True, skip_validation=True, verbose=False
-            )
-    except OSError as error:
+            _from_hub(CODE, source="github")  # which finds what another process has fetched meanwhile
+    except (OSError, http.client.HTTPException, zipfile.BadZipFile) as error:
         raise UserError(
-            f"the code of {_NAME}, {CODE}, cannot be fetched from GitHub to {torch.hub.get_dir()} ({one_line(error)}): "
-            "fetch it on a machine with a network, or choose another metrics.name"
+            f"the code of {_NAME} cannot be fetched from GitHub to {_folder()} ({one_line(error)}): copy that folder "
+            "from a machine with a network, or choose another metrics.name"
         ) from error
+
+
+def _from_hub(place: str, source: str) -> nn.Module:
+    # Its attention would go through xFormers where that is installed: other features on some machines.
+    os.environ["XFORMERS_DISABLED"] = "1"
+    with redirect_stdout(sys.stderr), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="xFormers")  # of which the code speaks either way
+        return torch.hub.load(
+            place,
+            MODEL_METADATA[_NAME],
+            source=source,
+            trust_repo=True,
+            skip_validation=True,
+            verbose=False,
+            pretrained=False,
+        )
 
 
 @component
@@ -54,6 +89,13 @@ class DINOv2ViTB14(Published):
     url: ClassVar[str] = "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth"
     mib: ClassVar[int] = 330
     own_sha256: ClassVar[str] = "0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73"
+
+    def missing(self) -> str | None:
+        weights = super().missing()
+        if _folder().is_dir():
+            return weights
+        code = f"the code of {self.name} is not in {_folder().parent}: {CODE} from https://github.com"
+        return f"{weights}; {code}" if weights else code
 
     def module(self, path: Path) -> FeatureExtractorBase:
         return DINOv2(self.name, [self.feature_name], path)

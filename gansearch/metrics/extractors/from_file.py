@@ -15,7 +15,10 @@ from gansearch.metrics.extractors.base import Extractor
 from gansearch.registry import component
 
 # What reading a file of other content or another layout raises, besides OSError.
-_NO_WEIGHTS = (RuntimeError, KeyError, TypeError, ValueError, EOFError, SafetensorError, pickle.UnpicklingError)
+_NO_WEIGHTS = (
+    *(RuntimeError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, EOFError),
+    *(SafetensorError, pickle.UnpicklingError),
+)
 
 
 def register(name: str, module: type[FeatureExtractorBase]) -> None:

@@ -3,37 +3,47 @@
 import hashlib
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
+from pydantic import field_validator
 from torch import nn
 
 from gansearch.cache import sha256
 from gansearch.errors import UserError, one_line
-from gansearch.metrics.extractors.base import Extractor, loaded
+from gansearch.metrics.extractors.base import Extractor, loaded, tensors
 from gansearch.registry import component
+
+_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 @component
 class Imported(Extractor):
-    """What a factory makes: a torch module from uint8 images (N, 3, H, W) to float features (N, D).
+    """What a factory makes: a torch module from uint8 images (N, 3, H, W) to features (N, D).
 
     The factory is called without arguments, or with the path of `metrics.weights` where that is given. Its module is
-    looked for in the current folder first. Its source file and all tensors of what it makes are hashed.
+    looked for in the current folder first. Hashed are the source files of the module and of the factory, and all
+    parameters and buffers of what it makes; what these files import is not.
     """
 
-    name: Annotated[str, Field(pattern=r"^\w+(\.\w+)*:\w+$")]
+    name: str
+
+    @field_validator("name")
+    @classmethod
+    def _is_written_so(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError("write MODULE:FACTORY, two names without spaces, as in my_features:make")
+        return name
 
     def weights_hash(self) -> str:
-        source = inspect.getsourcefile(self._factory())
-        digest = hashlib.sha256(sha256(Path(source)).encode() if source else b"")
-        for name, tensor in loaded(self, torch.device("cpu")).state_dict().items():
+        digest = hashlib.sha256("".join(self._sources()).encode())
+        for name, tensor in tensors(loaded(self, torch.device("cpu"))):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+            digest.update(tensor.detach().contiguous().view(-1).view(torch.uint8).numpy().data)
         found = digest.hexdigest()
         if self.weights_sha256 and found != self.weights_sha256.lower():
             raise UserError(
@@ -43,15 +53,28 @@ class Imported(Extractor):
         return found
 
     def version(self) -> str:
-        return ""  # its code is imported once anyway
+        # Its code is imported once anyway.
+        return "".join(map(sha256, map(Path, self._arguments())))
+
+    def missing(self) -> str | None:
+        # What the factory makes is not looked at: it may fetch weights of its own.
+        self._factory()
+        self._arguments()
+        return None
 
     def build(self) -> nn.Module:
-        if self.weights and not Path(self.weights).expanduser().is_file():
-            raise UserError(f"metrics.weights={self.weights}: there is no such file; give the path of the weights file")
-        made = self._factory()(*([str(Path(self.weights).expanduser())] if self.weights else []))
-        if not isinstance(made, nn.Module) or next(made.parameters(), None) is None:
+        made = self._factory()(*self._arguments())
+        if not isinstance(made, nn.Module):
             raise UserError(f"metrics.name={self.name} made {type(made).__name__}: it has to make a torch module")
         return made
+
+    def _arguments(self) -> list[str]:
+        if not self.weights:
+            return []
+        path = Path(self.weights).expanduser()
+        if not path.is_file():
+            raise UserError(f"metrics.weights={path}: there is no such file; give the path of the weights file")
+        return [str(path)]
 
     def _factory(self) -> Callable[..., Any]:
         module_name, _, attribute = self.name.partition(":")
@@ -59,9 +82,19 @@ class Imported(Extractor):
         if here not in sys.path:  # as `python -m` does
             sys.path.insert(0, here)
         try:
-            return getattr(importlib.import_module(module_name), attribute)
-        except (ImportError, AttributeError) as error:
+            factory = getattr(importlib.import_module(module_name), attribute)
+        except (ImportError, AttributeError, SyntaxError) as error:
             raise UserError(
-                f"metrics.name={self.name} cannot be imported ({one_line(error)}): give MODULE:FACTORY, the module in "
-                "the current folder or installed"
+                f"metrics.name={self.name} cannot be imported ({type(error).__name__}: {one_line(error)}): give "
+                "MODULE:FACTORY, the module in this folder or installed"
             ) from error
+        if isinstance(factory, nn.Module) or not callable(factory):
+            raise UserError(f"metrics.name={self.name} is no function: give one that makes a torch module")
+        return factory
+
+    def _sources(self) -> list[str]:
+        """SHA-256 of the files that hold the module and the factory, which may be one."""
+        factory = inspect.unwrap(self._factory())
+        names = [self.name.partition(":")[0], *([factory.__module__] if hasattr(factory, "__qualname__") else [])]
+        files = [getattr(sys.modules.get(name), "__file__", None) for name in names]
+        return [sha256(Path(file)) for file in dict.fromkeys(files) if file]
