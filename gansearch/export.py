@@ -7,7 +7,8 @@ images = G.sample(8, labels=[G.classes.index("dog")] * 8)
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -16,15 +17,23 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gansearch import registry
+from gansearch.cache import atomic_write
 from gansearch.config import TrialConfig, from_json
+from gansearch.data.base import Images, to_uint8
+from gansearch.data.loader import Batches
+from gansearch.data.loading import load_images
 from gansearch.errors import UserError, one_line
+from gansearch.metrics.final import FinalScores, final_scores
+from gansearch.metrics.protocol import Protocol
+from gansearch.metrics.reference import BATCH
 from gansearch.models.base import ImageShape
-from gansearch.results import Ledger, read
+from gansearch.results import Floor, Ledger, read
 from gansearch.run_dir import RunDir, join
 from gansearch.training import grids
+from gansearch.training.build import best_device
 from gansearch.training.checkpoint import CheckpointDir
 
-_WEIGHTS, _CONFIG, _SAMPLES = "generator.safetensors", "config.json", "samples.png"
+_WEIGHTS, _CONFIG, _SAMPLES, _SCORES = "generator.safetensors", "config.json", "samples.png", "scores.json"
 
 
 class LoadedGenerator:
@@ -55,6 +64,35 @@ class LoadedGenerator:
             return self.module(z)
         chosen = torch.arange(count) % len(self.classes) if labels is None else torch.tensor(labels)
         return self.module(z, chosen.to(device))
+
+    @torch.no_grad()
+    def scored(self, count: int) -> Iterator[Tensor]:
+        """`count` images for a metric, uint8 (at most 256, C, H, W); for `metrics.num_fake` those the trial scored.
+
+        z and labels, these as frequent as in the data, come in turns from one generator, as training/loop.py draws
+        them; `sample` draws z alone. UserError where the training images, whose labels they are, are gone or have other
+        classes, and for generated images that are not finite.
+        """
+        rng = torch.Generator().manual_seed(self.config.metrics.seed)
+        device = next(self.module.parameters()).device
+        batches = Batches(self._labelled(), batch=1, rng=rng)
+        for start in range(0, count, BATCH):
+            size = min(BATCH, count - start)
+            z = torch.randn(size, self.z_dim, generator=rng)
+            labels = batches.labels(rng, size)
+            images = self.module(z.to(device), None if labels is None else labels.to(device))
+            if not images.isfinite().all():
+                raise UserError("the generator makes images that are not finite: export another trial with --trial")
+            yield to_uint8(images)
+
+    def _labelled(self) -> Images:
+        """The training images, with their labels only where the generator takes them."""
+        images = load_images(self.config.data, "train")
+        if not self.classes:
+            return replace(images, labels=None, classes=())
+        if images.classes != self.classes:
+            raise UserError("the training images have other classes than the generator: bring back the data it had")
+        return images
 
 
 def load_generator(folder: str | Path, device: str = "cpu") -> LoadedGenerator:
@@ -90,6 +128,7 @@ def export(run: RunDir, trial_id: str | None = None, out: Path | None = None) ->
     out = out or run.best
     try:
         out.mkdir(parents=True, exist_ok=True)
+        (out / _SCORES).unlink(missing_ok=True)  # those of the generator that was here before
         save_file(weights, out / _WEIGHTS)
         content = {
             "run": run.name,
@@ -97,6 +136,7 @@ def export(run: RunDir, trial_id: str | None = None, out: Path | None = None) ->
             "fid": about.best_fid,
             "kimg": about.best_kimg,
             "protocol": search["protocol"],
+            "floor": search.get("floor"),
             "channels": about.channels,
             "classes": about.classes,
             "trial": config.model_dump(),
@@ -109,6 +149,39 @@ def export(run: RunDir, trial_id: str | None = None, out: Path | None = None) ->
     except OSError as error:
         raise UserError(f"can't write to {out} ({one_line(error)}): name another --out") from None
     return out
+
+
+def measure(folder: Path, count: int, device: torch.device | None = None) -> tuple[FinalScores, Floor | None]:
+    """Measures `count` images of the generator that `export` wrote into `folder`; adds `scores.json` there.
+
+    Under the protocol of its search but for the number of images, on `device` (default: a GPU where there is one).
+    Returns the search's floor too, where it is known. UserError as `load_generator` and `final_scores` say.
+    """
+    device = device or best_device()
+    generator = load_generator(folder, str(device))
+    content = json.loads((folder / _CONFIG).read_text())
+    try:
+        search = Protocol.from_dict({key: value for key, value in content["protocol"].items() if key != "hash"})
+        floor = Floor(**content["floor"]) if content.get("floor") else None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{folder / _CONFIG}: no protocol or floor ({one_line(error)}): export anew") from None
+    scores = final_scores(generator.config, generator.scored(count), count, device, search)
+    told = {name: value for name, value in asdict(scores).items() if name != "missing"}
+    told |= {
+        "protocol": {"hash": scores.protocol.hash, **scores.protocol.to_dict()},
+        "floor": None if floor is None else asdict(floor),
+        "run": content["run"],
+        "trial_id": content["trial_id"],
+    }
+
+    def write(path: Path) -> None:
+        path.write_text(json.dumps(told, indent=2, allow_nan=False))
+
+    try:
+        atomic_write(folder / _SCORES, write)
+    except OSError as error:
+        raise UserError(f"can't write to {folder} ({one_line(error)}): name another --out") from None
+    return scores, floor
 
 
 def _generator(

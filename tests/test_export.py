@@ -11,9 +11,10 @@ from gansearch.cli.trial import run_trial
 from gansearch.config import TrialConfig
 from gansearch.data.base import to_uint8
 from gansearch.errors import UserError
-from gansearch.export import export, load_generator
+from gansearch.export import export, load_generator, measure
+from gansearch.metrics.protocol import Protocol
 from gansearch.metrics.scorer import scorer_for
-from gansearch.results import Ledger, Start, read, to_json
+from gansearch.results import Floor, Ledger, Start, read, to_json
 from gansearch.run_dir import RunDir
 from gansearch.training.build import check
 from gansearch.training.checkpoint import CheckpointDir
@@ -54,6 +55,84 @@ def test_it_is_the_trainer_s_average_bit_by_bit(run: RunDir, tmp_path: Path) -> 
     assert images.shape == (4, 1, 16, 16) and images.dtype == torch.float32 and images.abs().max() <= 1
     assert torch.equal(images, loaded.sample(4, seed=5)) and not torch.equal(images, loaded.sample(4, seed=6))
     assert not loaded.module.training and not images.requires_grad
+
+
+def test_measured_by_as_many_images_it_has_the_fid_of_the_search(run: RunDir, tmp_path: Path) -> None:
+    folder = export(run, out=tmp_path)
+    best = Ledger(read(run.results))["0000"].best
+    assert best is not None
+    scores, floor = measure(folder, 64)
+    assert scores.fid == pytest.approx(best.fid, rel=1e-6) and scores.protocol.hash == best.protocol
+    assert floor == Floor(**json.loads(run.search_json.read_text())["floor"])
+    told = json.loads((folder / "scores.json").read_text())
+    assert (told["fid"], told["images"], told["fid_infinity"], told["kid"]) == (scores.fid, 64, None, None)
+    assert (told["run"], told["trial_id"]) == ("tiny", "0000")
+    assert told["protocol"] == json.loads((folder / "config.json").read_text())["protocol"]
+    assert told["floor"] == {"split": "test", "images": 64, "fid": floor.fid}
+    export(run, out=tmp_path)
+    assert not (folder / "scores.json").exists()  # they could be another trial's
+
+
+def test_more_images_make_another_protocol_and_a_line(run: RunDir, tmp_path: Path) -> None:
+    folder = export(run, out=tmp_path)
+    scores, _ = measure(folder, 300)
+    told = json.loads((folder / "scores.json").read_text())
+    before = Protocol.from_dict(
+        {k: v for k, v in json.loads(run.search_json.read_text())["protocol"].items() if k != "hash"}
+    )
+    assert scores.protocol.difference(before) == "num_fake 300 / 64"
+    assert told["protocol"]["hash"] == scores.protocol.hash != before.hash
+    assert told["fid_infinity"]["fid"] == scores.fid_infinity.fid
+    assert told["fid_infinity"]["points"][-1] == [300, pytest.approx(scores.fid)]
+
+
+def test_scored_images_come_from_one_seed(run: RunDir, tmp_path: Path) -> None:
+    loaded = load_generator(export(run, out=tmp_path))
+    batches = list(loaded.scored(300))
+    assert [len(batch) for batch in batches] == [256, 44] and batches[0].dtype == torch.uint8
+    expected = to_uint8(loaded.sample(300, seed=loaded.config.metrics.seed))
+    assert (torch.cat(batches).int() - expected.int()).abs().max() <= 1
+
+
+def _edited(run: RunDir, folder: Path, **changes: object) -> Path:
+    """An export whose config.json says something else."""
+    path = export(run, out=folder) / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return folder
+
+
+def test_other_data_or_none_are_refused(run: RunDir, tmp_path: Path) -> None:
+    exported = json.loads((export(run, out=tmp_path) / "config.json").read_text())
+    for changes, says in [
+        (
+            {"protocol": exported["protocol"] | {"data": "0" * 64}},
+            r"otherwise \(data 000000000000\.\.\. / .*bring back",
+        ),
+        ({"protocol": exported["protocol"] | {"seed": 5}}, r"otherwise \(seed 5 / 0\)"),
+        ({"protocol": {"hash": "x"}}, r"config\.json: no protocol or floor .*: export anew"),
+        ({"floor": {"fid": -1}}, r"config\.json: no protocol or floor .*: export anew"),
+    ]:
+        with pytest.raises(UserError, match=says) as caught:
+            measure(_edited(run, tmp_path, **changes), 64)
+        assert "\n" not in str(caught.value)
+    gone = {"name": "image_folder", "resolution": 16, "dir": str(tmp_path / "gone")}
+    with pytest.raises(UserError, match="gone"):
+        measure(_edited(run, tmp_path, trial=exported["trial"] | {"data": gone}), 64)
+    assert not (tmp_path / "scores.json").exists()
+
+
+def test_a_generator_of_nan_is_not_scored(run: RunDir, tmp_path: Path) -> None:
+    loaded = load_generator(export(run, out=tmp_path))
+    next(loaded.module.parameters()).fill_(float("nan"))
+    with pytest.raises(UserError, match="images that are not finite"):
+        next(loaded.scored(4))
+
+
+def test_scores_that_can_t_be_written_are_refused(run: RunDir, tmp_path: Path) -> None:
+    export(run, out=tmp_path)
+    (tmp_path / "scores.json").mkdir()
+    with pytest.raises(UserError, match=r"can't write to .*: name another --out"):
+        measure(tmp_path, 64)
 
 
 def test_the_samples_are_a_picture(run: RunDir, tmp_path: Path) -> None:
@@ -115,6 +194,11 @@ def test_a_conditional_generator_draws_the_classes_it_is_asked_for(
     for labels in ([0, 10], [-1, 0], [0]):
         with pytest.raises(UserError, match="labels: give 2 numbers from 0 to 9"):
             loaded.sample(2, labels=labels)
+    best = Ledger(read(run.results))["0000"].best
+    scores, _ = measure(run.best, 64)
+    assert best is not None and scores.fid == pytest.approx(best.fid, rel=1e-6)
+    with pytest.raises(UserError, match="other classes than the generator: bring back"):
+        measure(_edited(run, run.best, classes=list("abcdefghij")), 64)
 
 
 def test_labels_for_a_generator_that_takes_none_are_refused(run: RunDir) -> None:

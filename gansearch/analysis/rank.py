@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from gansearch.analysis.load import LoadedRun, load
-from gansearch.analysis.text import MISSING, fid_text, flat_text, kimg_text, params_text
+from gansearch.analysis.text import MISSING, fid_text, flat_text, floor_text, kimg_text, params_text
 from gansearch.results import Floor, Status, TrialState
 from gansearch.run_dir import RunDir
 
@@ -80,7 +80,7 @@ def write_table(
     if len(shown) < len(rows):
         file.write(f"and {len(rows) - len(shown)} more of {len(rows)} trials\n")
     if floor is not None:
-        file.write(f"floor: real {floor.split} images score {fid_text(floor.fid)} ({floor.images} images)\n")
+        file.write(f"{floor_text(floor)}\n")
 
 
 def to_json(rows: Iterable[Ranked]) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gansearch.results import Floor
+
 MISSING = "-"
 
 
@@ -40,3 +42,8 @@ def params_text(params: Mapping[str, Any]) -> str:
 def flat_text(text: str) -> str:
     """On one line."""
     return " ".join(text.split())
+
+
+def floor_text(floor: Floor) -> str:
+    """What a perfect generator would score."""
+    return f"floor: real {floor.split} images score {fid_text(floor.fid)} ({floor.images} images)"

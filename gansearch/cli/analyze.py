@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gansearch.analysis.load import LoadedRun, load
 from gansearch.analysis.rank import Ranked, rank, to_csv, to_json, write_table
+from gansearch.analysis.text import fid_text, floor_text
 from gansearch.cli.parser import NO_FID, OK, Parser, call, positive_int, say
 from gansearch.errors import UserError, unknown
 from gansearch.run_dir import DEFAULT_RUNS_DIR, find_run
@@ -59,8 +60,28 @@ def _export(args: argparse.Namespace) -> int:
     # Imports torch, which the other commands do without.
     from gansearch.export import export
 
-    print(export(find_run(args.run, args.runs_dir), args.trial, args.out))
+    folder = export(find_run(args.run, args.runs_dir), args.trial, args.out)
+    print(folder, flush=True)
+    if args.measure is not None:
+        _measure(folder, args.measure)
     return OK
+
+
+def _measure(folder: Path, count: int) -> None:
+    """Measures an exported generator; one line a number on stdout, what so few images do not give on stderr."""
+    from gansearch.export import measure
+
+    scores, floor = measure(folder, count)
+    print(f"FID of {scores.protocol.num_fake:,} images: {fid_text(scores.fid)}")
+    if scores.fid_infinity is not None:
+        fid, error = scores.fid_infinity.fid, scores.fid_infinity.standard_error
+        print(f"FID at infinity: {fid_text(fid)} +- {error:.{2 if abs(fid) >= 1 else 4}f} (error of the line)")
+    if scores.kid is not None:
+        print(f"KID: mean {scores.kid.mean:.6f}, standard deviation {scores.kid.std:.6f}")
+    if floor is not None:
+        print(floor_text(floor))
+    for reason in scores.missing:
+        say(f"not measured: {reason}")
 
 
 _NO_COMMAND = "all"
@@ -99,7 +120,16 @@ def _parser() -> Parser:
     added["plot"].add_argument("--out", metavar="DIR", type=Path, help="where to (default: RUN/plots)")
     added["export"].add_argument("--trial", metavar="ID", help="which trial (default: the best)")
     added["export"].add_argument("--out", metavar="DIR", type=Path, help="where to (default: RUN/best)")
+    added["export"].add_argument(
+        "--measure", metavar="N", type=_two_or_more, help="also FID, FID at infinity and KID of N of its images"
+    )
     return parser
+
+
+def _two_or_more(text: str) -> int:
+    if positive_int(text) < 2:
+        raise argparse.ArgumentTypeError(f"{text} image has no FID: give 2 at least")
+    return int(text)
 
 
 def _scored(rows: Sequence[Ranked]) -> bool:

@@ -52,12 +52,31 @@ class Reference:
 def reference_of(metrics: MetricsConfig, images: Images, device: torch.device) -> Reference:
     """The reference that `metrics` makes of `images`, those of its split; moments not kept are computed on `device`.
 
+    Raises UserError as `protocol_of` does.
+    """
+    protocol = protocol_of(metrics, images)
+    extractor: Extractor = registry.build("metrics", metrics)
+    cut = _cut(metrics, len(images))
+    chunks = draw(len(images), metrics.seed, cut.count, cut.real)
+    key = reference_key(images, chunks, extractor)
+    moments = kept(
+        f"{key}.safetensors",
+        "reference statistics",
+        read=lambda path: _read(path, key),
+        compute=lambda: [chunk_moments(images, chunk, extractor, device) for chunk in chunks],
+        write=lambda computed, path: _write(path, computed, key),
+    )
+    return Reference(protocol, cut, tuple(moments), key)
+
+
+def protocol_of(metrics: MetricsConfig, images: Images) -> Protocol:
+    """How `metrics` measures FIDs to `images`, those of its split; nothing is measured for it.
+
     UserError where the extractor's weights are missing or not the expected ones, and where a chunk can't be filled.
     """
     extractor: Extractor = registry.build("metrics", metrics)
     cut = _cut(metrics, len(images))
-    chunks = draw(len(images), metrics.seed, cut.count, cut.real)
-    protocol = Protocol(
+    return Protocol(
         extractor=extractor.name,
         weights_sha256=extractor.weights_hash(),
         data=images.fingerprint,
@@ -70,15 +89,6 @@ def reference_of(metrics: MetricsConfig, images: Images, device: torch.device) -
         seed=metrics.seed,
         estimator=estimator(metrics.chunk),
     )
-    key = reference_key(images, chunks, extractor)
-    moments = kept(
-        f"{key}.safetensors",
-        "reference statistics",
-        read=lambda path: _read(path, key),
-        compute=lambda: [chunk_moments(images, chunk, extractor, device) for chunk in chunks],
-        write=lambda computed, path: _write(path, computed, key),
-    )
-    return Reference(protocol, cut, tuple(moments), key)
 
 
 def chunk_moments(images: Images, chunk: Tensor, extractor: Extractor, device: torch.device) -> Moments:

@@ -36,19 +36,20 @@ class Scorer:
 
         Takes no batch more than it needs. ValueError on fewer images, another type or resolution.
         """
-        stream, cut = _Stream(batches, self.protocol), self.reference.cut
+        cut, protocol = self.reference.cut, self.protocol
+        stream = Stream(batches, protocol.resolution, protocol.num_fake)
         return self.reference.distance(Moments.of(self._features(stream.take(cut.fake))) for _ in range(cut.count))
 
     def _features(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
         return (self._extractor.features(self._module, batch) for batch in batches)
 
 
-class _Stream:
-    """Batches of images, checked against a protocol, from which exact numbers of images are taken."""
+class Stream:
+    """Batches of images of one `resolution`, `wanted` in all, from which exact numbers of images are taken."""
 
-    def __init__(self, batches: Iterable[Tensor], protocol: Protocol) -> None:
+    def __init__(self, batches: Iterable[Tensor], resolution: int, wanted: int) -> None:
         self._batches = iter(batches)
-        self._protocol = protocol
+        self._resolution, self._wanted = resolution, wanted
         self._rest = torch.empty(0)
         self._taken = 0
 
@@ -67,8 +68,8 @@ class _Stream:
     def _next(self) -> Tensor:
         batch = next(self._batches, None)
         if batch is None:
-            raise ValueError(f"{self._taken} generated images, but the protocol wants {self._protocol.num_fake}")
-        size = self._protocol.resolution
+            raise ValueError(f"{self._taken} generated images, but the protocol wants {self._wanted}")
+        size = self._resolution
         if batch.dtype != torch.uint8 or batch.shape[2:] != (size, size):
             raise ValueError(f"{batch.dtype} images of {tuple(batch.shape)}, not uint8 of {size} x {size}")
         return batch

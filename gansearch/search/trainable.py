@@ -4,19 +4,17 @@ import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import ray
 import torch
 from ray import tune
 
-from gansearch import registry
 from gansearch.config import TrialConfig, from_json
 from gansearch.data.loading import load_images
 from gansearch.errors import one_line
-from gansearch.metrics.extractors.base import Extractor
-from gansearch.metrics.reference import Reference
+from gansearch.metrics.reference import Reference, protocol_of
 from gansearch.metrics.scorer import Scorer
 from gansearch.results import Evaluation
 from gansearch.run_dir import join
@@ -116,11 +114,6 @@ class GANTrial(tune.Trainable):
 
 def _scorer(trial: TrialConfig, reference: Reference, device: torch.device) -> Scorer:
     """Measures against what the driver has measured; UserError where this node has other images or weights."""
-    extractor: Extractor = registry.build("metrics", trial.metrics)
-    here = replace(
-        reference.protocol,
-        data=load_images(trial.data, trial.metrics.split).fingerprint,
-        weights_sha256=extractor.weights_hash(),
-    )
+    here = protocol_of(trial.metrics, load_images(trial.data, trial.metrics.split))
     reference.protocol.require(here, "this node measures otherwise than the driver", "copy data and weights anew")
     return Scorer(trial.metrics, device, reference)

@@ -5,8 +5,12 @@ import sys
 
 import pytest
 
+from gansearch.analysis.text import fid_text
 from gansearch.cli.analyze import main
+from gansearch.cli.trial import run_trial
 from gansearch.results import End
+from gansearch.run_dir import RunDir
+from gansearch.training.build import check
 
 from ..analysis.synthetic_run import FLOOR, make_run, make_search, start
 
@@ -73,6 +77,42 @@ def test_plots_go_where_they_are_wanted(runs, capsys):
     assert not (runs / "demo/plots").exists()
 
 
+@pytest.fixture(scope="module")
+def trained(tiny, tmp_path_factory):
+    """A folder of runs with one whose generator is there."""
+    folder = tmp_path_factory.mktemp("runs")
+    assert run_trial(check(tiny), RunDir(folder / "tiny"), "recipe:dcgan") == 0
+    return folder
+
+
+def test_an_export_is_measured_in_one_line_a_number(trained, capsys):
+    assert _call(trained, "export", "tiny", "--measure", "300") == 0
+    captured = capsys.readouterr()
+    folder, fid, infinity, floor = captured.out.splitlines()
+    assert folder == str(trained / "tiny/best")
+    scores = json.loads((trained / "tiny/best/scores.json").read_text())
+    assert fid == f"FID of 300 images: {fid_text(scores['fid'])}"
+    assert infinity.startswith(f"FID at infinity: {fid_text(scores['fid_infinity']['fid'])} +- ")
+    assert floor.startswith("floor: real test images score ") and scores["floor"]
+    (line,) = captured.err.splitlines()
+    assert line == "not measured: KID takes subsets of 1,000 images, there are 300 generated ones"
+    assert scores["kid"] is None
+
+
+@pytest.mark.slow
+def test_an_export_of_enough_images_has_a_kid(trained, capsys):
+    assert _call(trained, "export", "tiny", "--measure", "1000", "--out", str(trained / "out")) == 0
+    scores = json.loads((trained / "out/scores.json").read_text())
+    assert f"KID: mean {scores['kid']['mean']:.6f}, standard" in capsys.readouterr().out
+    assert scores["kid"]["mean"] > 0 and scores["kid"]["subset_size"] == 1000
+
+
+def test_an_export_alone_measures_nothing(trained, capsys):
+    assert _call(trained, "export", "tiny", "--out", str(trained / "plain")) == 0
+    assert capsys.readouterr().out == f"{trained / 'plain'}\n"
+    assert not (trained / "plain/scores.json").exists()
+
+
 @pytest.mark.parametrize("command", [[], ["rank"], ["rank", "--json"], ["plot"]])
 def test_a_run_without_a_finite_fid_ends_with_3(runs, capsys, command):
     assert _call(runs, *command[:1], "hopeless", *command[1:]) == 3
@@ -95,6 +135,8 @@ def test_a_run_without_a_finite_fid_ends_with_3(runs, capsys, command):
         (["rank", "broken"], "search.json is broken"),
         (["rank", "demo", "--csv", "missing/file.csv"], "choose another --csv"),
         (["plot", "demo", "--out", "file"], "choose another folder with --out"),
+        (["export", "demo", "--measure", "1"], "--measure: 1 image has no FID"),
+        (["export", "demo", "--measure", "x"], "--measure: x is not"),
         (["report", "demo"], "unknown command 'report'"),
     ],
 )
