@@ -1,4 +1,4 @@
-"""A local server in place of those that publish weights."""
+"""Weights of random values, and a local server in place of those that publish weights."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -8,10 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.random_inception import write_weights
 from gansearch.cache import sha256
 from gansearch.metrics.extractors.published import Published
 
 Serve = Callable[[type[Published], Path], list[str]]
+
+
+@pytest.fixture(scope="session")
+def random_inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file of the published layout."""
+    return write_weights(tmp_path_factory.mktemp("weights") / "random.pth")
 
 
 @pytest.fixture

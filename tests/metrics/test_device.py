@@ -1,13 +1,13 @@
 """FID on a GPU: on a real one the CPU's numbers; without one, by fake tensors, that nothing is left on the CPU."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from benchmarks.random_inception import write_weights
 from gansearch import registry
 from gansearch.cache import sha256
 from gansearch.config import MetricsConfig
@@ -21,9 +21,9 @@ from gansearch.metrics.scorer import Scorer
 
 
 @pytest.fixture(scope="module")
-def inception(tmp_path_factory: pytest.TempPathFactory) -> MetricsConfig:
-    weights = write_weights(tmp_path_factory.mktemp("weights") / "random.pth")
-    return MetricsConfig(name="inception-v3-compat", weights=str(weights), weights_sha256=sha256(weights), num_fake=64)
+def inception(random_inception: Path) -> MetricsConfig:
+    known = {"weights": str(random_inception), "weights_sha256": sha256(random_inception)}
+    return MetricsConfig(name="inception-v3-compat", num_fake=64, **known)
 
 
 @pytest.fixture

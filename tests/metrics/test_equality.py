@@ -1,18 +1,14 @@
 """The FID that others mean: torch-fidelity's and pytorch-fid's numbers, for the same images and weights."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import torch_fidelity
 from pytorch_fid.fid_score import calculate_frechet_distance
 from torch import Tensor
-from torch.utils.data import TensorDataset
 from torchvision.transforms.functional import gaussian_blur
 
-from benchmarks.random_inception import write_weights
 from gansearch.cache import sha256
 from gansearch.config import MetricsConfig
 from gansearch.data.base import Images
@@ -20,20 +16,14 @@ from gansearch.data.digits import Digits
 from gansearch.metrics.fid import Moments, frechet_distance
 from gansearch.metrics.reference import reference_of
 from gansearch.metrics.scorer import Scorer
+from tests.metrics.fidelity import torch_fidelitys
 
 CPU = torch.device("cpu")
 
 
-class Listed(TensorDataset):
-    def __getitem__(self, index: int) -> Tensor:
-        return self.tensors[0][index]
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GANSEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield write_weights(tmp_path_factory.mktemp("weights") / "random.pth")
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path))
 
 
 @pytest.fixture(scope="module")
@@ -49,23 +39,18 @@ def scorer(real: Tensor, num_fake: int, **metrics: object) -> Scorer:
 
 
 def theirs(real: Tensor, fake: Tensor, **options: object) -> float:
-    return torch_fidelity.calculate_metrics(
-        input1=Listed(fake),
-        input2=Listed(real),
-        cuda=False,
-        fid=True,
-        cache=False,
-        save_cpu_ram=True,
-        verbose=False,
-        **options,
-    )["frechet_inception_distance"]
+    return torch_fidelitys(real, fake, fid=True, **options)["frechet_inception_distance"]
 
 
 @pytest.mark.slow
-def test_inception_gives_torch_fidelitys_fid(weights: Path, pair: tuple[Tensor, Tensor]) -> None:
+def test_inception_gives_torch_fidelitys_fid(random_inception: Path, pair: tuple[Tensor, Tensor]) -> None:
     real, fake = pair
-    inception = {"name": "inception-v3-compat", "weights": str(weights), "weights_sha256": sha256(weights)}
-    expected = theirs(real, fake, feature_extractor_weights_path=str(weights))
+    inception = {
+        "name": "inception-v3-compat",
+        "weights": str(random_inception),
+        "weights_sha256": sha256(random_inception),
+    }
+    expected = theirs(real, fake, feature_extractor_weights_path=str(random_inception))
     exact = scorer(real, len(fake), **inception)
     assert exact.fid([fake]) == pytest.approx(expected, rel=1e-6)
     fast = scorer(real, len(fake), precision="bf16", **inception)

@@ -1,13 +1,9 @@
 """Inception v3 with weights of random values: checked, downloaded once, and equal to torch-fidelity's own module."""
 
-import io
-import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.utils import create_feature_extractor
 
 from gansearch.cache import sha256
@@ -19,54 +15,31 @@ from tests.metrics.conftest import Serve
 CPU = torch.device("cpu")
 
 
-class Blank(FeatureExtractorInceptionV3):
-    """The network as it is before any weights are loaded."""
-
-    def load_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of the published layout; its random values keep activations at unit size."""
-    empty = io.BytesIO()
-    torch.save({}, empty)
-    empty.seek(0)
-    state = Blank("blank", ["2048"], feature_extractor_weights_path=empty).state_dict()
-    generator = torch.Generator().manual_seed(0)
-    for tensor in state.values():
-        if tensor.dim() >= 2:
-            tensor.normal_(0, math.sqrt(2 / tensor[0].numel()), generator=generator)
-    path = tmp_path_factory.mktemp("weights") / "random.pth"
-    torch.save(state, path)
-    return path
-
-
 @pytest.fixture
-def served(serve: Serve, weights: Path) -> list[str]:
+def served(serve: Serve, random_inception: Path) -> list[str]:
     """The random weights as the published ones on a local server, with an empty cache; the requests it got."""
-    return serve(InceptionV3Compat, weights)
+    return serve(InceptionV3Compat, random_inception)
 
 
-def test_it_is_torch_fidelitys_module(weights: Path) -> None:
-    extractor = InceptionV3Compat(weights=str(weights), weights_sha256=sha256(weights))
+def test_it_is_torch_fidelitys_module(random_inception: Path) -> None:
+    extractor = InceptionV3Compat(weights=str(random_inception), weights_sha256=sha256(random_inception))
     module = loaded(extractor, CPU)
     assert not module.training and not any(p.requires_grad for p in module.parameters())
     images = torch.randint(0, 256, (2, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     features = extractor.features(module, images)
     assert features.shape == (2, 2048) and 0.01 < features.std() < 100
     theirs = create_feature_extractor(
-        "inception-v3-compat", ["2048"], cuda=False, feature_extractor_weights_path=str(weights), verbose=False
+        "inception-v3-compat", ["2048"], cuda=False, feature_extractor_weights_path=str(random_inception), verbose=False
     )
     torch.testing.assert_close(features, theirs(images.expand(-1, 3, -1, -1))[0], rtol=0, atol=2e-5 * features.std())
 
 
-def test_the_weights_are_downloaded_once(served: list[str], tmp_path: Path, weights: Path) -> None:
+def test_the_weights_are_downloaded_once(served: list[str], tmp_path: Path, random_inception: Path) -> None:
     extractor = InceptionV3Compat()
-    assert extractor.weights_hash() == extractor.weights_hash() == sha256(weights)
+    assert extractor.weights_hash() == extractor.weights_hash() == sha256(random_inception)
     assert len(served) == 1
     kept = tmp_path / "cache" / "weights"
-    assert [path.name for path in kept.iterdir() if not path.name.startswith(".")] == [weights.name]
+    assert [path.name for path in kept.iterdir() if not path.name.startswith(".")] == [random_inception.name]
 
 
 def test_a_download_of_something_else_is_refused(served: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,13 +58,13 @@ def test_without_a_network_it_says_what_to_do(served: list[str], monkeypatch: py
 
 
 def test_a_damaged_file_in_the_cache_is_downloaded_anew_and_said_once(
-    served: list[str], tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+    served: list[str], tmp_path: Path, random_inception: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = tmp_path / "cache" / "weights" / weights.name
+    kept = tmp_path / "cache" / "weights" / random_inception.name
     kept.parent.mkdir(parents=True)
     for _ in range(2):
-        kept.write_bytes(weights.read_bytes()[:1000])
-        assert InceptionV3Compat().weights_hash() == sha256(weights) == sha256(kept)
+        kept.write_bytes(random_inception.read_bytes()[:1000])
+        assert InceptionV3Compat().weights_hash() == sha256(random_inception) == sha256(kept)
     assert len(served) == 2
     assert capsys.readouterr().err.count(f"{kept} is damaged: it is downloaded anew") == 1
 

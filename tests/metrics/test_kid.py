@@ -5,9 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch_fidelity
 from torch import Tensor
-from torch.utils.data import TensorDataset
 
 from benchmarks.random_inception import write_weights
 from gansearch.cache import sha256
@@ -17,13 +15,9 @@ from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.extractors.digits_classifier import DigitsClassifier
 from gansearch.metrics.extractors.inception_v3_compat import InceptionV3Compat
 from gansearch.metrics.kid import KID, SUBSET_SIZE, SUBSETS, kid, too_few
+from tests.metrics.fidelity import torch_fidelitys
 
 CPU = torch.device("cpu")
-
-
-class Listed(TensorDataset):
-    def __getitem__(self, index: int) -> Tensor:
-        return self.tensors[0][index].expand(3, -1, -1)
 
 
 def ours(extractor: Extractor, real: Tensor, fake: Tensor, size: int) -> KID:
@@ -32,17 +26,7 @@ def ours(extractor: Extractor, real: Tensor, fake: Tensor, size: int) -> KID:
 
 
 def theirs(real: Tensor, fake: Tensor, size: int, **options: object) -> list[float]:
-    found = torch_fidelity.calculate_metrics(
-        input1=Listed(fake),
-        input2=Listed(real),
-        kid=True,
-        kid_subset_size=size,
-        cuda=False,
-        cache=False,
-        save_cpu_ram=True,
-        verbose=False,
-        **options,
-    )
+    found = torch_fidelitys(real, fake, kid=True, kid_subset_size=size, **options)
     return [found[f"kernel_inception_distance_{name}"] for name in ("mean", "std")]
 
 
