@@ -45,7 +45,7 @@ def sha256(path: Path) -> str:
     return _sha256(path.resolve(), state.st_size, state.st_mtime_ns)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=1024)
 def _sha256(path: Path, size: int, time: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

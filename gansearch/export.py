@@ -117,6 +117,7 @@ def export(run: RunDir, trial_id: str | None = None, out: Path | None = None) ->
     """
     search = json.loads(run.search_json.read_text())
     ledger = Ledger(read(run.results))
+    ledger.require(search["protocol"]["hash"], run.path)
     trial = ledger.best if trial_id is None else ledger.get(trial_id)
     if trial is None:
         wanted = "no trial has an FID yet" if trial_id is None else f"there is no trial {trial_id}"

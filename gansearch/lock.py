@@ -16,7 +16,7 @@ def one_at_a_time(path: Path, what: str) -> Iterator[None]:
     Makes the parent folders. Raises OSError where the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    lock = FileLock(path, mode=0o666)  # a cache may be shared
     try:
         lock.acquire(blocking=False)
     except Timeout:

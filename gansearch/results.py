@@ -242,6 +242,15 @@ class Ledger(dict[str, TrialState]):
             case End():
                 self[row.trial_id].end = row
 
+    def require(self, protocol: str, run: Path) -> None:
+        """UserError where there are FIDs of another protocol than that of the hash `protocol`."""
+        foreign = {row.protocol for trial in self.values() for row in trial.evals} - {protocol}
+        if foreign:
+            raise UserError(
+                f"{run} holds FIDs of other protocols ({', '.join(sorted(foreign))}) than its own ({protocol}), which "
+                f"cannot be compared: `gansearch-analyze rank {run}` says in what they differ; search again under one"
+            )
+
     @property
     def best(self) -> TrialState | None:
         """The trial with the lowest FID so far."""

@@ -17,7 +17,7 @@ SPACE = Space(
             "train.max_kimg": 2304,
             "train.ema_kimg": 20,
             "metrics.name": "inception-v3-compat",
-            "metrics.num_fake": 5000,
+            "metrics.num_fake": 2048,
         }
     ),
     params={

@@ -204,3 +204,15 @@ def test_a_conditional_generator_draws_the_classes_it_is_asked_for(
 def test_labels_for_a_generator_that_takes_none_are_refused(run: RunDir) -> None:
     with pytest.raises(UserError, match="takes no labels: leave them out"):
         load_generator(export(run)).sample(2, labels=[0, 1])
+
+
+def test_a_run_of_two_protocols_is_refused(run: RunDir, tmp_path: Path) -> None:
+    rows = run.results.read_text()
+    known = json.loads(run.search_json.read_text())["protocol"]["hash"]
+    try:
+        run.results.write_text(rows.replace(known, "ffff00001111", 1))
+        with pytest.raises(UserError, match=rf"other protocols \(ffff00001111\) than its own \({known}\)"):
+            export(run, out=tmp_path / "out")
+    finally:
+        run.results.write_text(rows)
+    assert not (tmp_path / "out").exists()

@@ -135,7 +135,7 @@ def _require_one_protocol(run: RunDir, ledger: Ledger) -> None:
     counts = ", ".join(f"{protocol} ({count} evaluations)" for protocol, count in found.most_common())
     raise UserError(
         f"{run.path}: FIDs of {len(found)} protocols cannot be ranked together: {counts}; {first} and {second} differ "
-        f"in {parts or 'no option, so in the images, the weights or the version'}; search again under one protocol"
+        f"in {parts or 'no option, so in the images or the weights'}; search again under one protocol"
     )
 
 

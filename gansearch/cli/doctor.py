@@ -20,6 +20,7 @@ from gansearch.search.cluster import cores
 from gansearch.search.plan import Options, Plan
 from gansearch.search.rungs import rungs
 from gansearch.search.space import Space
+from gansearch.training.build import best_device
 from gansearch.training.loop import Diverged, Trainer
 
 _PROBE_EVALUATIONS = 1
@@ -70,7 +71,7 @@ def _cost(space: Space) -> None:
     train = space.base.train
     images = train.batch * _PROBE_BATCHES
     probe = space.base.override({"train.max_kimg": images / 1000, "train.evaluations": _PROBE_EVALUATIONS})
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = best_device()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

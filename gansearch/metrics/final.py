@@ -63,12 +63,17 @@ def final_scores(
     no_line = infinity.too_few(*features.shape)
     if metrics.chunk is not None and no_line is None:
         whole = reference_of(metrics.model_copy(update={"chunk": None}), images, device).to(device)
-    no_kid = kernel.too_few(len(images), count)
+    no_kid, distance = kernel.too_few(len(images), count), None
+    if no_kid is None:
+        try:
+            distance = kid(_real(extractor, images, device), features)
+        except ValueError as error:  # what else was measured stands
+            no_kid = f"KID: {error}"
     return FinalScores(
         images=count,
         fid=_fid(reference, features),
         fid_infinity=None if no_line else fid_infinity(whole.moments[0], features, metrics.seed),
-        kid=None if no_kid else kid(_real(extractor, images, device), features),
+        kid=distance,
         protocol=reference.protocol,
         missing=tuple(reason for reason in (no_line, no_kid) if reason),
     )

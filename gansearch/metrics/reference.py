@@ -92,11 +92,19 @@ def protocol_of(metrics: MetricsConfig, images: Images) -> Protocol:
 
 
 def chunk_moments(images: Images, chunk: Tensor, extractor: Extractor, device: torch.device) -> Moments:
-    """The moments, on the CPU, of the images at the indices `chunk`, computed on `device`."""
+    """The moments, on the CPU, of the images at the indices `chunk`, computed on `device`.
+
+    UserError where the extractor makes features of them that are not finite.
+    """
     module = loaded(extractor, device)
     parts = chunk.split(BATCH)
     slow = told(parts, f"measuring {len(chunk):,} real images by {extractor.name}", total=len(parts))
-    return Moments.of(extractor.features(module, images.pixels[part]) for part in slow).to(torch.device("cpu"))
+    try:
+        return Moments.of(extractor.features(module, images.pixels[part]) for part in slow).to(torch.device("cpu"))
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{extractor.name} on real images: {error}; take another metrics.name, or mend it") from error
 
 
 def reference_key(images: Images, chunks: Sequence[Tensor], extractor: Extractor) -> str:

@@ -7,9 +7,10 @@ from ray import tune
 
 from gansearch.data.loading import load_images
 from gansearch.errors import UserError, one_line
+from gansearch.metrics.extractors.base import unload
 from gansearch.metrics.floor import floor_of
 from gansearch.metrics.protocol import Protocol
-from gansearch.metrics.reference import Reference, reference_of
+from gansearch.metrics.reference import Reference, protocol_of, reference_of
 from gansearch.results import Ledger, Writer, read
 from gansearch.run_dir import RunDir
 from gansearch.search.callbacks import Ending, TrialEvents
@@ -34,6 +35,7 @@ def start(plan: Plan, listener: Listener, say: Callable[[str], None]) -> tuple[L
     with interruptible(interruption), claimed(plan) as claim:
         reference = prepare(plan)
         floor = floor_of(plan.space.base, reference, best_device())
+        unload()  # what it holds of a GPU is the trials'
         with ray_session(plan.options.address):
             interruption.install()
             plan, slots = fit_to_cluster(plan)
@@ -58,13 +60,14 @@ def resume(
     interruption = Interruption()
     # The writer first of all: it refuses while another driver is at work.
     with interruptible(interruption), closing(Writer(run.results)) as writer:
-        reference = prepare(plan)
-        before.require(reference.protocol, f"{run.path} measured FID otherwise", "start a new run")
+        ledger = Ledger(read(run.results))
+        ledger.require(before.hash, run.path)
+        reference = prepare(plan, before)
+        unload()
         with ray_session(plan.options.address):
             interruption.install()
             plan, slots = fit_to_cluster(plan)
             check_shared(plan)
-            ledger = Ledger(read(run.results))
             say(f"{run.path}: {len(ledger)} of {plan.options.trials} trials known, {slots} at once")
             _tune(plan, reference, slots, writer, ledger, listener, interruption, retry_failed=retry_failed)
     return _ledger(run), interruption
@@ -144,16 +147,20 @@ def _tune(
             recorder.end(trial.trial_id, "stopped", ending.spent)
 
 
-def prepare(plan: Plan) -> Reference:
+def prepare(plan: Plan, before: Protocol | None = None) -> Reference:
     """Checks space, data, weights and storage; returns what the search's FIDs are measured against.
 
-    That is measured here, once: trials get it from the driver, on whatever node they run.
+    That is measured here, once: trials get it from the driver, on whatever node they run. UserError, before anything
+    is measured, where the run's earlier FIDs were measured otherwise than now, by the protocol `before`.
     """
     CheckpointDir(plan.checkpoints)  # refuses what is no storage
     plan.space.check()
     base = plan.space.base
     plan.space.check_data(load_images(base.data, "train"))
-    return reference_of(base.metrics, load_images(base.data, base.metrics.split), best_device())
+    images = load_images(base.data, base.metrics.split)
+    if before is not None:
+        before.require(protocol_of(base.metrics, images), f"{plan.run.path} measured FID otherwise", "start a new run")
+    return reference_of(base.metrics, images, best_device())
 
 
 def _ledger(run: RunDir) -> Ledger:

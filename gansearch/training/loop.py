@@ -18,7 +18,7 @@ from gansearch.config import TrialConfig
 from gansearch.data.base import to_float, to_uint8
 from gansearch.data.loader import Batches, device_images
 from gansearch.errors import UserError
-from gansearch.metrics.reference import Reference
+from gansearch.metrics.reference import BATCH, Reference
 from gansearch.metrics.scorer import Scorer, scorer_for
 from gansearch.models.base import Model
 from gansearch.results import Evaluation
@@ -32,7 +32,6 @@ from gansearch.training.replay import Replay
 from gansearch.training.step import Players, d_step, g_step
 
 _CHECK_EVERY = 8  # D steps between two looks at the losses: a look waits for the device
-_SAMPLE_BATCH = 256
 
 
 class Diverged(Exception):  # noqa: N818 - an outcome of a trial, not a fault of the program
@@ -169,8 +168,8 @@ class Trainer:
         """The averaged generator's images for the metric, uint8, from the same z and labels at every evaluation."""
         metrics = self.config.metrics
         latents = torch.Generator().manual_seed(metrics.seed)
-        for start in range(0, metrics.num_fake, _SAMPLE_BATCH):
-            count = min(_SAMPLE_BATCH, metrics.num_fake - start)
+        for start in range(0, metrics.num_fake, BATCH):
+            count = min(BATCH, metrics.num_fake - start)
             z = torch.randn(count, self._z_dim, generator=latents).to(self._rng.device)
             images = self._ema.model(z, self._batches.labels(latents, count))
             if not torch.isfinite(images).all():

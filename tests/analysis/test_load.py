@@ -36,7 +36,7 @@ def test_protocols_are_not_mixed(tmp_path):
     [
         ({"metrics.num_fake": 99, "metrics.chunk": 9}, "differ in metrics.chunk None / 9, metrics.num_fake 1024 / 99;"),
         ({"data.resolution": 16}, "differ in data.resolution 32 / 16;"),
-        ({"optim.g_lr": 1e-3}, "differ in no option, so in the images, the weights or the version;"),
+        ({"optim.g_lr": 1e-3}, "differ in no option, so in the images or the weights;"),
     ],
 )
 def test_protocols_that_meet_are_told_apart_by_their_options(tmp_path, changes, said):

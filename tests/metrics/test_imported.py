@@ -73,6 +73,7 @@ def text(): return Of(lambda x: "features")
 def complex(): return Of(lambda x: x.float().mean((2, 3)) + 1j)
 def empty(): return Of(lambda x: x.float().flatten(1)[:, :0])
 def fewer(): return Of(lambda x: x.float().mean((2, 3))[1:])
+def nan(): return Of(lambda x: x.float().mean((2, 3)) / 0 * 0)
 def nothing(): return None
 def needs(path): return plain()
 
@@ -217,6 +218,8 @@ def test_a_module_without_tensors_will_do(write: Callable[[str, str], None], nam
         ("odd.py:plain", r"'odd\.py'"),
         ("odd:net", r"odd:net is no function"),
         ("odd:three", r"odd:three is no function"),
+        ("odd:needs", r"'path'; it is called with no argument, since metrics\.weights is not given"),
+        ("odd:nan", r"odd:nan on real images: the features are not finite"),
         ("odd:nothing", r"odd:nothing made NoneType: it has to make a torch module"),
         ("odd:flat", r"odd:flat made torch\.float32 \(18432,\) of 6 images: .*real numbers \(N, features\)"),
         ("odd:fewer", r"odd:fewer made torch\.float32 \(5, 3\) of 6 images"),

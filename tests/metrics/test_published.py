@@ -178,6 +178,15 @@ def test_dinov2s_weights_are_loaded_strictly(dino: Path, hub: Path, change: str)
         DINOv2ViTB14(weights=str(dino), weights_sha256=sha256(dino)).build()
 
 
+def test_dinov2s_hash_is_that_of_code_and_weights(dino: Path, hub: Path) -> None:
+    extractor = DINOv2ViTB14(weights=str(dino), weights_sha256=sha256(dino))
+    first = extractor.weights_hash()
+    assert first == extractor.weights_hash() != sha256(dino)
+    (code,) = hub.rglob(f"*{CODE.rpartition(':')[2]}/hubconf.py")
+    code.write_text(code.read_text() + "\n# another line\n")
+    assert extractor.weights_hash() != first
+
+
 def test_dinov2s_weights_are_checked(dino: Path, hub: Path) -> None:
     with pytest.raises(UserError, match=rf"is not the weights file.*expected SHA-256 {DINOv2ViTB14.own_sha256[:12]}"):
         DINOv2ViTB14(weights=str(dino)).build()

@@ -91,6 +91,12 @@ def _loaded(extractor: Extractor, version: str, device: torch.device) -> nn.Modu
     return module.to(device).eval().requires_grad_(False)
 
 
+def unload() -> None:
+    """Lets go of all modules, and of the GPU memory that they held."""
+    _loaded.cache_clear()
+    torch.cuda.empty_cache()
+
+
 @contextmanager
 def _full_float32() -> Iterator[None]:
     """No TF32 on a GPU, whatever the training has set: its features differ from a CPU's by a part in a thousand."""

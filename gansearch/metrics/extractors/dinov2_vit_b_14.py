@@ -1,5 +1,6 @@
 """`dinov2-vit-b-14`: DINOv2's class token, as torch-fidelity takes it, but with code and weights that are pinned."""
 
+import hashlib
 import http.client
 import os
 import sys
@@ -14,7 +15,7 @@ from torch import nn
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.feature_extractor_dinov2 import MODEL_METADATA, FeatureExtractorDinoV2
 
-from gansearch.cache import cache_dir
+from gansearch.cache import cache_dir, sha256
 from gansearch.errors import UserError, one_line
 from gansearch.lock import one_at_a_time
 from gansearch.metrics.extractors.published import Published
@@ -89,6 +90,16 @@ class DINOv2ViTB14(Published):
     url: ClassVar[str] = "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth"
     mib: ClassVar[int] = 330
     own_sha256: ClassVar[str] = "0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73"
+
+    def weights_hash(self) -> str:
+        """SHA-256 of the weights file's and of the code's, which is fetched if it is not there."""
+        weights = super().weights_hash()
+        if not _folder().is_dir():
+            _fetch_code()
+        digest = hashlib.sha256(weights.encode())
+        for path in sorted(_folder().rglob("*.py")):
+            digest.update(f"{path.relative_to(_folder())} {sha256(path)}".encode())
+        return digest.hexdigest()
 
     def missing(self) -> str | None:
         weights = super().missing()

@@ -54,6 +54,10 @@ class FromFile(Extractor, ABC):
         """SHA-256 of the weights file that is used; UserError where it is missing or is not the expected one."""
         return sha256(self._checked_weights())
 
+    def missing(self) -> str | None:
+        self._checked_weights()
+        return None
+
     def build(self) -> FeatureExtractorBase:
         path = self._checked_weights()
         try:

@@ -63,7 +63,13 @@ class Imported(Extractor):
         return None
 
     def build(self) -> nn.Module:
-        made = self._factory()(*self._arguments())
+        factory, arguments = self._factory(), self._arguments()
+        try:
+            inspect.signature(factory).bind(*arguments)
+        except TypeError as error:
+            given = "the path of metrics.weights" if arguments else "no argument, since metrics.weights is not given"
+            raise UserError(f"metrics.name={self.name}: {error}; it is called with {given}") from None
+        made = factory(*arguments)
         if not isinstance(made, nn.Module):
             raise UserError(f"metrics.name={self.name} made {type(made).__name__}: it has to make a torch module")
         return made
