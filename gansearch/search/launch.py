@@ -60,10 +60,10 @@ def resume(
     interruption = Interruption()
     # The writer first of all: it refuses while another driver is at work.
     with interruptible(interruption), closing(Writer(run.results)) as writer:
-        ledger = Ledger(read(run.results))
-        ledger.require(before.hash, run.path)
         reference = prepare(plan, before)
         unload()
+        ledger = Ledger(read(run.results))
+        ledger.require(before.hash, run.path)
         with ray_session(plan.options.address):
             interruption.install()
             plan, slots = fit_to_cluster(plan)

@@ -240,6 +240,26 @@ def test_a_trial_leaves_a_run_and_its_config_replays_it(capsys: pytest.CaptureFi
     ]
 
 
+@pytest.mark.parametrize(
+    ("file", "before", "after", "said"),
+    [
+        ("search.json", "bicubic-antialias", "lanczos", "otherwise (resize lanczos / bicubic-antialias): "),
+        ("results.jsonl", '"protocol": "', '"protocol": "ffff', "one holds FIDs of other protocols (ffff"),
+    ],
+)
+def test_a_run_whose_fids_are_of_another_protocol_is_not_resumed(
+    file: str, before: str, after: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--set", "model.features=8", "--set", "metrics.num_fake=64", "--set", "train.evaluations=1"]
+    assert main(["trial", "dcgan", "--out", "one", "--max-kimg", "0.064", *options]) == 0
+    path = Path("one", file)
+    changed = path.read_text().replace(before, after)
+    assert changed != path.read_text()
+    path.write_text(changed)
+    capsys.readouterr()
+    assert said in refused(capsys, "resume", "one")
+
+
 def test_a_trial_that_diverges_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--set", "model.features=8", "--set", "optim.d_lr=1e30", "--set", "loss.name=wgan-gp"]
     assert main(["trial", "sngan", "--out", "one", "--max-kimg", "1", *options]) == 3
