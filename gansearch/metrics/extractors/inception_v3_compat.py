@@ -13,10 +13,9 @@ from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, Basic
 from gansearch.metrics.extractors.published import Published
 from gansearch.registry import component
 
-# On a CPU few images at a time stay in the caches: 8 at once are a quarter faster than 32 (benchmarks/fid.py).
+# On a CPU few images at a time stay in its caches.
 _CPU_BATCH = 8
-# The matrix product that torch.compile uses. F.linear and 1 x 1 convolutions go to MKL, which takes more than twice as
-# long on AMD's processors.
+# The matrix product that torch.compile uses; F.linear and 1 x 1 convolutions go to MKL, slow on AMD's processors.
 _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
