@@ -91,6 +91,8 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     """Writes a module into the current folder, an empty one; a module of this name that was imported is forgotten."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    # Two versions of one size within a second look the same to Python's cache.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     written: set[str] = set()
 
     def file(name: str, source: str) -> None:
