@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from pytorch_fid.fid_score import calculate_frechet_distance
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.utils import create_feature_extractor
@@ -121,6 +122,7 @@ def main() -> None:
     parser.add_argument("--deviation", type=int, default=0, metavar="IMAGES")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    threadpool_limits(arguments.threads)  # NumPy's, which torch-fidelity computes with
     print(f"{arguments.threads} threads, torch {torch.__version__}, numpy {np.__version__}")
     with tempfile.TemporaryDirectory() as folder:
         weights = write_weights(Path(folder) / "random.pth")
