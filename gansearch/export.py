@@ -19,19 +19,19 @@ from torch import Tensor
 from gansearch import registry
 from gansearch.cache import atomic_write
 from gansearch.config import TrialConfig, from_json
-from gansearch.data.base import Images, to_uint8
+from gansearch.data.base import Images
 from gansearch.data.loader import Batches
 from gansearch.data.loading import load_images
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.final import FinalScores, final_scores
 from gansearch.metrics.protocol import Protocol
-from gansearch.metrics.reference import BATCH
 from gansearch.models.base import ImageShape
 from gansearch.results import Floor, Ledger, read
 from gansearch.run_dir import RunDir, join
 from gansearch.training import grids
 from gansearch.training.build import best_device
 from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.samples import NonFiniteImage, scored_samples
 
 _WEIGHTS, _CONFIG, _SAMPLES, _SCORES = "generator.safetensors", "config.json", "samples.png", "scores.json"
 
@@ -65,25 +65,21 @@ class LoadedGenerator:
         chosen = torch.arange(count) % len(self.classes) if labels is None else torch.tensor(labels)
         return self.module(z, chosen.to(device))
 
-    @torch.no_grad()
     def scored(self, count: int) -> Iterator[Tensor]:
         """`count` images for a metric, uint8 (at most 256, C, H, W); for `metrics.num_fake` those the trial scored.
 
-        z and labels, these as frequent as in the data, come in turns from one generator, as training/loop.py draws
-        them; `sample` draws z alone. UserError where the training images, whose labels they are, are gone or have other
-        classes, and for generated images that are not finite.
+        UserError where the training images, whose labels they are, are gone or have other classes, and for generated
+        images that are not finite.
         """
-        rng = torch.Generator().manual_seed(self.config.metrics.seed)
         device = next(self.module.parameters()).device
-        batches = Batches(self._labelled(), batch=1, rng=rng)
-        for start in range(0, count, BATCH):
-            size = min(BATCH, count - start)
-            z = torch.randn(size, self.z_dim, generator=rng)
-            labels = batches.labels(rng, size)
-            images = self.module(z.to(device), None if labels is None else labels.to(device))
-            if not images.isfinite().all():
-                raise UserError("the generator makes images that are not finite: export another trial with --trial")
-            yield to_uint8(images)
+        seed = self.config.metrics.seed
+        batches = Batches(self._labelled(), batch=1, rng=torch.Generator())
+        try:
+            yield from scored_samples(self.module, self.z_dim, batches, seed, count, device)
+        except NonFiniteImage:
+            raise UserError(
+                "the generator makes images that are not finite: export another trial with --trial"
+            ) from None
 
     def _labelled(self) -> Images:
         """The training images, with their labels only where the generator takes them."""
@@ -162,14 +158,14 @@ def measure(folder: Path, count: int, device: torch.device | None = None) -> tup
     generator = load_generator(folder, str(device))
     content = json.loads((folder / _CONFIG).read_text())
     try:
-        search = Protocol.from_dict({key: value for key, value in content["protocol"].items() if key != "hash"})
+        search = Protocol.from_record(content["protocol"])
         floor = Floor(**content["floor"]) if content.get("floor") else None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{folder / _CONFIG}: no protocol or floor ({one_line(error)}): export anew") from None
     scores = final_scores(generator.config, generator.scored(count), count, device, search)
     told = {name: value for name, value in asdict(scores).items() if name != "missing"}
     told |= {
-        "protocol": {"hash": scores.protocol.hash, **scores.protocol.to_dict()},
+        "protocol": scores.protocol.to_record(),
         "floor": None if floor is None else asdict(floor),
         "run": content["run"],
         "trial_id": content["trial_id"],

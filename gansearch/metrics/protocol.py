@@ -46,6 +46,15 @@ class Protocol:
             raise ValueError(f"no protocol: missing or unknown {', '.join(sorted(odd))}")
         return cls(**tree)
 
+    def to_record(self) -> dict[str, Any]:
+        """What a run's files hold: the parts, and their hash for those who only compare."""
+        return {"hash": self.hash, **self.to_dict()}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """The inverse of `to_record`; raises as `from_dict` does."""
+        return cls.from_dict({key: value for key, value in record.items() if key != "hash"})
+
     def require(self, other: "Protocol", what: str, mend: str) -> None:
         """UserError `what`, with the parts that differ and how to `mend` it, where `other` is another protocol."""
         if other != self:

@@ -58,7 +58,7 @@ class Plan:
         content = {
             "name": self.run.name,
             **decided,
-            "protocol": {"hash": protocol.hash, **protocol.to_dict()},
+            "protocol": protocol.to_record(),
             "floor": None if floor is None else asdict(floor),
             "options": asdict(self.options),
             "budget": {
@@ -87,9 +87,8 @@ def load_plan(run: RunDir) -> tuple[Plan, Protocol]:
     """The plan of a run and the protocol of its FIDs; UserError where `search.json` is not what `save` wrote."""
     try:
         content = json.loads(run.search_json.read_text())
-        protocol = {key: value for key, value in content["protocol"].items() if key != "hash"}
         plan = Plan(run, Space.from_dict(content["space"]), Options(**content["options"]))
-        return plan, Protocol.from_dict(protocol)
+        return plan, Protocol.from_record(content["protocol"])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{run.search_json} is not what a search writes ({error!r}): restore it") from None
 

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from gansearch import registry
 from gansearch.config import TrialConfig
-from gansearch.data.base import to_float, to_uint8
+from gansearch.data.base import to_float
 from gansearch.data.loader import Batches, device_images
 from gansearch.errors import UserError
-from gansearch.metrics.reference import BATCH, Reference
+from gansearch.metrics.reference import Reference
 from gansearch.metrics.scorer import Scorer, scorer_for
 from gansearch.models.base import Model
 from gansearch.results import Evaluation
@@ -29,6 +29,7 @@ from gansearch.training.curves import Point
 from gansearch.training.ema import EMA
 from gansearch.training.optim import adam
 from gansearch.training.replay import Replay
+from gansearch.training.samples import NonFiniteImage, scored_samples
 from gansearch.training.step import Players, d_step, g_step
 
 _CHECK_EVERY = 8  # D steps between two looks at the losses: a look waits for the device
@@ -163,18 +164,15 @@ class Trainer:
     def _latents(self, count: int) -> Tensor:
         return torch.randn(count, self._z_dim, generator=self._rng, device=self._rng.device)
 
-    @torch.no_grad()
     def _samples(self) -> Iterator[Tensor]:
-        """The averaged generator's images for the metric, uint8, from the same z and labels at every evaluation."""
-        metrics = self.config.metrics
-        latents = torch.Generator().manual_seed(metrics.seed)
-        for start in range(0, metrics.num_fake, BATCH):
-            count = min(BATCH, metrics.num_fake - start)
-            z = torch.randn(count, self._z_dim, generator=latents).to(self._rng.device)
-            images = self._ema.model(z, self._batches.labels(latents, count))
-            if not torch.isfinite(images).all():
-                raise Diverged("image", self.kimg)
-            yield to_uint8(images)
+        """The averaged generator's images for the metric, the same at every evaluation but for what it has learnt."""
+        metrics, device = self.config.metrics, self._rng.device
+        try:
+            yield from scored_samples(
+                self._ema.model, self._z_dim, self._batches, metrics.seed, metrics.num_fake, device
+            )
+        except NonFiniteImage:
+            raise Diverged("image", self.kimg) from None
 
     def view(self) -> View:
         """The trial as it is after an evaluation, for its artifacts."""
