@@ -157,6 +157,12 @@ class TrialConfig(Section):
                 tree["train"]["max_kimg"] = whole_kimg(max_kimg, evaluations=evaluations, batch=batch)
         return from_dict(tree)
 
+    def lengthened(self, max_kimg: float) -> "TrialConfig":
+        """The same trial with its evaluations as far apart as they are, up to the one nearest `max_kimg`."""
+        interval = self.train.eval_images
+        evaluations = max(1, round(max_kimg * 1000 / interval))
+        return self.override({"train.evaluations": evaluations, "train.max_kimg": evaluations * interval / 1000})
+
     def to_json(self) -> str:
         return self.model_dump_json(indent=2)
 

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal
 from gansearch.errors import UserError, one_line
 
 Status = Literal["completed", "stopped", "diverged", "failed"]
+Relation = Literal["retry", "longer", "final"]
 
 
 def _now() -> str:
@@ -28,7 +29,8 @@ def _now() -> str:
 class Start:
     """A trial was proposed. `params` is flat (`"loss.name": "wgan"`); `origin` says by whom.
 
-    `retry_of` is the failed trial that this one runs again.
+    Where it comes from an earlier trial, the `parent`, `relation` says how: it runs that failed one again (`retry`),
+    trains it further than it was to go (`longer`), or trains its parameters with another seed (`final`).
     """
 
     event: ClassVar[str] = "start"
@@ -37,7 +39,8 @@ class Start:
     params: dict[str, Any]
     origin: str
     seed: int
-    retry_of: str | None = None
+    parent: str | None = None
+    relation: Relation | None = None
     time: str = field(default_factory=_now)
 
 
@@ -85,6 +88,11 @@ class End:
     kimg: float
     reason: str | None
     time: str = field(default_factory=_now)
+
+    @property
+    def images(self) -> int:
+        """The same as kimg in real images: a whole number."""
+        return round(self.kimg * 1000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +193,20 @@ class TrialState:
         return self.start.number
 
     @property
+    def is_final(self) -> bool:
+        """Whether it tries a configuration that the search has found: not a step of the search itself."""
+        return self.start.relation == "final"
+
+    @property
+    def parameters(self) -> str:
+        """Equal for trials of equal parameters."""
+        return json.dumps(self.start.params, sort_keys=True)
+
+    def is_finished(self, images: int) -> bool:
+        """Whether it has come to `images`, or diverged: an outcome, not an accident."""
+        return self.status == "diverged" or (self.status == "completed" and self.images >= images)
+
+    @property
     def status(self) -> Status | Literal["running"]:
         return self.end.status if self.end else "running"
 
@@ -197,6 +219,11 @@ class TrialState:
     def kimg(self) -> float:
         """How far the trial is known to have come."""
         return max(self.end.kimg if self.end else 0.0, self.evals[-1].kimg if self.evals else 0.0)
+
+    @property
+    def images(self) -> int:
+        """The same as kimg in real images: a whole number."""
+        return round(self.kimg * 1000)
 
     def ended(self, status: Status, reason: str | None = None, kimg: float | None = None) -> End:
         """The row that ends this trial now, at `kimg` (default: that of the last evaluation)."""
@@ -241,6 +268,15 @@ class Ledger(dict[str, TrialState]):
                 self[row.trial_id].evals.append(row)
             case End():
                 self[row.trial_id].end = row
+
+    def total(self, trials: int) -> int:
+        """How many trials there will be where a search proposes `trials`: those that follow others come on top."""
+        return trials + sum(trial.start.parent is not None for trial in self.values())
+
+    def first(self, trial_id: str) -> str:
+        """The trial whose training `trial_id` has continued, at once or through others; else itself."""
+        start = self[trial_id].start
+        return self.first(start.parent) if start.relation == "longer" and start.parent else trial_id
 
     def require(self, protocol: str, run: Path) -> None:
         """UserError where there are FIDs of another protocol than that of the hash `protocol`."""

@@ -163,3 +163,23 @@ def test_a_length_between_batches_is_refused_with_the_nearest() -> None:
 def test_a_length_that_is_none_is_refused(length: float) -> None:
     with pytest.raises(UserError, match="positive number"):
         TrialConfig().override({}, length)
+
+
+@given(LENGTHS, EVALUATIONS, BATCHES, st.floats(0.1, 50))
+def test_a_lengthened_trial_is_evaluated_where_it_was_and_further_on(
+    max_kimg: float, evaluations: int, batch: int, times: float
+) -> None:
+    length = whole_kimg(max_kimg, evaluations=evaluations, batch=batch)
+    config = TrialConfig(train=TrainConfig(batch=batch, evaluations=evaluations, max_kimg=length))
+    longer = config.lengthened(times * length)
+    assert longer.train.eval_images == config.train.eval_images
+    assert abs(longer.train.max_kimg - times * length) <= config.train.eval_images / 2000 * (1 + 1e-9) or (
+        longer.train.evaluations == 1
+    )
+    assert longer.lengthened(length) == config
+
+
+def test_a_length_that_is_the_same_changes_nothing() -> None:
+    assert TrialConfig().lengthened(14.4) == TrialConfig()
+    assert TrialConfig().lengthened(28.0).train.max_kimg == 28.8
+    assert TrialConfig().lengthened(28.0).train.evaluations == 18

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from gansearch.analysis.load import LoadedRun
 from gansearch.analysis.text import value_text
-from gansearch.results import Floor, Status
+from gansearch.results import Floor, Status, TrialState
 
 # Below this ratio of highest to lowest, a linear FID axis shows more.
 _WIDE = 8.0
@@ -71,15 +71,7 @@ class ParamInfo(NamedTuple):
 
 def curves_info(loaded: LoadedRun) -> CurvesInfo:
     curves = [
-        Curve(
-            state.trial_id,
-            state.number,
-            state.status,
-            [row.kimg for row in state.evals],
-            [row.fid for row in state.evals],
-        )
-        for state in sorted(loaded.ledger.values(), key=lambda state: state.number)
-        if state.evals
+        _curve(loaded, state) for state in sorted(loaded.ledger.values(), key=lambda state: state.number) if state.evals
     ]
     fids = [fid for curve in curves for fid in curve.fid]
     floor, log_fid = loaded.search.floor, is_wide(fids)
@@ -92,6 +84,14 @@ def curves_info(loaded: LoadedRun) -> CurvesInfo:
         floor=floor,
         floor_fits=floor is not None and fits(floor.fid, fids, log_fid),
     )
+
+
+def _curve(loaded: LoadedRun, state: TrialState) -> Curve:
+    """One that continues another trial's begins where that one ended, so that they meet."""
+    start, rows = state.start, state.evals
+    if start.relation == "longer" and start.parent:
+        rows = [*loaded.ledger[start.parent].evals[-1:], *rows]
+    return Curve(state.trial_id, state.number, state.status, [row.kimg for row in rows], [row.fid for row in rows])
 
 
 def param_info(loaded: LoadedRun, path: str) -> ParamInfo:

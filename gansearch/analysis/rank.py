@@ -14,8 +14,17 @@ from rich.padding import Padding
 from rich.text import Text
 
 from gansearch.analysis.load import LoadedRun, load
-from gansearch.analysis.text import MISSING, fid_text, flat_text, floor_text, kimg_text, params_text
-from gansearch.results import Floor, Status, TrialState
+from gansearch.analysis.text import (
+    MISSING,
+    aligned,
+    fid_text,
+    flat_text,
+    floor_text,
+    kimg_text,
+    origin_text,
+    params_text,
+)
+from gansearch.results import Floor, Relation, Status, TrialState
 from gansearch.run_dir import RunDir
 
 STATUS_STYLES = {"completed": "green", "stopped": "yellow", "running": "cyan", "diverged": "red", "failed": "red"}
@@ -26,7 +35,7 @@ class Ranked:
     """One trial's place. `rank` is 1 for the lowest FID, equal for equal FIDs, None without an evaluation.
 
     `best_fid`, the lowest, was measured at `best_kimg`; mean and maximum are over all of the trial's evaluations, which
-    have come to `kimg`. `params` holds the active ones only.
+    have come to `kimg`. `params` holds the active ones only; `parent` and `relation` are those of the trial's `Start`.
     `checkpoint` is the path or URI of the checkpoint that carries the generator of `best_fid`.
     """
 
@@ -41,6 +50,8 @@ class Ranked:
     status: Status | Literal["running"]
     reason: str | None
     origin: str
+    parent: str | None
+    relation: Relation | None
     params: dict[str, Any]
     protocol: str | None
     checkpoint: str | None
@@ -53,7 +64,7 @@ def ranking(run: RunDir) -> list[Ranked]:
 
 def rank(loaded: LoadedRun) -> list[Ranked]:
     """The ranking of a run in memory. Of equal FIDs the one reached at fewer kimg comes first."""
-    states = sorted(loaded.ledger.values(), key=_order)
+    states = sorted(loaded.ledger.values(), key=by_fid)
     fids = [state.best.fid for state in states if state.best]
     return [_ranked(loaded, state, 1 + fids.index(state.best.fid) if state.best else None) for state in states]
 
@@ -101,7 +112,8 @@ def to_csv(rows: Sequence[Ranked], paths: Iterable[str]) -> str:
     return text.getvalue()
 
 
-def _order(state: TrialState) -> tuple[bool, float, float, int]:
+def by_fid(state: TrialState) -> tuple[bool, float, float, int]:
+    """A key that sorts trials as the ranking does."""
     best = state.best
     return (best is None, best.fid if best else 0.0, best.kimg if best else 0.0, state.number)
 
@@ -121,6 +133,8 @@ def _ranked(loaded: LoadedRun, state: TrialState, place: int | None) -> Ranked:
         status=state.status,
         reason=state.end.reason if state.end else None,
         origin=state.start.origin,
+        parent=state.start.parent,
+        relation=state.start.relation,
         params=loaded.search.space.active(state.start.params),
         protocol=best.protocol if best else None,
         checkpoint=loaded.checkpoint(state.trial_id),
@@ -134,18 +148,13 @@ _RIGHT = {"rank", "min FID", "at kimg", "mean FID", "max FID", "kimg"}
 def _cells(row: Ranked) -> list[str]:
     place = MISSING if row.rank is None else str(row.rank)
     fids = [fid_text(row.best_fid), kimg_text(row.best_kimg), fid_text(row.mean_fid), fid_text(row.max_fid)]
-    return [place, row.trial_id, *fids, kimg_text(row.kimg), row.status, row.origin]
-
-
-def _aligned(header: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
-    """The header and each row as a line; columns two spaces apart."""
-    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     return [
-        "  ".join(
-            cell.rjust(width) if name in _RIGHT else cell.ljust(width)
-            for name, cell, width in zip(header, line, widths, strict=True)
-        ).rstrip()
-        for line in [header, *cells]
+        place,
+        row.trial_id,
+        *fids,
+        kimg_text(row.kimg),
+        row.status,
+        origin_text(row.origin, row.parent, row.relation),
     ]
 
 
@@ -153,12 +162,12 @@ def _plain_lines(rows: Sequence[Ranked]) -> list[str]:
     cells = [
         [*_cells(row), params_text(row.params), row.checkpoint or MISSING, flat_text(row.reason or "")] for row in rows
     ]
-    return _aligned([*_COLUMNS, "parameters", "checkpoint", "reason"], cells)
+    return aligned([*_COLUMNS, "parameters", "checkpoint", "reason"], cells, _RIGHT)
 
 
 def _print_rich(rows: Sequence[Ranked], console: Console) -> None:
     """A line of numbers for each trial, which is never folded, and beneath it what may fold."""
-    header, *lines = _aligned(_COLUMNS, [_cells(row) for row in rows])
+    header, *lines = aligned(_COLUMNS, [_cells(row) for row in rows], _RIGHT)
     console.print(Text(header, style="bold underline"), soft_wrap=True)
     for row, line in zip(rows, lines, strict=True):
         text = Text(line, style="bold" if row.rank == 1 else "")

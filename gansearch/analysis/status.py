@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gansearch.analysis.rank import STATUS_STYLES
-from gansearch.analysis.text import fid_text, kimg_text
+from gansearch.analysis.text import fid_text, kimg_text, origin_text
 from gansearch.results import Ledger, TrialState
 
 
@@ -31,7 +31,7 @@ def render_status(ledger: Ledger, *, total: int, max_kimg: float, rows: int | No
         table.add_row(
             str(state.number),
             Text(state.trial_id),
-            Text(state.start.origin),
+            Text(_origin(state)),
             f"{kimg_text(state.kimg)} of {kimg_text(max_kimg)}",
             fid_text(state.evals[-1].fid if state.evals else None),
             fid_text(state.best.fid if state.best else None),
@@ -43,9 +43,7 @@ def render_status(ledger: Ledger, *, total: int, max_kimg: float, rows: int | No
 
 def describe(state: TrialState) -> str:
     """One trial on one line, as a log shows it."""
-    line = (
-        f"trial {state.number} ({state.trial_id}, {state.start.origin}): {state.status} at {kimg_text(state.kimg)} kimg"
-    )
+    line = f"trial {state.number} ({state.trial_id}, {_origin(state)}): {state.status} at {kimg_text(state.kimg)} kimg"
     if state.evals and state.best:
         line += f", FID {fid_text(state.evals[-1].fid)}, best {fid_text(state.best.fid)}"
     if state.end and state.end.reason:
@@ -60,6 +58,8 @@ def as_json(ledger: Ledger) -> list[dict[str, Any]]:
             "trial_id": state.trial_id,
             "number": state.number,
             "origin": state.start.origin,
+            "parent": state.start.parent,
+            "relation": state.start.relation,
             "status": state.status,
             "kimg": state.kimg,
             "fid": state.evals[-1].fid if state.evals else None,
@@ -69,6 +69,10 @@ def as_json(ledger: Ledger) -> list[dict[str, Any]]:
         }
         for state in _by_number(ledger)
     ]
+
+
+def _origin(state: TrialState) -> str:
+    return origin_text(state.start.origin, state.start.parent, state.start.relation)
 
 
 def _by_number(ledger: Ledger) -> list[TrialState]:

@@ -1,11 +1,12 @@
 """How numbers and parameters are written in tables, lines and plots."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from gansearch.results import Floor
+from gansearch.results import Floor, Relation
 
 MISSING = "-"
+_RELATIONS: dict[Relation, str] = {"retry": "retry of", "longer": "continues", "final": "of"}
 
 
 def fid_text(fid: float | None) -> str:
@@ -37,6 +38,23 @@ def params_text(params: Mapping[str, Any]) -> str:
         else:
             words.append(f"{key}={value_text(value)}")
     return "; ".join(" ".join([*([section] if section else []), *words]) for section, words in sections.items())
+
+
+def aligned(header: Sequence[str], cells: Sequence[Sequence[str]], right: Collection[str]) -> list[str]:
+    """The header and each row as a line; columns two spaces apart, those named in `right` right-aligned."""
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if name in right else cell.ljust(width)
+            for name, cell, width in zip(header, line, widths, strict=True)
+        ).rstrip()
+        for line in [header, *cells]
+    ]
+
+
+def origin_text(origin: str, parent: str | None, relation: Relation | None) -> str:
+    """By whom a trial was proposed, and which earlier one it comes from."""
+    return origin if relation is None else f"{origin} ({_RELATIONS[relation]} {parent})"
 
 
 def flat_text(text: str) -> str:

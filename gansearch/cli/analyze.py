@@ -1,16 +1,23 @@
-"""The second command line: rank, plot and export what a search has found."""
+"""The second command line: rank, plot and export what a search has found, and hold finals."""
 
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gansearch.analysis.load import LoadedRun, load
 from gansearch.analysis.rank import Ranked, rank, to_csv, to_json, write_table
 from gansearch.analysis.text import fid_text, floor_text
 from gansearch.cli.parser import NO_FID, OK, Parser, call, positive_int, say
+from gansearch.cli.resources import add_resource_options, given_resources
 from gansearch.errors import UserError, unknown
-from gansearch.run_dir import DEFAULT_RUNS_DIR, find_run
+from gansearch.results import Ledger, TrialState
+from gansearch.run_dir import DEFAULT_RUNS_DIR, RunDir, find_run
+
+if TYPE_CHECKING:
+    from gansearch.search.interrupt import Interruption
 
 Handler = Callable[[argparse.Namespace], int]
 
@@ -60,11 +67,54 @@ def _export(args: argparse.Namespace) -> int:
     # Imports torch, which the other commands do without.
     from gansearch.export import export
 
-    folder = export(find_run(args.run, args.runs_dir), args.trial, args.out)
+    run = find_run(args.run, args.runs_dir)
+    load(run)  # refuses FIDs of several protocols, and says what differs
+    folder = export(run, args.trial, args.out)
     print(folder, flush=True)
     if args.measure is not None:
         _measure(folder, args.measure)
     return OK
+
+
+def _finals(args: argparse.Namespace) -> int:
+    run = find_run(args.run, args.runs_dir)
+    loaded = load(run)
+    # Imports SciPy; below Ray and torch too.
+    from gansearch.analysis.finals import finalists, standings, to_json, write_finals
+
+    chosen = finalists(loaded.ledger, args.top)
+    if not chosen:
+        return _no_fid(loaded)
+    if len(chosen) < args.top:
+        say(f"the search has {len(chosen)} configuration{'s' if len(chosen) > 1 else ''} with an FID, not {args.top}")
+    interruption = _train_finals(run, chosen, args)
+    found = standings(load(run), args.top, args.seeds)
+    if args.json:
+        print(to_json(found))
+    else:
+        write_finals(found)
+    if interruption.signal is not None:
+        words = f"finals {run.path} --top {args.top} --seeds {args.seeds}"
+        say(f"interrupted, everything is saved; continue with: gansearch-analyze {words}")
+        return interruption.exit_code
+    return OK if any(one.fids for one in found) else NO_FID
+
+
+def _train_finals(run: RunDir, chosen: list[TrialState], args: argparse.Namespace) -> "Interruption":
+    from gansearch.cli.progress import Progress
+    from gansearch.search.launch import finals
+    from gansearch.search.plan import load_plan
+
+    plan, protocol = load_plan(run)
+    given = {"time_budget": None, "gpu_hours": None, **given_resources(args)}  # budgets were the search's
+    plan = replace(plan, options=replace(plan.options, **given))
+
+    def total(ledger: Ledger) -> int:
+        return sum(not trial.is_final for trial in ledger.values()) + len(chosen) * args.seeds
+
+    progress = Progress(total, plan.space.base.train.max_kimg)
+    with progress.shown():
+        return finals(plan, protocol, chosen, args.seeds, progress.listen, say)[1]
 
 
 def _measure(folder: Path, count: int) -> None:
@@ -88,6 +138,7 @@ _NO_COMMAND = "all"
 _COMMANDS: dict[str, tuple[str, Handler]] = {
     "rank": ("the trials by lowest FID, with parameters and checkpoints", _rank),
     "plot": ("FID against kimg and against each parameter, as PNG files", _plot),
+    "finals": ("the best configurations again, with several seeds each: which are better, which are ties", _finals),
     "export": ("the best generator: weights, configuration, samples", _export),
 }
 
@@ -123,12 +174,17 @@ def _parser() -> Parser:
     added["export"].add_argument(
         "--measure", metavar="N", type=_two_or_more, help="also FID, FID at infinity and KID of N of its images"
     )
+    finals = added["finals"]
+    finals.add_argument("--top", metavar="K", type=positive_int, default=3, help="how many (default: 3)")
+    finals.add_argument("--seeds", metavar="N", type=_two_or_more, default=5, help="trials of each (default: 5)")
+    finals.add_argument("--json", action="store_true", help="a list of objects instead of a table")
+    add_resource_options(finals)
     return parser
 
 
 def _two_or_more(text: str) -> int:
     if positive_int(text) < 2:
-        raise argparse.ArgumentTypeError(f"{text} image has no FID: give 2 at least")
+        raise argparse.ArgumentTypeError(f"{text} tells nothing of a spread: give 2 at least")
     return int(text)
 
 

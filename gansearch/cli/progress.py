@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
@@ -17,10 +17,13 @@ _TABLE_ROWS = 30
 
 
 class Progress:
-    """Follows the rows of a search; `listen` is called with each."""
+    """Follows the rows of a search; `listen` is called with each.
 
-    def __init__(self, *, trials: int, max_kimg: float) -> None:
-        self._trials, self._max_kimg = trials, max_kimg
+    `total` says how many trials there will be, given those that there are.
+    """
+
+    def __init__(self, total: Callable[[Ledger], int], max_kimg: float) -> None:
+        self._total, self._max_kimg = total, max_kimg
         self._ledger = Ledger()
         self._began: tuple[float, float] | None = None
         self._live: Live | None = None
@@ -45,13 +48,14 @@ class Progress:
             yield
 
     def _render(self) -> RenderableType:
-        table = render_status(self._ledger, total=self._trials, max_kimg=self._max_kimg, rows=_TABLE_ROWS)
+        total = self._total(self._ledger)
+        table = render_status(self._ledger, total=total, max_kimg=self._max_kimg, rows=_TABLE_ROWS)
         return Group(table, Text(self._left()))
 
     def _done(self) -> float:
         """The share of the search that is behind: ended trials in full, running ones by their kimg."""
         parts = (1.0 if trial.end else trial.kimg / self._max_kimg for trial in self._ledger.values())
-        return sum(parts) / max(self._trials, len(self._ledger))
+        return sum(parts) / max(self._total(self._ledger), len(self._ledger))
 
     def _left(self) -> str:
         done = self._done()

@@ -1,4 +1,4 @@
-"""`run_search.py`: start | resume | status | trial | doctor. Without an argument: start the default search."""
+"""`run_search.py`: start | resume | extend | status | trial | doctor. Without an argument: start the default search."""
 
 import argparse
 import json
@@ -15,24 +15,23 @@ from gansearch.cli.parser import (
     OK,
     Parser,
     call,
-    non_negative_float,
     non_negative_int,
     positive_float,
     positive_int,
     say,
 )
+from gansearch.cli.resources import add_budget_options, add_resource_options, given_resources
 from gansearch.recipes import RECIPES
 from gansearch.results import Ledger, is_being_written, read
 from gansearch.run_dir import DEFAULT_RUNS_DIR, RunDir, find_run, new_run
 
 if TYPE_CHECKING:
+    from gansearch.metrics.protocol import Protocol
     from gansearch.search.interrupt import Interruption
     from gansearch.search.plan import Plan
 
 PROG = "gansearch"
-_RESOURCES = ("time_budget", "gpu_hours", "max_concurrent", "cpus_per_trial", "gpus_per_trial", "address")
 DEFAULT_SPACE = "digits"
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,15 +56,26 @@ def _parser() -> Parser:
     start.add_argument("--name", help="the run's name (default: the space's and the time)")
     start.add_argument("--trials", type=positive_int, help="how many trials (default: the space's)")
     start.add_argument("--seed", type=non_negative_int, default=0)
-    _add_resource_options(start)
+    add_resource_options(start)
+    add_budget_options(start)
     start.add_argument("--storage", metavar="PATH|s3://...", help="where checkpoints go (default: into the run)")
     start.add_argument("--dry-run", action="store_true", help="check everything, print the plan, start nothing")
     _add_config_options(start)
 
     resume = add("resume", _resume, "continue a search that was interrupted or killed")
     resume.add_argument("run", metavar="RUN")
-    _add_resource_options(resume)
+    add_resource_options(resume)
+    add_budget_options(resume)
     resume.add_argument("--retry-failed", action="store_true", help="run failed trials again, as new trials")
+
+    extend = add("extend", _extend, "give a search more trials, or its trials more length")
+    extend.add_argument("run", metavar="RUN")
+    extend.add_argument("--trials", type=_more, default=0, metavar="+N", help="N more trials")
+    extend.add_argument(
+        "--max-kimg", type=positive_float, metavar="K", help="train the best further, and new ones as far, to K"
+    )
+    add_resource_options(extend)
+    add_budget_options(extend)
 
     status = add("status", _status, "how far a search is")
     status.add_argument("run", metavar="RUN")
@@ -85,22 +95,6 @@ def _parser() -> Parser:
     return parser
 
 
-def _add_resource_options(parser: Parser) -> None:
-    parser.add_argument("--time-budget", type=_duration, metavar="8h", help="end this command after 90s, 30m, 8h, 2d")
-    parser.add_argument("--gpu-hours", type=positive_float, metavar="H", help="end when trials have used this much")
-    parser.add_argument("--max-concurrent", type=positive_int, metavar="N", help="at most N trials at once")
-    parser.add_argument("--cpus-per-trial", type=positive_float, metavar="C", help="CPU cores (default: 1)")
-    parser.add_argument(
-        "--gpus-per-trial",
-        type=non_negative_float,
-        metavar="G",
-        help="0.25: four on a card (default: 1 if any, else 0)",
-    )
-    parser.add_argument(
-        "--address", metavar="auto|HOST:PORT", help="an existing Ray cluster (default, or local: a Ray of its own)"
-    )
-
-
 def _add_config_options(parser: Parser) -> None:
     parser.add_argument("--max-kimg", type=positive_float, metavar="K", help="full length in thousands of real images")
     parser.add_argument("--data-dir", metavar="DIR", help="the image folder, or where a data set is kept")
@@ -109,11 +103,10 @@ def _add_config_options(parser: Parser) -> None:
     )
 
 
-def _duration(text: str) -> float:
-    unit = _UNITS.get(text[-1:])
-    if unit is None:
-        raise argparse.ArgumentTypeError(f"{text} is no time: write 90s, 30m, 8h or 2d")
-    return positive_float(text[:-1]) * unit
+def _more(text: str) -> int:
+    if not text.startswith("+"):
+        raise argparse.ArgumentTypeError(f"{text} might be the whole number: write +N for N more")
+    return positive_int(text[1:])
 
 
 def _dated(source: str) -> str:
@@ -142,39 +135,57 @@ def _plan(args: argparse.Namespace, run: RunDir) -> "Plan":
 
     space = find_space(args.space)
     space = configure(space, parse_settings(args.set, args.data_dir), args.max_kimg)
-    if args.max_kimg and space.base.train.max_kimg != args.max_kimg:
-        say(f"length: {space.base.train.max_kimg:g} kimg, the nearest with all evaluations at whole batches")
     storage = args.storage
     options: dict[str, Any] = {
         "trials": args.trials or space.trials,
         "seed": args.seed,
         "storage": str(Path(storage).absolute()) if storage and "://" not in storage else storage,
-        **{name: value for name in _RESOURCES if (value := getattr(args, name)) is not None},
+        **given_resources(args),
     }
-    return Plan(run, space, Options(**_own_ray(options)))
+    plan = Plan(run, space, Options(**options))
+    _tell_length(plan, args.max_kimg)
+    return plan
 
 
 def _resume(args: argparse.Namespace) -> int:
     run = find_run(args.run, args.runs_dir)
     from gansearch.search.launch import resume
-    from gansearch.search.plan import load_plan
 
-    plan, protocol = load_plan(run)
-    given = {name: value for name in _RESOURCES if (value := getattr(args, name)) is not None}
-    plan = replace(plan, options=replace(plan.options, **_own_ray(given)))
+    plan, protocol = _known_plan(run, args)
     return _searched(plan, lambda listener: resume(plan, protocol, listener, say, retry_failed=args.retry_failed))
 
 
-def _own_ray(options: dict[str, Any]) -> dict[str, Any]:
-    """`--address local` is a Ray of the search's own, as no address is."""
-    return {**options, "address": None} if options.get("address") == "local" else options
+def _extend(args: argparse.Namespace) -> int:
+    run = find_run(args.run, args.runs_dir)
+    from gansearch.search.launch import extend
+
+    plan, protocol = _known_plan(run, args)
+    plan = plan.extended(args.trials, args.max_kimg)
+    _tell_length(plan, args.max_kimg)
+    return _searched(plan, lambda listener: extend(plan, protocol, listener, say))
+
+
+def _known_plan(run: RunDir, args: argparse.Namespace) -> "tuple[Plan, Protocol]":
+    """What `load_plan` gives, with the resources of this command; refuses rows of several protocols, and says why."""
+    from gansearch.analysis.load import load
+    from gansearch.search.plan import load_plan
+
+    load(run)
+    plan, protocol = load_plan(run)
+    return replace(plan, options=replace(plan.options, **given_resources(args))), protocol
+
+
+def _tell_length(plan: "Plan", wanted: float | None) -> None:
+    length = plan.space.base.train.max_kimg
+    if wanted is not None and length != wanted:
+        say(f"length: {length:g} kimg, the nearest with all evaluations at whole batches")
 
 
 def _searched(plan: "Plan", search: "Callable[[Callable], tuple[Ledger, Interruption]]") -> int:
     """Runs a search under a progress display; then ranks, plots and exports what it found."""
     from gansearch.cli.progress import Progress
 
-    progress = Progress(trials=plan.options.trials, max_kimg=plan.space.base.train.max_kimg)
+    progress = Progress(lambda ledger: ledger.total(plan.options.trials), plan.space.base.train.max_kimg)
     with progress.shown():
         ledger, interruption = search(progress.listen)
     if interruption.signal is not None:
@@ -216,7 +227,7 @@ def _status(args: argparse.Namespace) -> int:
             print(json.dumps(as_json(ledger), allow_nan=False), flush=True)
         else:
             Console(width=None if sys.stdout.isatty() else 120).print(
-                render_status(ledger, total=budget.trials, max_kimg=budget.max_kimg)
+                render_status(ledger, total=ledger.total(budget.trials), max_kimg=budget.max_kimg)
             )
         if not args.watch or not is_being_written(run.results):
             return OK

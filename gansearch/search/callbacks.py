@@ -7,7 +7,7 @@ from typing import Any
 
 from ray.tune import Callback, Stopper
 
-from gansearch.results import Evaluation
+from gansearch.results import Evaluation, Ledger
 from gansearch.search.interrupt import Interruption
 from gansearch.search.recorder import Recorder
 
@@ -43,17 +43,19 @@ class Ending(Stopper):
         """Which budget is spent, None where none is."""
         if self._deadline is not None and time.monotonic() > self._deadline:
             return "the time budget is spent"
-        if self._gpu_hours is not None and self._used_hours() >= self._gpu_hours:
+        if self._gpu_hours is not None and hours(self._recorder.ledger, self._gpus) >= self._gpu_hours:
             return "the budget of GPU hours is spent"
         return None
-
-    def _used_hours(self) -> float:
-        rows = (row for trial in self._recorder.ledger.values() for row in trial.evals)
-        return self._gpus * sum(row.train_seconds + row.eval_seconds for row in rows) / 3600
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing, as the recorder's."""
         return {}
+
+
+def hours(ledger: Ledger, gpus: float) -> float:
+    """GPU hours of all evaluations, at `gpus` a trial."""
+    rows = (row for trial in ledger.values() for row in trial.evals)
+    return gpus * sum(row.train_seconds + row.eval_seconds for row in rows) / 3600
 
 
 class TrialEvents(Callback):

@@ -1,32 +1,28 @@
 """Starts a search, or continues one: from a plan to a finished run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
-from ray import tune
-
 from gansearch.data.loading import load_images
-from gansearch.errors import UserError, one_line
+from gansearch.errors import UserError
 from gansearch.metrics.extractors.base import unload
 from gansearch.metrics.floor import floor_of
 from gansearch.metrics.protocol import Protocol
 from gansearch.metrics.reference import Reference, protocol_of, reference_of
-from gansearch.results import Ledger, Writer, read
+from gansearch.results import Ledger, TrialState, Writer, read
 from gansearch.run_dir import RunDir
-from gansearch.search.callbacks import Ending, TrialEvents
+from gansearch.search.agenda import Agenda, finals_agenda, search_agenda
+from gansearch.search.callbacks import hours
 from gansearch.search.claim import claimed
 from gansearch.search.cluster import check_shared, fit_to_cluster, ray_session
 from gansearch.search.interrupt import Interruption, interruptible
 from gansearch.search.plan import Plan
 from gansearch.search.recorder import Listener, Recorder
 from gansearch.search.scheduler import KimgASHA
-from gansearch.search.searcher import SpaceSearcher
 from gansearch.search.study import Study
-from gansearch.search.trainable import GANTrial
+from gansearch.search.tuning import tune_trials
 from gansearch.training.build import best_device
 from gansearch.training.checkpoint import CheckpointDir
-
-_MOST_FAILURES = 2  # of one trial: a lost node is survived, a fault of the configuration soon given up
 
 
 def start(plan: Plan, listener: Listener, say: Callable[[str], None]) -> tuple[Ledger, Interruption]:
@@ -45,7 +41,9 @@ def start(plan: Plan, listener: Listener, say: Callable[[str], None]) -> tuple[L
             say(f"{plan.run.path}: {plan.options.trials} trials of {length:g} kimg, {slots} at once")
             with closing(Writer(plan.run.results)) as writer:
                 claim.keep = True
-                _tune(plan, reference, slots, writer, Ledger(), listener, interruption, retry_failed=False)
+                recorder = _recorder(plan, writer, Ledger(), listener)
+                scheduler, agenda = KimgASHA(plan.rungs, plan.options.eta), search_agenda(plan, recorder.ledger)
+                tune_trials(plan, reference, slots, recorder, scheduler, agenda, interruption)
     return _ledger(plan.run), interruption
 
 
@@ -56,6 +54,53 @@ def resume(
 
     `plan` and `before` are what `load_plan` gives; the plan may name another cluster or other resources.
     """
+
+    def left(ledger: Ledger, to_lengthen: frozenset[str]) -> Agenda:
+        return search_agenda(plan, ledger, to_lengthen=to_lengthen, retry_failed=retry_failed)
+
+    return _continue(plan, before, listener, say, left)
+
+
+def extend(plan: Plan, before: Protocol, listener: Listener, say: Callable[[str], None]) -> tuple[Ledger, Interruption]:
+    """Continues a run by a `plan` of more trials or greater length, which becomes the run's; UserError as `resume`.
+
+    Of trials that were completed at the former length, those go on that ASHA would not have stopped there.
+    """
+
+    def left(ledger: Ledger, to_lengthen: frozenset[str]) -> Agenda:
+        used, budget = hours(ledger, plan.options.gpus_per_trial or 0.0), plan.options.gpu_hours
+        if budget is not None and used >= budget:
+            raise UserError(f"--gpu-hours {budget:g}: the search has used {used:.3g} already; give more")
+        agenda = search_agenda(plan, ledger, to_lengthen=to_lengthen)
+        if not agenda:
+            raise UserError(f"{plan.run.path}: no trial was completed that could go on: extend with --trials +N too")
+        return agenda
+
+    return _continue(plan, before, listener, say, left, amend=True)
+
+
+def finals(
+    plan: Plan,
+    before: Protocol,
+    finalists: Sequence[TrialState],
+    seeds: int,
+    listener: Listener,
+    say: Callable[[str], None],
+) -> tuple[Ledger, Interruption]:
+    """Trains the parameters of `finalists`, trials of the run, with `seeds` other seeds each; UserError as `resume`."""
+    return _continue(plan, before, listener, say, lambda ledger, _: finals_agenda(plan, ledger, finalists, seeds))
+
+
+def _continue(
+    plan: Plan,
+    before: Protocol,
+    listener: Listener,
+    say: Callable[[str], None],
+    left: Callable[[Ledger, frozenset[str]], Agenda],
+    *,
+    amend: bool = False,
+) -> tuple[Ledger, Interruption]:
+    """Does what is `left` to do of a run, given its rows and which trials ASHA would train further."""
     run = plan.run
     interruption = Interruption()
     # The writer first of all: it refuses while another driver is at work.
@@ -64,87 +109,27 @@ def resume(
         unload()
         ledger = Ledger(read(run.results))
         ledger.require(before.hash, run.path)
-        with ray_session(plan.options.address):
-            interruption.install()
-            plan, slots = fit_to_cluster(plan)
-            check_shared(plan)
-            say(f"{run.path}: {len(ledger)} of {plan.options.trials} trials known, {slots} at once")
-            _tune(plan, reference, slots, writer, ledger, listener, interruption, retry_failed=retry_failed)
+        scheduler = KimgASHA(plan.rungs, plan.options.eta)
+        replayed = scheduler.replay(ledger)
+        recorder = _recorder(plan, writer, ledger, listener)
+        for trial_id in replayed.to_stop:
+            recorder.end(trial_id, "stopped", f"ASHA: not among the best at {ledger[trial_id].kimg:g} kimg")
+        agenda = left(ledger, replayed.to_lengthen)
+        if agenda:
+            with ray_session(plan.options.address):
+                interruption.install()
+                plan, slots = fit_to_cluster(plan)
+                check_shared(plan)
+                if amend:
+                    plan.amend()
+                say(f"{run.path}: {len(ledger)} trials known, {len(agenda)} to go, {slots} at once")
+                tune_trials(plan, reference, slots, recorder, scheduler, agenda, interruption)
     return _ledger(run), interruption
 
 
-def _tune(
-    plan: Plan,
-    reference: Reference,
-    slots: int,
-    writer: Writer,
-    ledger: Ledger,
-    listener: Listener,
-    interruption: Interruption,
-    *,
-    retry_failed: bool,
-) -> None:
-    """Builds searcher and scheduler from the rows so far, and lets Tune run what is left."""
-    options, train = plan.options, plan.space.base.train
-    study = Study(plan.run.study_journal, plan.run.name, plan.space, ledger, options.seed)
-    recorder = Recorder(plan.run, writer, ledger, study, listener)
-    scheduler = KimgASHA(train, options.eta)
-    for trial_id in scheduler.replay(ledger):
-        recorder.end(trial_id, "stopped", f"ASHA: not among the best at {ledger[trial_id].kimg:g} kimg")
-    gpus = options.gpus_per_trial or 0.0
-    searcher = SpaceSearcher(
-        plan.space,
-        recorder,
-        trials=options.trials,
-        seed=options.seed,
-        retry=[trial for trial in ledger.values() if retry_failed and trial.status == "failed"],
-        constants={
-            "checkpoints": plan.checkpoints,
-            "max_images": train.max_images,
-            "cpus": options.cpus_per_trial,
-            "gpus": gpus,
-        },
-    )
-    if not searcher.remaining:
-        return
-    ending = Ending(recorder, interruption, seconds=options.time_budget, gpu_hours=options.gpu_hours, gpus=gpus)
-    tuner = tune.Tuner(
-        tune.with_resources(
-            tune.with_parameters(GANTrial, reference=reference), {"cpu": options.cpus_per_trial, "gpu": gpus}
-        ),
-        tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            scheduler=scheduler,
-            num_samples=searcher.remaining,
-            max_concurrent_trials=slots,
-            reuse_actors=True,
-            trial_name_creator=lambda trial: trial.config["trial_id"],
-            trial_dirname_creator=lambda trial: trial.config["trial_id"],
-        ),
-        run_config=tune.RunConfig(
-            name="tune",
-            storage_path=str(plan.run.ray.absolute()),
-            stop=ending,
-            callbacks=[TrialEvents(recorder)],
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the trial saves by itself
-            failure_config=tune.FailureConfig(max_failures=_MOST_FAILURES),
-            verbose=0,
-        ),
-    )
-    interruption.tuning = True
-    try:
-        if not ending.stop_all():
-            tuner.fit()
-    except Exception:
-        if recorder.fault is None:
-            raise
-    finally:
-        interruption.tuning = False
-    if recorder.fault is not None:
-        raise UserError(f"can't write ({one_line(recorder.fault)}): mend that, then `resume {plan.run.path}`")
-    if ending.spent and not interruption.signal:  # Tune ends these trials without a word to its callbacks
-        for trial in [trial for trial in ledger.values() if trial.end is None]:
-            recorder.end(trial.trial_id, "stopped", ending.spent)
+def _recorder(plan: Plan, writer: Writer, ledger: Ledger, listener: Listener) -> Recorder:
+    study = Study(plan.run.study_journal, plan.run.name, plan.space, ledger, plan.options.seed)
+    return Recorder(plan.run, writer, ledger, study, listener)
 
 
 def prepare(plan: Plan, before: Protocol | None = None) -> Reference:

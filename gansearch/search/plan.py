@@ -27,6 +27,7 @@ class Options:
     trials: int
     seed: int = 0
     eta: int = 3
+    first_rung: int | None = None  # evaluations; None: a tenth of all
     time_budget: float | None = None
     gpu_hours: float | None = None
     max_concurrent: int | None = None
@@ -51,33 +52,69 @@ class Plan:
             return str(self.run.trials.absolute())
         return join(self.options.storage, self.run.name)
 
+    @property
+    def rungs(self) -> list[int]:
+        """Images at which ASHA decides, the full length last."""
+        return rungs(self.space.base.train, self.options.eta, self.options.first_rung)
+
+    def extended(self, more_trials: int, max_kimg: float | None) -> "Plan":
+        """This plan with more trials, and of the length nearest `max_kimg`; its rungs stay, more may follow.
+
+        UserError where that changes nothing, makes trials shorter, or gives more of the same.
+        """
+        base, options = self.space.base, self.options
+        if not more_trials and max_kimg is None:
+            raise UserError("nothing to extend: give --trials +N, --max-kimg K or both")
+        if more_trials and not self.space.params:
+            raise UserError(f"--trials +{more_trials}: the run searches nothing, so they would all be the same")
+        if max_kimg is not None and max_kimg <= base.train.max_kimg:
+            raise UserError(f"--max-kimg {max_kimg:g}: trials have {base.train.max_kimg:g} kimg already; give more")
+        if max_kimg is not None:
+            options = replace(options, first_rung=self.rungs[0] // base.train.eval_images)
+            next_one = base.train.max_kimg + base.train.eval_images / 1000
+            base = base.lengthened(max(max_kimg, next_one))
+        return Plan(self.run, replace(self.space, base=base), replace(options, trials=options.trials + more_trials))
+
     def save(self, protocol: Protocol, floor: Floor | None) -> None:
         """Writes `search.json`, by which a directory becomes a run; `floor` None: there is none."""
-        train = self.space.base.train
-        decided = {"space": self.space.to_dict(), "seed": self.options.seed, "protocol": protocol.to_dict()}
-        content = {
-            "name": self.run.name,
+        self._write(
+            {
+                "name": self.run.name,
+                **self._decided(protocol),
+                "floor": None if floor is None else asdict(floor),
+                "checkpoints": None if self.options.storage is None else self.checkpoints,
+                "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+                "git_commit": _git_commit(),
+                "created": _now(),
+            }
+        )
+
+    def amend(self) -> None:
+        """Writes what `extended` changed into the run's `search.json`."""
+        content = json.loads(self.run.search_json.read_text())
+        protocol = Protocol.from_record(content["protocol"])
+        self._write({**content, **self._decided(protocol), "extended": [*content.get("extended", []), _now()]})
+
+    def _decided(self, protocol: Protocol) -> dict[str, Any]:
+        train, options = self.space.base.train, self.options
+        decided = {"space": self.space.to_dict(), "seed": options.seed, "protocol": protocol.to_dict()}
+        return {
             **decided,
             "protocol": protocol.to_record(),
-            "floor": None if floor is None else asdict(floor),
-            "options": asdict(self.options),
+            "options": asdict(options),
             "budget": {
-                "trials": self.options.trials,
+                "trials": options.trials,
                 "max_kimg": train.max_kimg,
                 "evaluations": train.evaluations,
                 # A trial alone has nobody to be stopped for.
-                "rungs": [images / 1000 for images in rungs(train, self.options.eta)]
-                if self.options.trials > 1
-                else [],
-                "time_budget": self.options.time_budget,
-                "gpu_hours": self.options.gpu_hours,
+                "rungs": [images / 1000 for images in self.rungs] if options.trials > 1 else [],
+                "time_budget": options.time_budget,
+                "gpu_hours": options.gpu_hours,
             },
-            "checkpoints": None if self.options.storage is None else self.checkpoints,
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
-            "git_commit": _git_commit(),
             "fingerprint": hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:12],
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+
+    def _write(self, content: dict[str, Any]) -> None:
         staging = self.run.search_json.with_suffix(".tmp")
         staging.write_text(json.dumps(content, indent=2, allow_nan=False))
         staging.rename(self.run.search_json)
@@ -96,6 +133,10 @@ def load_plan(run: RunDir) -> tuple[Plan, Protocol]:
 def with_gpus(plan: Plan, gpus_per_trial: float) -> Plan:
     """The plan with the share of a GPU that a trial gets filled in."""
     return replace(plan, options=replace(plan.options, gpus_per_trial=gpus_per_trial))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _git_commit() -> str | None:
@@ -119,6 +160,6 @@ def describe(plan: Plan) -> dict[str, Any]:
         "run": str(plan.run.path),
         "options": asdict(plan.options),
         "max_kimg": train.max_kimg,
-        "rungs_kimg": [images / 1000 for images in rungs(train, plan.options.eta)],
+        "rungs_kimg": [images / 1000 for images in plan.rungs],
         "space": plan.space.to_dict(),
     }

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gansearch.config import TrialConfig
-from gansearch.results import Eval, Evaluation, Ledger, Row, Start, Status, TrialState, Writer
+from gansearch.results import Eval, Evaluation, Ledger, Relation, Row, Start, Status, TrialState, Writer
 from gansearch.run_dir import RunDir
 from gansearch.search.study import Study
 
@@ -32,19 +32,26 @@ class Recorder:
         params: dict[str, Any] | None,
         origin: str,
         config: Callable[[dict[str, Any]], TrialConfig],
-        retry_of: str | None = None,
+        parent: str | None = None,
+        relation: Relation | None = None,
     ) -> TrialState:
         """A new trial of `params` (None: the study proposes). Its configuration is on disk before its row is."""
         with self._disk():
             number = len(self.ledger)
-            proposed = self.study.propose(number, params)
+            proposed = self.study.propose(number, params, counts=relation != "final")
             trial = config(proposed)
             trial_id = f"{number:04d}"
             path = self.run.trial_config(trial_id)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(trial.to_json())
             row = Start(
-                trial_id=trial_id, number=number, params=proposed, origin=origin, seed=trial.seed, retry_of=retry_of
+                trial_id=trial_id,
+                number=number,
+                params=proposed,
+                origin=origin,
+                seed=trial.seed,
+                parent=parent,
+                relation=relation,
             )
             self._write(row)
         return self.ledger[trial_id]

@@ -1,74 +1,86 @@
 """ASHA on FID, with rungs that fall exactly on evaluations, and that knows the rows of an interrupted search."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from gansearch.config import TrainConfig
 from gansearch.results import Ledger
-from gansearch.search.rungs import rungs
 
 _NO_CONTROLLER: Any = None  # ASHA does not look at it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replayed:
+    """What ASHA makes of earlier rows: ids of running trials that are to stop, and of completed ones to train further.
+
+    These are those of a run that has been given a greater length, where ASHA would not have stopped them.
+    """
+
+    to_stop: frozenset[str]
+    to_lengthen: frozenset[str]
 
 
 class KimgASHA(ASHAScheduler):
     """Tune's ASHA, stopping type, with images shown (whole numbers: rungs are met exactly) as its time.
 
-    Trials go by the run's own ids, which outlive Ray's, so that a resumed trial keeps the rungs it has passed.
+    A trial goes by the `asha_id` in its config, which outlives Ray's own: a resumed trial, and one that continues
+    another, keeps the rungs that were passed. Without one (None) it is let through.
     """
 
-    def __init__(self, train: TrainConfig, eta: int) -> None:
+    def __init__(self, rungs: Sequence[int], eta: int) -> None:
+        """`rungs`, in images, as `rungs.rungs` gives them for `eta`."""
         super().__init__(
-            time_attr="images",
-            metric="fid",
-            mode="min",
-            max_t=train.max_images,
-            grace_period=rungs(train, eta)[0],
-            reduction_factor=eta,
+            time_attr="images", metric="fid", mode="min", max_t=rungs[-1], grace_period=rungs[0], reduction_factor=eta
         )
 
-    def replay(self, ledger: Ledger) -> list[str]:
-        """Takes in earlier rows in their order in time; returns the running trials that were to be stopped.
-
-        One that has come to its full length is not among them: it was not stopped, it is complete.
-        """
-        for trial in ledger.values():
-            self._add(trial.trial_id)
-        rows = sorted((row for trial in ledger.values() for row in trial.evals), key=lambda row: row.time)
-        decisions = {}
+    def replay(self, ledger: Ledger) -> Replayed:
+        """Takes in earlier rows in their order in time. A trial at its full length is not to stop: it is complete."""
+        ids = {trial.trial_id: ledger.first(trial.trial_id) for trial in ledger.values() if not trial.is_final}
+        for asha_id in set(ids.values()):
+            self._add(asha_id)
+        decisions: dict[str, str] = {}
+        rows = sorted((row for trial_id in ids for row in ledger[trial_id].evals), key=lambda row: row.time)
         for row in rows:
-            result = {"images": row.images, "fid": row.fid}
-            decision = super().on_trial_result(_NO_CONTROLLER, _named(row.trial_id), result)
-            decisions[row.trial_id] = decision if row.images < self._max_t else TrialScheduler.CONTINUE
-        for trial in ledger.values():
-            self.on_trial_remove(_NO_CONTROLLER, _own(trial.trial_id))
-        return [
-            trial.trial_id
-            for trial in ledger.values()
-            if trial.end is None and decisions.get(trial.trial_id) == TrialScheduler.STOP
-        ]
+            asha_id = ids[row.trial_id]
+            decision = super().on_trial_result(_NO_CONTROLLER, _named(asha_id), {"images": row.images, "fid": row.fid})
+            decisions[asha_id] = decision if row.images < self._max_t else TrialScheduler.CONTINUE
+        for asha_id in set(ids.values()):
+            super().on_trial_remove(_NO_CONTROLLER, _named(asha_id))
+        stopped = {trial_id for trial_id, asha_id in ids.items() if decisions.get(asha_id) == TrialScheduler.STOP}
+        return Replayed(
+            to_stop=frozenset(trial_id for trial_id in stopped if ledger[trial_id].end is None),
+            to_lengthen=frozenset(
+                trial_id
+                for trial_id in ids.keys() - stopped
+                if ledger[trial_id].status == "completed" and ledger[trial_id].images < self._max_t
+            ),
+        )
 
-    def _add(self, trial_id: str) -> None:
-        super().on_trial_add(_NO_CONTROLLER, _named(trial_id))
+    def _add(self, asha_id: str) -> None:
+        super().on_trial_add(_NO_CONTROLLER, _named(asha_id))
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        self._add(trial.config["trial_id"])
+        if asha_id := trial.config["asha_id"]:
+            self._add(asha_id)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        return super().on_trial_result(tune_controller, _named(trial.config["trial_id"]), result)
+        asha_id = trial.config["asha_id"]
+        if asha_id is None:
+            return TrialScheduler.CONTINUE
+        return super().on_trial_result(tune_controller, _named(asha_id), result)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        super().on_trial_complete(tune_controller, _named(trial.config["trial_id"]), result)
+        if asha_id := trial.config["asha_id"]:
+            super().on_trial_complete(tune_controller, _named(asha_id), result)
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
-        super().on_trial_remove(tune_controller, _named(trial.config["trial_id"]))
+        if asha_id := trial.config["asha_id"]:
+            super().on_trial_remove(tune_controller, _named(asha_id))
 
 
-def _named(trial_id: str) -> Any:
+def _named(asha_id: str) -> Any:
     """All that ASHA looks at in a trial."""
-    return SimpleNamespace(trial_id=trial_id)
-
-
-def _own(trial_id: str) -> Any:
-    return SimpleNamespace(config={"trial_id": trial_id})
+    return SimpleNamespace(trial_id=asha_id)

@@ -1,73 +1,60 @@
-"""Tune's searcher: hands out trials, first those that an interruption left unfinished, then new ones."""
+"""Tune's searcher: hands out the trials of an agenda, and notes each in the run's files as it starts."""
 
-from collections import deque
 from typing import Any
 
 from ray.tune.search import Searcher
 
-from gansearch.config import TrialConfig
+from gansearch.config import from_json
 from gansearch.results import TrialState
+from gansearch.search.agenda import Agenda, Proposal
 from gansearch.search.recorder import Recorder
 from gansearch.search.space import Space
 
 
 class SpaceSearcher(Searcher):
-    """Suggests trials of a space until `trials` of them have started.
+    """Suggests the trials of an agenda.
 
     Outcomes reach the study through the recorder: here Tune only asks. What Tune would save of it is empty, because
     the rows of the run are the state.
     """
 
-    def __init__(
-        self,
-        space: Space,
-        recorder: Recorder,
-        *,
-        trials: int,
-        seed: int,
-        retry: list[TrialState],
-        constants: dict[str, Any],
-    ) -> None:
-        """`retry` are failed trials to be run again as new ones; `constants` go into every trial's Ray config."""
+    def __init__(self, space: Space, recorder: Recorder, agenda: Agenda, constants: dict[str, Any]) -> None:
+        """`constants` go into every trial's Ray config."""
         super().__init__(metric="fid", mode="min")
-        self._space, self._recorder, self._trials, self._seed = space, recorder, trials, seed
-        self._constants = constants
-        ledger = recorder.ledger
-        self._unfinished = deque(trial for trial in ledger.values() if trial.end is None)
-        retried = {trial.start.retry_of for trial in ledger.values()}
-        self._retry = deque(trial for trial in retry if trial.trial_id not in retried)
-
-    @property
-    def remaining(self) -> int:
-        """How many trials it is yet to hand out."""
-        started = sum(trial.start.retry_of is None for trial in self._recorder.ledger.values())
-        return len(self._unfinished) + len(self._retry) + max(0, self._trials - started)
+        self._space, self._recorder, self._agenda, self._constants = space, recorder, agenda, constants
 
     def suggest(self, trial_id: str) -> Any:
-        if not self.remaining:
+        agenda, ledger = self._agenda, self._recorder.ledger
+        if not agenda:
             return Searcher.FINISHED
-        trial = self._unfinished.popleft() if self._unfinished else self._new()
+        trial = agenda.unfinished.popleft() if agenda.unfinished else self._begun(agenda.proposals.popleft())
+        continued = ledger[trial.start.parent] if trial.start.relation == "longer" and trial.start.parent else None
         return {
             **self._constants,
             "trial_id": trial.trial_id,
-            "config": self._recorder.run.trial_config(trial.trial_id).read_text(),
-            "reported_images": round(trial.kimg * 1000),
+            "config": self._config(trial),
+            "continues": continued.trial_id if continued else None,
+            "asha_id": None if trial.is_final else ledger.first(trial.trial_id),
+            "reported_images": max(trial.images, continued.images if continued else 0),
         }
 
-    def _new(self) -> TrialState:
-        recorder = self._recorder
-        if self._retry:
-            failed = self._retry.popleft()
-            return recorder.start(failed.start.params, failed.start.origin, self._config, retry_of=failed.trial_id)
-        begun = {trial.start.origin for trial in recorder.ledger.values()}
-        for name in self._space.baselines:
-            if f"baseline:{name}" not in begun:
-                return recorder.start(self._space.baseline(name), f"baseline:{name}", self._config)
-        return recorder.start(None, "sampled", self._config)
+    def _begun(self, proposal: Proposal) -> TrialState:
+        return self._recorder.start(
+            proposal.params,
+            proposal.origin,
+            lambda params: self._space.config(params, proposal.seed),
+            proposal.parent,
+            proposal.relation,
+        )
 
-    def _config(self, params: dict[str, Any]) -> TrialConfig:
-        """Trials share the search's seed: they differ by what is searched, not by luck."""
-        return self._space.config(params, self._seed)
+    def _config(self, trial: TrialState) -> str:
+        """The trial's configuration; an unfinished one of a search that has been given more length is to go as far."""
+        path = self._recorder.run.trial_config(trial.trial_id)
+        written = path.read_text()
+        config = from_json(written).lengthened(self._space.base.train.max_kimg).to_json()
+        if config != written:
+            path.write_text(config)
+        return config
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         pass

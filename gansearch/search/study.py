@@ -19,6 +19,7 @@ from gansearch.search.space import Space
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 _STARTUP_TRIALS = 6
+_FINAL = "final"  # the mark of a trial that does not count: Optuna has it as failed
 
 
 class Study:
@@ -34,15 +35,16 @@ class Study:
         self._running: dict[int, optuna.Trial] = {}
         for trial in ledger.values():
             if trial.end is None:
-                self.propose(trial.number, trial.start.params)
+                self.propose(trial.number, trial.start.params, counts=not trial.is_final)
                 for row in trial.evals:
                     self.observe(row)
             else:
                 self._study.add_trial(_ended(trial, space))
 
-    def propose(self, number: int, params: dict[str, Any] | None = None) -> dict[str, Any]:
+    def propose(self, number: int, params: dict[str, Any] | None = None, *, counts: bool = True) -> dict[str, Any]:
         """The parameters of trial `number`: `params` where they are given, else sampled.
 
+        One that does not count is in the study for its number only: nothing is learnt from it.
         The sampler is seeded for each trial, so a proposal depends on the seed, the number and the rows alone, and a
         resumed search does not draw its first random trials again.
         """
@@ -57,6 +59,8 @@ class Study:
             raise RuntimeError(
                 f"the study is at trial {trial.number}, the run at {number}: is a second driver writing?"
             )
+        if not counts:
+            trial.set_user_attr(_FINAL, True)
         self._running[number] = trial
         return self._space.suggest(trial)
 
@@ -66,11 +70,15 @@ class Study:
     def finish(self, row: End) -> None:
         """Tells the outcome. A trial that was stopped or diverged counts as pruned, so that TPE keeps away."""
         trial = self._running.pop(row.number)
-        state = _state(row)
+        state = _state(row, self._space, counts=not trial.user_attrs)
         self._study.tell(trial, row.best_fid if state is OptunaState.COMPLETE else None, state=state)
 
 
-def _state(row: End) -> OptunaState:
+def _state(row: End, space: Space, *, counts: bool) -> OptunaState:
+    if not counts:
+        return OptunaState.FAIL
+    if row.status == "completed" and row.images < space.base.train.max_images:  # the search was given more since
+        return OptunaState.PRUNED
     return {
         "completed": OptunaState.COMPLETE,
         "stopped": OptunaState.PRUNED,
@@ -81,13 +89,14 @@ def _state(row: End) -> OptunaState:
 
 def _ended(trial: TrialState, space: Space) -> optuna.trial.FrozenTrial:
     assert trial.end is not None
-    state = _state(trial.end)
+    state = _state(trial.end, space, counts=not trial.is_final)
     frozen = create_trial(
         state=state,
         value=trial.end.best_fid if state is OptunaState.COMPLETE else None,
         params=trial.start.params,
         distributions=space.active(trial.start.params),
         intermediate_values={row.images: row.fid for row in trial.evals},
+        user_attrs={_FINAL: True} if trial.is_final else {},
     )
     frozen.datetime_start = _naive(trial.start.time)
     frozen.datetime_complete = _naive(trial.end.time)

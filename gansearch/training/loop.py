@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gansearch import registry
-from gansearch.config import TrialConfig
+from gansearch.config import TrialConfig, from_json
 from gansearch.data.base import to_float
 from gansearch.data.loader import Batches, device_images
 from gansearch.errors import UserError
@@ -209,9 +209,13 @@ class Trainer:
         checkpoints.save(last, self._best, about)
 
     def restore(self, checkpoints: CheckpointDir) -> None:
-        """Continues from the newest checkpoint, bit by bit as if there had been no break."""
+        """Continues from the newest checkpoint, bit by bit as if there had been no break.
+
+        It may be of a trial that was to end earlier; UserError where it is of any other.
+        """
         last, best = checkpoints.last(self._rng.device)
-        if last["config"] != self.config.to_json():
+        earlier, train = from_json(last["config"]), self.config.train
+        if earlier.train.eval_images != train.eval_images or earlier.lengthened(train.max_kimg) != self.config:
             raise UserError(f"the checkpoint in {checkpoints.root} is of another configuration: use an empty folder")
         for name, part in self._parts().items():
             part.load_state_dict(last[name])

@@ -251,7 +251,7 @@ def test_failed_trials_have_a_reason_and_can_be_retried(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     starts = [row for row in read(results) if isinstance(row, Start)]
     assert [row.trial_id for row in starts] == ["0000", "0001", "0002", "0003"]
-    assert [row.retry_of for row in starts] == [None, None, "0000", "0001"]
+    assert [(row.parent, row.relation) for row in starts[2:]] == [("0000", "retry"), ("0001", "retry")]
     assert starts[2].params == starts[0].params
 
 

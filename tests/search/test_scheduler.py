@@ -1,5 +1,6 @@
 """ASHA: when it decides, and that it decides after an interruption as it would have without."""
 
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ def train_of(evaluations: int, batch: int = 64, max_kimg: float = 10.0) -> Train
 
 
 TRAIN = train_of(9)
+RUNGS = rungs(TRAIN, ETA)
 
 
 @pytest.mark.parametrize(
@@ -54,13 +56,13 @@ def test_rungs_are_evaluations_from_a_tenth_to_the_whole(
     assert abs(images[0] - train.max_images / 10) <= train.eval_images / 2 or images[0] == train.eval_images
     assert all(after == eta * before for before, after in pairwise(images[:-1]))
     assert images[-1] <= eta * (images[-2] if len(images) > 1 else images[-1])
-    decides = [milestone for milestone, _ in KimgASHA(train, eta)._brackets[0]._rungs]
+    decides = [milestone for milestone, _ in KimgASHA(images, eta)._brackets[0]._rungs]
     assert sorted(milestone for milestone in decides if milestone < train.max_images) == images[:-1]
 
 
 def ray_trial(number: int) -> Any:
     """What Tune's trial has that the scheduler looks at; Ray's own id is another one after every start."""
-    return SimpleNamespace(trial_id=f"ray-{number}", config={"trial_id": f"{number:04d}"})
+    return SimpleNamespace(trial_id=f"ray-{number}", config={"asha_id": f"{number:04d}"})
 
 
 def start(number: int) -> Start:
@@ -81,7 +83,7 @@ class Tune:
 
     def __init__(self, fids: list[list[float]]) -> None:
         self.fids = fids
-        self.scheduler = KimgASHA(TRAIN, ETA)
+        self.scheduler = KimgASHA(RUNGS, ETA)
         self.rows: list[Row] = []
         self.ended: set[int] = set()
         self.decisions: list[tuple[int, int, str]] = []
@@ -107,11 +109,13 @@ class Tune:
                 whole = self.steps[number] == TRAIN.evaluations
                 self.rows.append(Ledger(self.rows)[f"{number:04d}"].ended("completed" if whole else "stopped"))
 
-    def resume(self) -> list[str]:
+    def resume(self) -> frozenset[str]:
         """A new driver: all it has is the rows."""
-        self.scheduler = KimgASHA(TRAIN, ETA)
+        self.scheduler = KimgASHA(RUNGS, ETA)
         ledger = Ledger(self.rows)
-        stopped = self.scheduler.replay(ledger)
+        replayed = self.scheduler.replay(ledger)
+        assert not replayed.to_lengthen
+        stopped = replayed.to_stop
         for trial in ledger.values():
             if trial.end is None and trial.trial_id not in stopped:
                 self.scheduler.on_trial_add(None, ray_trial(trial.number))
@@ -143,7 +147,7 @@ def test_an_interruption_changes_no_decision(search: tuple[list[list[float]], li
         whole.report(number)
     for number in order[:cut]:
         broken.report(number)
-    assert broken.resume() == []
+    assert broken.resume() == set()
     for number in order[cut:]:
         broken.report(number)
     assert broken.decisions == whole.decisions
@@ -170,7 +174,7 @@ def test_a_trial_that_was_stopped_but_not_ended_is_named() -> None:
     tune.report(1, end=False)
     tune.report(2)
     assert tune.decisions == [(0, 1, CONTINUE), (1, 1, STOP), (2, 1, CONTINUE)]
-    assert tune.resume() == ["0001"]
+    assert tune.resume() == {"0001"}
     assert tune.rungs[-1] == (TRAIN.eval_images, {"0000": -5.0, "0001": -9.0, "0002": -1.0})
 
 
@@ -180,7 +184,54 @@ def test_a_trial_that_came_to_its_full_length_was_not_stopped() -> None:
     for _ in range(9):
         tune.report(0, end=False)
     assert tune.decisions[-1] == (0, 9, STOP)
-    assert tune.resume() == []
+    assert tune.resume() == set()
+
+
+LONG = rungs(train_of(30, max_kimg=30 * TRAIN.eval_images / 1000), ETA, first=1)
+
+
+@given(searches())
+def test_of_a_lengthened_search_those_go_on_that_a_long_one_would_not_have_stopped(
+    search: tuple[list[list[float]], list[int]],
+) -> None:
+    assert LONG[:3] == RUNGS and LONG[-1] == 30 * TRAIN.eval_images
+    fids, order = search
+    short, long = Tune(fids), Tune(fids)
+    long.scheduler = KimgASHA(LONG, ETA)
+    for number in range(len(fids)):
+        long.scheduler.on_trial_add(None, ray_trial(number))
+    for number in order:
+        short.report(number)
+        long.report(number)
+    replayed = KimgASHA(LONG, ETA).replay(Ledger(short.rows))
+    assert replayed.to_stop == set()
+    assert replayed.to_lengthen == {f"{number:04d}" for number in set(range(len(fids))) - long.ended}
+
+
+def test_a_trial_that_continues_another_has_passed_its_rungs_and_a_final_passes_none() -> None:
+    tune = Tune([[4.0] * 8 + [100.0], [5.0] * 9])
+    for number in (1, 0) * 9:
+        tune.report(number)
+    longer = replace(start(2), parent="0001", relation="longer")
+    final = replace(start(3), parent="0001", relation="final", origin="final")
+    rows = [*tune.rows, longer, evaluation(2, 10, 3.0, 100), final, evaluation(3, 1, 1.0, 101)]
+    scheduler = KimgASHA(LONG, ETA)
+    replayed = scheduler.replay(Ledger(rows))
+    assert replayed.to_lengthen == {"0001"}, "0002 runs; whether it is there already is not the scheduler's to know"
+    (bracket,) = scheduler._brackets
+    assert {int(at): set(recorded) for at, recorded in bracket._rungs if recorded} == {
+        rung: {"0000", "0001"} for rung in RUNGS
+    }
+    continuing = SimpleNamespace(trial_id="ray", config={"asha_id": "0001"})
+    scheduler.on_trial_add(None, continuing)
+    bad = {"images": 11 * TRAIN.eval_images, "fid": 1e6}
+    assert scheduler.on_trial_result(None, continuing, bad) == CONTINUE
+    assert scheduler.on_trial_result(None, continuing, bad | {"images": LONG[-2]}) == CONTINUE  # the first there
+    let_through = SimpleNamespace(trial_id="ray", config={"asha_id": None})
+    scheduler.on_trial_add(None, let_through)
+    assert scheduler.on_trial_result(None, let_through, bad | {"images": RUNGS[0]}) == CONTINUE
+    scheduler.on_trial_complete(None, let_through, bad | {"images": LONG[-1]})
+    scheduler.on_trial_remove(None, let_through)
 
 
 def test_a_result_without_an_fid_is_passed_over() -> None:

@@ -11,6 +11,8 @@ from ray.tune.search import Searcher
 from gansearch.config import TrialConfig
 from gansearch.results import Ledger, Start, Writer, read
 from gansearch.run_dir import RunDir
+from gansearch.search.agenda import search_agenda
+from gansearch.search.plan import Options, Plan
 from gansearch.search.recorder import Recorder
 from gansearch.search.searcher import SpaceSearcher
 from gansearch.search.space import Space
@@ -24,8 +26,9 @@ def searcher(path: Path, *, trials: int, retry_failed: bool = False) -> tuple[Sp
     ledger = Ledger(read(run.results)) if run.results.exists() else Ledger()
     study = Study(run.study_journal, "run", SPACE, ledger, seed=5000)
     recorder = Recorder(run, Writer(run.results), ledger, study, lambda row, ledger: None)
-    retry = [trial for trial in ledger.values() if retry_failed and trial.status == "failed"]
-    return SpaceSearcher(SPACE, recorder, trials=trials, seed=7, retry=retry, constants={"cpus": 1}), recorder
+    plan = Plan(run, SPACE, Options(trials=trials, seed=7))
+    agenda = search_agenda(plan, ledger, retry_failed=retry_failed)
+    return SpaceSearcher(SPACE, recorder, agenda, constants={"cpus": 1}), recorder
 
 
 def drawn(source: SpaceSearcher) -> list[dict[str, Any]]:
@@ -61,7 +64,6 @@ def test_a_second_driver_hands_out_what_is_unfinished_and_no_more(tmp_path: Path
     recorder.end(first[0]["trial_id"], "diverged", "non-finite loss", 0.1)
     close(recorder)
     source, recorder = searcher(tmp_path, trials=3)
-    assert source.remaining == 2
     again = drawn(source)
     assert [config["trial_id"] for config in again] == ["0001", "0002"]
     assert again[0] == first[1]
@@ -82,7 +84,8 @@ def test_failed_trials_are_retried_once_and_cost_no_new_trial(tmp_path: Path) ->
             recorder.end(trial.trial_id, "stopped", None)
         close(recorder)
     trials = Ledger(read(tmp_path / "results.jsonl"))
-    assert [trial.start.retry_of for trial in trials.values()] == [None, None, "0000", None]
+    assert [trial.start.parent for trial in trials.values()] == [None, None, "0000", None]
+    assert trials["0002"].start.relation == "retry"
     assert trials["0002"].start.params == trials["0000"].start.params
     assert trials["0000"].end is not None
     assert trials["0000"].end.reason == "CUDA out of memory"

@@ -26,6 +26,8 @@ def told(config: TrialConfig, folder: Path, trial_id: str) -> dict[str, Any]:
         "checkpoints": str(folder),
         "trial_id": trial_id,
         "reported_images": 0,
+        "continues": None,
+        "asha_id": trial_id,
         "cpus": 1,
         "gpus": 0,
     }

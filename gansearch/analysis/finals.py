@@ -1,0 +1,130 @@
+"""Which of the best configurations is better, as far as several seeds can tell; where they can't, it is a tie."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from statistics import fmean, stdev
+from typing import Any, TextIO
+
+import numpy as np
+from scipy.stats import tukey_hsd
+
+from gansearch.analysis.load import LoadedRun
+from gansearch.analysis.rank import by_fid
+from gansearch.analysis.text import MISSING, aligned, fid_text, params_text
+from gansearch.results import Ledger, TrialState
+
+_LEVEL = 0.05  # the chance that any two of equal configurations are told apart
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A finalist. `place` is one more than how many finalists are better beyond chance, so ties share it.
+
+    `fids` holds the lowest FID of each final at its full length; mean and standard deviation are theirs, None where
+    they are too few (two for a deviation and a place). `searched_fid` is that of the search, which chose the finalist
+    for being low, and so is too low. `trials` are the ids of the finals, `diverged` and `missing` count those that gave
+    no FID: the latter failed, were stopped, or are unfinished.
+    """
+
+    place: int | None
+    trial_id: str
+    searched_fid: float
+    fids: tuple[float, ...]
+    mean_fid: float | None
+    std_fid: float | None
+    diverged: int
+    missing: int
+    trials: tuple[str, ...]
+    params: dict[str, Any]
+
+
+def finalists(ledger: Ledger, top: int) -> list[TrialState]:
+    """The `top` trials of a search with the lowest FIDs, one for each configuration; finals are none."""
+    found: dict[str, TrialState] = {}
+    for state in sorted(ledger.values(), key=by_fid):
+        if state.best and not state.is_final:
+            found.setdefault(state.parameters, state)
+    return list(found.values())[:top]
+
+
+def standings(loaded: LoadedRun, top: int, seeds: int) -> list[Standing]:
+    """The `top` finalists by the mean FID of their finals; those with less than two finished ones last.
+
+    Places are by Games and Howell's test (1976, doi.org/10.3102/10769986001002113) of all pairs at 5 %: variances need
+    not be equal, and it allows for as many pairs as there are.
+    """
+    full = round(loaded.search.budget.max_kimg * 1000)
+    found = [_standing(loaded, finalist, full, seeds) for finalist in finalists(loaded.ledger, top)]
+    found.sort(key=lambda one: (one.std_fid is None, one.mean_fid if one.mean_fid is not None else one.searched_fid))
+    return list(_placed(found))
+
+
+def _standing(loaded: LoadedRun, finalist: TrialState, full: int, seeds: int) -> Standing:
+    finals = [state for state in loaded.ledger.values() if state.is_final and state.parameters == finalist.parameters]
+    finished = [state for state in finals if state.is_finished(full)]
+    completed = [state for state in finished if state.status == "completed"]
+    fids = tuple(state.best.fid for state in completed if state.best)
+    assert finalist.best is not None
+    return Standing(
+        place=None,
+        trial_id=finalist.trial_id,
+        searched_fid=finalist.best.fid,
+        fids=fids,
+        mean_fid=fmean(fids) if fids else None,
+        std_fid=stdev(fids) if len(fids) > 1 else None,
+        diverged=len(finished) - len(completed),
+        missing=max(0, seeds - len(finished)),
+        trials=tuple(state.trial_id for state in completed),
+        params=loaded.search.space.active(finalist.start.params),
+    )
+
+
+def _placed(found: Sequence[Standing]) -> Iterator[Standing]:
+    compared = [one for one in found if one.std_fid is not None]
+    better = _better([one.fids for one in compared])
+    for one, above in zip(compared, better, strict=True):
+        yield replace(one, place=1 + above)
+    yield from found[len(compared) :]
+
+
+def _better(groups: Sequence[Sequence[float]]) -> list[int]:
+    """For each group how many others have a lower mean beyond chance."""
+    if len(groups) < 2:
+        return [0] * len(groups)
+    with np.errstate(divide="ignore", invalid="ignore"):  # groups without any spread: NaN, not told apart
+        apart = (tukey_hsd(*groups, equal_var=False).pvalue < _LEVEL).tolist()
+    means = [fmean(group) for group in groups]
+    return [sum(apart[i][j] and means[j] < mean for j in range(len(groups))) for i, mean in enumerate(means)]
+
+
+def to_json(found: Sequence[Standing]) -> str:
+    """A list of objects in strict JSON; what is not known is null."""
+    return json.dumps([asdict(one) for one in found], indent=2, allow_nan=False)
+
+
+_COLUMNS = ("place", "trial", "mean FID", "std", "lowest", "highest", "seeds", "in the search", "parameters")
+
+
+def write_finals(found: Sequence[Standing], file: TextIO | None = None) -> None:
+    """The standings as a table, a line for each (to stdout by default), and in words which are ties."""
+    file = file or sys.stdout
+    tied = {one.place for one in found if [other.place for other in found].count(one.place) > 1}
+    cells = [_cells(one, one.place in tied) for one in found]
+    file.writelines(f"{line}\n" for line in aligned(_COLUMNS, cells, {*_COLUMNS} - {"trial", "parameters"}))
+    for place in sorted(place for place in tied if place is not None):
+        ids = ", ".join(one.trial_id for one in found if one.place == place)
+        file.write(f"a tie for place {place}: {ids} (their seeds do not tell them apart; Games-Howell test, 5 %)\n")
+    for one in found:
+        for count, what in ((one.diverged, "diverged, which its mean leaves out"), (one.missing, "gave no FID yet")):
+            if count:
+                file.write(f"{one.trial_id}: {count} of its finals {what}\n")
+
+
+def _cells(one: Standing, tie: bool) -> list[str]:
+    place = MISSING if one.place is None else f"{one.place} tie" if tie else str(one.place)
+    mean, lowest, highest = map(fid_text, (one.mean_fid, min(one.fids, default=None), max(one.fids, default=None)))
+    std = MISSING if one.std_fid is None else f"{one.std_fid:.{len(mean.partition('.')[2])}f}"  # as exact as its mean
+    seeds, searched = str(len(one.fids)), fid_text(one.searched_fid)
+    return [place, one.trial_id, mean, std, lowest, highest, seeds, searched, params_text(one.params)]

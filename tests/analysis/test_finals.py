@@ -1,0 +1,104 @@
+"""Finals: who is a finalist, what its seeds say, and that what they can't tell apart is called a tie."""
+
+import io
+import json
+import random
+
+import pytest
+
+from gansearch.analysis.finals import _better, finalists, standings, to_json, write_finals
+from gansearch.analysis.load import LoadedRun, load
+from gansearch.results import End, Row, Start, Status
+
+from .synthetic_run import evaluation, make_run
+
+FULL = 57.6
+PLACES = {"a": {"optim.g_lr": 1e-3}, "b": {"optim.g_lr": 2e-3}, "c": {"optim.g_lr": 3e-3}}
+
+
+def trial(
+    number: int, params: dict, fid: float, status: Status = "completed", kimg: float = FULL, **start
+) -> list[Row]:
+    own = {"trial_id": f"{number:04d}", "number": number}
+    origin = "final" if start.get("relation") == "final" else "sampled"
+    begin = Start(**own, **{"params": params, "origin": origin, "seed": 0, **start})
+    end = End(**own, status=status, best_fid=fid, best_kimg=kimg, kimg=kimg, reason=None)
+    return [begin, evaluation(own["trial_id"], number, kimg, fid), end]
+
+
+def run_of(
+    path, finals: dict[str, list[float]], searched: dict[str, float], more: list[Row] | None = None
+) -> LoadedRun:
+    """A search that found `searched`, and the FIDs of each configuration's finals."""
+    rows = [row for number, name in enumerate(searched) for row in trial(number, PLACES[name], searched[name])]
+    number = len(searched)
+    for name, fids in finals.items():
+        for seed, fid in enumerate(fids, 1):
+            parent = f"{list(searched).index(name):04d}"
+            rows += trial(number, PLACES[name], fid, parent=parent, relation="final", seed=seed)
+            number += 1
+    return load(make_run(path / "run", rows + (more or [])))
+
+
+def test_finalists_are_the_best_configurations_of_the_search_each_once(tmp_path) -> None:
+    again = trial(9, PLACES["b"], 3.0, parent="0001", relation="longer")
+    loaded = run_of(tmp_path, {"c": [1.0, 1.0]}, {"a": 5.0, "b": 4.0, "c": 6.0}, again)
+    assert [state.trial_id for state in finalists(loaded.ledger, 9)] == ["0009", "0000", "0002"]
+    assert [state.trial_id for state in finalists(loaded.ledger, 2)] == ["0009", "0000"]
+    assert finalists(load(make_run(tmp_path / "empty", [])).ledger, 3) == []
+
+
+def test_the_mean_over_seeds_decides_not_the_search(tmp_path) -> None:
+    fids = {"a": [9.0, 9.2, 8.9, 9.1], "b": [5.0, 5.2, 4.9, 5.1], "c": [5.1, 5.3, 4.8, 5.2]}
+    found = standings(run_of(tmp_path, fids, {"a": 4.0, "b": 4.5, "c": 5.0}), 3, 4)
+    assert [(one.place, one.trial_id) for one in found] == [(1, "0001"), (1, "0002"), (3, "0000")]
+    assert found[0].mean_fid == pytest.approx(5.05) and found[0].std_fid == pytest.approx(0.12910, abs=1e-5)
+    assert (found[2].searched_fid, found[2].fids) == (4.0, (9.0, 9.2, 8.9, 9.1))
+    assert found[2].trials == ("0003", "0004", ["0005", "0006"][0], "0006")
+    assert not any(one.missing or one.diverged for one in found)
+    file = io.StringIO()
+    write_finals(found, file)
+    lines = file.getvalue().splitlines()
+    assert [line.split()[:2] for line in lines[1:4]] == [["1", "tie"], ["1", "tie"], ["3", "0000"]]
+    assert lines[4:] == ["a tie for place 1: 0001, 0002 (their seeds do not tell them apart; Games-Howell test, 5 %)"]
+    assert json.loads(to_json(found))[0]["fids"] == [5.0, 5.2, 4.9, 5.1]
+
+
+def test_what_diverged_or_is_not_there_is_said_and_in_no_mean(tmp_path) -> None:
+    more = trial(20, PLACES["a"], 2.0, "diverged", 6.4, parent="0000", relation="final", seed=3)
+    more += trial(21, PLACES["a"], 3.0, "failed", 12.8, parent="0000", relation="final", seed=4)
+    more += trial(
+        22, PLACES["a"], 3.0, "completed", FULL / 2, parent="0000", relation="final", seed=5
+    )  # lengthened since
+    found = standings(run_of(tmp_path, {"a": [5.0, 6.0], "b": [7.0]}, {"a": 4.0, "b": 4.5, "c": 4.4}, more), 3, 5)
+    assert [(one.place, one.trial_id, one.mean_fid) for one in found] == [
+        (1, "0000", 5.5),
+        (None, "0002", None),
+        (None, "0001", 7.0),
+    ]
+    assert [(one.diverged, one.missing) for one in found] == [(1, 2), (0, 5), (0, 4)]
+    file = io.StringIO()
+    write_finals(found, file)
+    assert "0000: 1 of its finals diverged, which its mean leaves out" in file.getvalue()
+    assert "0001: 4 of its finals gave no FID yet" in file.getvalue()
+    assert "tie" not in file.getvalue()
+
+
+def test_without_any_spread_nothing_is_told_apart() -> None:
+    assert _better([[1.0, 1.0], [2.0, 2.0]]) == [0, 0]
+    assert _better([[1.0, 2.0]]) == [0]
+    assert _better([]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_equal_configurations_are_seldom_told_apart_and_far_ones_always(seeds: int) -> None:
+    """Of three, one of them three times as noisy: about one wrong word in twenty."""
+    rng = random.Random(seeds)
+
+    def draw(*means: float) -> list[list[float]]:
+        return [[rng.gauss(mean, spread) for _ in range(seeds)] for mean, spread in zip(means, (1, 1, 3), strict=True)]
+
+    wrong = sum(any(_better(draw(9, 9, 9))) for _ in range(400))
+    assert wrong <= 0.08 * 400
+    assert sum(_better(draw(9, 9, 99))[2] == 2 for _ in range(50)) >= 45

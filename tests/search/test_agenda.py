@@ -1,0 +1,121 @@
+"""What is left to do of a run, from its rows alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.distributions import FloatDistribution
+
+from gansearch.config import TrialConfig
+from gansearch.results import End, Eval, Ledger, Relation, Row, Start, Status
+from gansearch.run_dir import RunDir
+from gansearch.search.agenda import Agenda, finals_agenda, search_agenda
+from gansearch.search.plan import Options, Plan
+from gansearch.search.space import Space
+
+SPACE = Space(base=TrialConfig(), params={"optim.g_lr": FloatDistribution(1e-4, 1e-2)}, baselines=["dcgan", "sngan"])
+SEED = 7
+FULL = TrialConfig().train.max_kimg
+
+
+def plan_of(trials: int, space: Space = SPACE) -> Plan:
+    return Plan(RunDir(Path("runs/none")), space, Options(trials=trials, seed=SEED))
+
+
+class Rows(list[Row]):
+    """Rows of a run, as trials come and go."""
+
+    def trial(
+        self,
+        status: Status | None,
+        *,
+        origin: str = "sampled",
+        lr: float = 1e-3,
+        seed: int = SEED,
+        parent: str | None = None,
+        relation: Relation | None = None,
+        kimg: float = FULL,
+    ) -> str:
+        """One more trial, still running where `status` is None; returns its id."""
+        number = sum(isinstance(row, Start) for row in self)
+        own: dict[str, Any] = {"trial_id": f"{number:04d}", "number": number}
+        params = {"optim.g_lr": lr}
+        self.append(Start(**own, params=params, origin=origin, seed=seed, parent=parent, relation=relation))
+        measures = dict.fromkeys(
+            ("train_seconds", "eval_seconds", "d_loss_real", "d_loss_fake", "g_loss", "images_per_second"), 0.0
+        )
+        self.append(Eval(**own, kimg=kimg, fid=9.0, protocol="p", **measures))
+        if status is not None:
+            self.append(End(**own, status=status, best_fid=9.0, best_kimg=kimg, kimg=kimg, reason=None))
+        return f"{number:04d}"
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self)
+
+
+def told(agenda: Agenda) -> list[str]:
+    """An agenda in words."""
+    begun = [f"go on {trial.trial_id}" for trial in agenda.unfinished]
+    return begun + [
+        f"{one.origin} {one.relation or 'new'} {one.parent or ''}".strip()
+        + ("" if one.seed == SEED else f" seed {one.seed}")
+        for one in agenda.proposals
+    ]
+
+
+def test_baselines_come_first_and_once() -> None:
+    rows = Rows()
+    assert told(search_agenda(plan_of(1), rows.ledger)) == ["baseline:dcgan new"]
+    assert told(search_agenda(plan_of(3), rows.ledger)) == ["baseline:dcgan new", "baseline:sngan new", "sampled new"]
+    rows.trial("completed", origin="baseline:dcgan")
+    rows.trial(None)
+    assert told(search_agenda(plan_of(3), rows.ledger)) == ["go on 0001", "baseline:sngan new"]
+    assert not search_agenda(plan_of(1), Rows([row for row in rows if row.number == 0]).ledger)
+
+
+def test_completed_trials_are_lengthened_once_and_cost_no_new_one() -> None:
+    rows = Rows()
+    rows.trial("completed", origin="baseline:dcgan")
+    rows.trial("completed", origin="baseline:sngan")
+    more = ["baseline:dcgan longer 0000", "baseline:sngan longer 0001"]
+    assert told(search_agenda(plan_of(3), rows.ledger, to_lengthen={"0001", "0000"})) == [*more, "sampled new"]
+    rows.trial("failed", origin="baseline:dcgan", parent="0000", relation="longer")
+    left = search_agenda(plan_of(3), rows.ledger, to_lengthen={"0001", "0000"})
+    assert told(left) == [more[1], "sampled new"]
+    again = search_agenda(plan_of(3), rows.ledger, to_lengthen={"0001", "0000"}, retry_failed=True)
+    assert told(again) == [*more, "sampled new"], "from where its parent ended, not from nothing"
+
+
+def test_failed_trials_are_retried_once() -> None:
+    rows = Rows()
+    rows.trial("failed")
+    rows.trial("failed", parent="0000", relation="retry")
+    rows.trial("failed", origin="final", parent="0000", relation="final", seed=8)
+    assert told(search_agenda(plan_of(1), rows.ledger)) == []
+    assert told(search_agenda(plan_of(1), rows.ledger, retry_failed=True)) == ["sampled retry 0001"]
+
+
+def test_a_final_is_held_for_every_finalist_and_seed_that_has_none() -> None:
+    rows = Rows()
+    rows.trial("completed", lr=1e-3)
+    rows.trial("completed", lr=2e-3)
+    rows.trial(None, lr=3e-3)
+    finalists = [rows.ledger["0001"], rows.ledger["0000"]]
+    expected = [f"final final {parent} seed {seed}" for seed in (8, 9) for parent in ("0001", "0000")]
+    assert told(finals_agenda(plan_of(9), rows.ledger, finalists, 2)) == expected
+    begun = {"origin": "final", "relation": "final"}
+    rows.trial("completed", lr=2e-3, seed=8, parent="0001", **begun)
+    rows.trial("diverged", lr=1e-3, seed=8, parent="0000", kimg=1.0, **begun)
+    rows.trial(None, lr=2e-3, seed=9, parent="0001", **begun)
+    left = finals_agenda(plan_of(9), rows.ledger, finalists, 2)
+    assert told(left) == ["go on 0005", expected[-1]], "nor does 0002, which is the search's, go on"
+    assert told(finals_agenda(plan_of(9), rows.ledger, finalists[:1], 1)) == []
+
+
+@pytest.mark.parametrize("status", ["failed", "stopped", "completed"])
+def test_a_final_that_came_to_nothing_or_not_far_enough_is_held_again(status: Status) -> None:
+    rows = Rows()
+    rows.trial("completed")
+    rows.trial(status, origin="final", seed=8, parent="0000", relation="final", kimg=FULL / 2)
+    assert told(finals_agenda(plan_of(1), rows.ledger, [rows.ledger["0000"]], 1)) == ["final final 0000 seed 8"]

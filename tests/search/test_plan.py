@@ -1,0 +1,103 @@
+"""A plan: what a search was told, written down, and changed where it is extended."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from optuna.distributions import FloatDistribution
+
+from gansearch.config import TrialConfig
+from gansearch.errors import UserError
+from gansearch.metrics.protocol import Protocol
+from gansearch.run_dir import RunDir
+from gansearch.search.plan import Options, Plan, load_plan
+from gansearch.search.space import Space
+
+SPACE = Space(base=TrialConfig(), params={"optim.g_lr": FloatDistribution(1e-4, 1e-2, log=True)}, baselines=[])
+PROTOCOL = Protocol(
+    extractor="e",
+    weights_sha256="0",
+    data="1",
+    split="train",
+    num_real=10,
+    num_fake=10,
+    resolution=32,
+    resize="bicubic",
+    dtype="float32",
+    seed=0,
+    estimator="standard",
+)
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    (tmp_path / "run").mkdir()
+    plan = Plan(RunDir(tmp_path / "run"), SPACE, Options(trials=16, seed=3, time_budget=60.0, gpus_per_trial=0.0))
+    plan.save(PROTOCOL, None)
+    return plan
+
+
+def kimg(plan: Plan) -> list[float]:
+    return [images / 1000 for images in plan.rungs]
+
+
+def test_what_is_saved_is_loaded(plan: Plan) -> None:
+    assert load_plan(plan.run) == (plan, PROTOCOL)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "length", "rungs"),
+    [
+        (28.8, 28.8, [1.6, 4.8, 14.4, 28.8]),
+        (28.0, 28.8, [1.6, 4.8, 14.4, 28.8]),
+        (14.5, 16.0, [1.6, 4.8, 14.4, 16.0]),
+        (60.0, 60.8, [1.6, 4.8, 14.4, 43.2, 60.8]),
+    ],
+)
+def test_a_longer_plan_keeps_its_rungs(plan: Plan, wanted: float, length: float, rungs: list[float]) -> None:
+    longer = plan.extended(0, wanted)
+    assert longer.space.base.train.max_kimg == length
+    assert kimg(longer) == rungs and kimg(plan) == [1.6, 4.8, 14.4]
+    assert longer.options.trials == 16
+    assert kimg(longer.extended(0, 90.0))[:4] == [1.6, 4.8, 14.4, 43.2]
+
+
+def test_more_trials_change_nothing_else(plan: Plan) -> None:
+    assert plan.extended(4, None) == replace(plan, options=replace(plan.options, trials=20))
+
+
+@pytest.mark.parametrize(
+    ("trials", "max_kimg", "says"),
+    [
+        (0, None, "nothing to extend: give --trials"),
+        (0, 14.4, "trials have 14.4 kimg already"),
+        (4, 3.0, "--max-kimg 3: trials have 14.4"),
+    ],
+)
+def test_what_extends_nothing_is_refused(plan: Plan, trials: int, max_kimg: float | None, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        plan.extended(trials, max_kimg)
+
+
+def test_more_of_the_same_is_refused(plan: Plan) -> None:
+    with pytest.raises(UserError, match=r"--trials \+2: the run searches nothing"):
+        replace(plan, space=replace(SPACE, params={})).extended(2, None)
+
+
+def test_an_amended_run_says_what_it_is_now_and_when_it_became_so(plan: Plan) -> None:
+    before = json.loads(plan.run.search_json.read_text())
+    longer = plan.extended(4, 28.8)
+    longer.amend()
+    after = json.loads(plan.run.search_json.read_text())
+    assert load_plan(plan.run) == (longer, PROTOCOL)
+    assert {name for name in after if after[name] != before.get(name)} == {
+        "space",
+        "options",
+        "budget",
+        "fingerprint",
+        "extended",
+    }
+    assert (after["budget"]["trials"], after["budget"]["max_kimg"]) == (20, 28.8)
+    longer.extended(1, None).amend()
+    assert len(json.loads(plan.run.search_json.read_text())["extended"]) == 2
