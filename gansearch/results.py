@@ -283,8 +283,8 @@ class Ledger(dict[str, TrialState]):
         foreign = {row.protocol for trial in self.values() for row in trial.evals} - {protocol}
         if foreign:
             raise UserError(
-                f"{run} holds FIDs of other protocols ({', '.join(sorted(foreign))}) than its own ({protocol}), which "
-                f"cannot be compared: `gansearch-analyze rank {run}` says in what they differ; search again under one"
+                f"{run} holds FIDs of other protocols ({', '.join(sorted(foreign))}) than its own ({protocol}): "
+                "search.json and results.jsonl are of two runs; restore them"
             )
 
     @property

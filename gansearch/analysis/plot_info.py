@@ -87,10 +87,11 @@ def curves_info(loaded: LoadedRun) -> CurvesInfo:
 
 
 def _curve(loaded: LoadedRun, state: TrialState) -> Curve:
-    """One that continues another trial's begins where that one ended, so that they meet."""
-    start, rows = state.start, state.evals
-    if start.relation == "longer" and start.parent:
-        rows = [*loaded.ledger[start.parent].evals[-1:], *rows]
+    """One that continues another trial's shows the whole way."""
+    rows, step = state.evals, state.start
+    while step.relation == "longer" and step.parent:
+        before = loaded.ledger[step.parent]
+        rows, step = [*before.evals, *rows], before.start
     return Curve(state.trial_id, state.number, state.status, [row.kimg for row in rows], [row.fid for row in rows])
 
 

@@ -85,9 +85,9 @@ def _finals(args: argparse.Namespace) -> int:
     chosen = finalists(loaded.ledger, args.top)
     if not chosen:
         return _no_fid(loaded)
+    interruption = _train_finals(run, chosen, args)
     if len(chosen) < args.top:
         say(f"the search has {len(chosen)} configuration{'s' if len(chosen) > 1 else ''} with an FID, not {args.top}")
-    interruption = _train_finals(run, chosen, args)
     found = standings(load(run), args.top, args.seeds)
     if args.json:
         print(to_json(found))

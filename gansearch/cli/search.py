@@ -135,6 +135,8 @@ def _plan(args: argparse.Namespace, run: RunDir) -> "Plan":
 
     space = find_space(args.space)
     space = configure(space, parse_settings(args.set, args.data_dir), args.max_kimg)
+    if args.max_kimg and space.base.train.max_kimg != args.max_kimg:
+        say(f"length: {space.base.train.max_kimg:g} kimg, the nearest with all evaluations at whole batches")
     storage = args.storage
     options: dict[str, Any] = {
         "trials": args.trials or space.trials,
@@ -142,9 +144,7 @@ def _plan(args: argparse.Namespace, run: RunDir) -> "Plan":
         "storage": str(Path(storage).absolute()) if storage and "://" not in storage else storage,
         **given_resources(args),
     }
-    plan = Plan(run, space, Options(**options))
-    _tell_length(plan, args.max_kimg)
-    return plan
+    return Plan(run, space, Options(**options))
 
 
 def _resume(args: argparse.Namespace) -> int:
@@ -161,7 +161,6 @@ def _extend(args: argparse.Namespace) -> int:
 
     plan, protocol = _known_plan(run, args)
     plan = plan.extended(args.trials, args.max_kimg)
-    _tell_length(plan, args.max_kimg)
     return _searched(plan, lambda listener: extend(plan, protocol, listener, say))
 
 
@@ -173,12 +172,6 @@ def _known_plan(run: RunDir, args: argparse.Namespace) -> "tuple[Plan, Protocol]
     load(run)
     plan, protocol = load_plan(run)
     return replace(plan, options=replace(plan.options, **given_resources(args))), protocol
-
-
-def _tell_length(plan: "Plan", wanted: float | None) -> None:
-    length = plan.space.base.train.max_kimg
-    if wanted is not None and length != wanted:
-        say(f"length: {length:g} kimg, the nearest with all evaluations at whole batches")
 
 
 def _searched(plan: "Plan", search: "Callable[[Callable], tuple[Ledger, Interruption]]") -> int:

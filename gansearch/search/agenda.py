@@ -30,7 +30,7 @@ class Agenda:
         return len(self.unfinished) + len(self.proposals)
 
 
-def search_agenda(plan: Plan, ledger: Ledger, *, to_lengthen: Iterable[str] = (), retry_failed: bool = False) -> Agenda:
+def search_agenda(plan: Plan, ledger: Ledger, *, retry_failed: bool = False) -> Agenda:
     """The trials of a search: failed ones again, where wanted; those to be trained further; then new ones.
 
     Trials share the search's seed: they differ by what is searched, not by luck.
@@ -43,7 +43,7 @@ def search_agenda(plan: Plan, ledger: Ledger, *, to_lengthen: Iterable[str] = ()
     }
     failed = [trial for trial in trials if trial.status == "failed" and trial.start.relation in {None, "retry"}]
     again: list[tuple[TrialState, Relation]] = [(trial, "retry") for trial in failed if retry_failed]
-    again += [(ledger[trial_id], "longer") for trial_id in sorted(to_lengthen)]
+    again += [(trial, "longer") for trial in _to_lengthen(plan, trials)]
     proposals = [
         Proposal(trial.start.params, trial.start.origin, trial.start.seed, trial.trial_id, relation)
         for trial, relation in again
@@ -55,6 +55,20 @@ def search_agenda(plan: Plan, ledger: Ledger, *, to_lengthen: Iterable[str] = ()
     proposals += [Proposal(space.baseline(name), f"baseline:{name}", seed) for name in baselines]
     proposals += [Proposal(None, "sampled", seed)] * (missing - len(baselines))
     return Agenda((trial for trial in trials if trial.end is None), proposals)
+
+
+def _to_lengthen(plan: Plan, trials: Iterable[TrialState]) -> list[TrialState]:
+    """Of those completed at each length that was full once, the best: as many as ASHA lets pass a rung.
+
+    It depends on nothing that happens after they were completed, so a `resume` comes to the same ones.
+    """
+    full = plan.space.base.train.max_images
+    chosen: list[TrialState] = []
+    short = [trial for trial in trials if trial.status == "completed" and trial.images < full and not trial.is_final]
+    for length in sorted({trial.images for trial in short}):
+        completed = sorted((trial for trial in short if trial.images == length), key=lambda trial: trial.evals[-1].fid)
+        chosen += completed[: max(1, round(len(completed) / plan.options.eta))]
+    return chosen
 
 
 def finals_agenda(plan: Plan, ledger: Ledger, finalists: Sequence[TrialState], seeds: int) -> Agenda:

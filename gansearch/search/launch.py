@@ -54,24 +54,20 @@ def resume(
 
     `plan` and `before` are what `load_plan` gives; the plan may name another cluster or other resources.
     """
-
-    def left(ledger: Ledger, to_lengthen: frozenset[str]) -> Agenda:
-        return search_agenda(plan, ledger, to_lengthen=to_lengthen, retry_failed=retry_failed)
-
-    return _continue(plan, before, listener, say, left)
+    return _continue(plan, before, listener, say, lambda ledger: search_agenda(plan, ledger, retry_failed=retry_failed))
 
 
 def extend(plan: Plan, before: Protocol, listener: Listener, say: Callable[[str], None]) -> tuple[Ledger, Interruption]:
     """Continues a run by a `plan` of more trials or greater length, which becomes the run's; UserError as `resume`.
 
-    Of trials that were completed at the former length, those go on that ASHA would not have stopped there.
+    Of the trials that were completed at the former length the best go on, as many as ASHA lets pass a rung.
     """
 
-    def left(ledger: Ledger, to_lengthen: frozenset[str]) -> Agenda:
+    def left(ledger: Ledger) -> Agenda:
         used, budget = hours(ledger, plan.options.gpus_per_trial or 0.0), plan.options.gpu_hours
         if budget is not None and used >= budget:
             raise UserError(f"--gpu-hours {budget:g}: the search has used {used:.3g} already; give more")
-        agenda = search_agenda(plan, ledger, to_lengthen=to_lengthen)
+        agenda = search_agenda(plan, ledger)
         if not agenda:
             raise UserError(f"{plan.run.path}: no trial was completed that could go on: extend with --trials +N too")
         return agenda
@@ -88,7 +84,7 @@ def finals(
     say: Callable[[str], None],
 ) -> tuple[Ledger, Interruption]:
     """Trains the parameters of `finalists`, trials of the run, with `seeds` other seeds each; UserError as `resume`."""
-    return _continue(plan, before, listener, say, lambda ledger, _: finals_agenda(plan, ledger, finalists, seeds))
+    return _continue(plan, before, listener, say, lambda ledger: finals_agenda(plan, ledger, finalists, seeds))
 
 
 def _continue(
@@ -96,11 +92,11 @@ def _continue(
     before: Protocol,
     listener: Listener,
     say: Callable[[str], None],
-    left: Callable[[Ledger, frozenset[str]], Agenda],
+    left: Callable[[Ledger], Agenda],
     *,
     amend: bool = False,
 ) -> tuple[Ledger, Interruption]:
-    """Does what is `left` to do of a run, given its rows and which trials ASHA would train further."""
+    """Does what is `left` to do of a run, given its rows; `amend`: the plan becomes the run's."""
     run = plan.run
     interruption = Interruption()
     # The writer first of all: it refuses while another driver is at work.
@@ -110,11 +106,10 @@ def _continue(
         ledger = Ledger(read(run.results))
         ledger.require(before.hash, run.path)
         scheduler = KimgASHA(plan.rungs, plan.options.eta)
-        replayed = scheduler.replay(ledger)
         recorder = _recorder(plan, writer, ledger, listener)
-        for trial_id in replayed.to_stop:
+        for trial_id in scheduler.replay(ledger):
             recorder.end(trial_id, "stopped", f"ASHA: not among the best at {ledger[trial_id].kimg:g} kimg")
-        agenda = left(ledger, replayed.to_lengthen)
+        agenda = left(ledger)
         if agenda:
             with ray_session(plan.options.address):
                 interruption.install()
@@ -122,7 +117,8 @@ def _continue(
                 check_shared(plan)
                 if amend:
                     plan.amend()
-                say(f"{run.path}: {len(ledger)} trials known, {len(agenda)} to go, {slots} at once")
+                length = plan.space.base.train.max_kimg
+                say(f"{run.path}: {len(ledger)} trials known, {len(agenda)} to go to {length:g} kimg, {slots} at once")
                 tune_trials(plan, reference, slots, recorder, scheduler, agenda, interruption)
     return _ledger(run), interruption
 

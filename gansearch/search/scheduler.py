@@ -1,7 +1,6 @@
 """ASHA on FID, with rungs that fall exactly on evaluations, and that knows the rows of an interrupted search."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,17 +9,6 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from gansearch.results import Ledger
 
 _NO_CONTROLLER: Any = None  # ASHA does not look at it
-
-
-@dataclass(frozen=True, kw_only=True)
-class Replayed:
-    """What ASHA makes of earlier rows: ids of running trials that are to stop, and of completed ones to train further.
-
-    These are those of a run that has been given a greater length, where ASHA would not have stopped them.
-    """
-
-    to_stop: frozenset[str]
-    to_lengthen: frozenset[str]
 
 
 class KimgASHA(ASHAScheduler):
@@ -36,8 +24,11 @@ class KimgASHA(ASHAScheduler):
             time_attr="images", metric="fid", mode="min", max_t=rungs[-1], grace_period=rungs[0], reduction_factor=eta
         )
 
-    def replay(self, ledger: Ledger) -> Replayed:
-        """Takes in earlier rows in their order in time. A trial at its full length is not to stop: it is complete."""
+    def replay(self, ledger: Ledger) -> list[str]:
+        """Takes in earlier rows in their order in time; returns the running trials that were to be stopped.
+
+        One that has come to its full length is not among them: it was not stopped, it is complete.
+        """
         ids = {trial.trial_id: ledger.first(trial.trial_id) for trial in ledger.values() if not trial.is_final}
         for asha_id in set(ids.values()):
             self._add(asha_id)
@@ -49,15 +40,11 @@ class KimgASHA(ASHAScheduler):
             decisions[asha_id] = decision if row.images < self._max_t else TrialScheduler.CONTINUE
         for asha_id in set(ids.values()):
             super().on_trial_remove(_NO_CONTROLLER, _named(asha_id))
-        stopped = {trial_id for trial_id, asha_id in ids.items() if decisions.get(asha_id) == TrialScheduler.STOP}
-        return Replayed(
-            to_stop=frozenset(trial_id for trial_id in stopped if ledger[trial_id].end is None),
-            to_lengthen=frozenset(
-                trial_id
-                for trial_id in ids.keys() - stopped
-                if ledger[trial_id].status == "completed" and ledger[trial_id].images < self._max_t
-            ),
-        )
+        return [
+            trial_id
+            for trial_id, asha_id in ids.items()
+            if ledger[trial_id].end is None and decisions.get(asha_id) == TrialScheduler.STOP
+        ]
 
     def _add(self, asha_id: str) -> None:
         super().on_trial_add(_NO_CONTROLLER, _named(asha_id))

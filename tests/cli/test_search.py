@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from gansearch.cli.analyze import main as analyze
 from gansearch.cli.search import main
 from gansearch.errors import UserError
 from gansearch.results import Eval, read
@@ -27,11 +29,11 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str, program: Callable[[Sequence[str]], int] = main) -> str:
     """Runs a command that must be refused; returns its one line."""
     before = set(Path().rglob("*"))
     try:
-        code = main(arguments)
+        code = program(arguments)
     except SystemExit as exit:  # argparse leaves this way
         code = exit.code
     out, err = capsys.readouterr()
@@ -83,6 +85,11 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["start", "digits", "--storage", "/proc/store"], ["/proc/store", "--storage"]),
         (["start", "digits", "--address", "127.0.0.1:1"], ["127.0.0.1:1", "ray start"]),
         (["resume", "nothing"], ["nothing"]),
+        (["extend", "nothing", "--trials", "+2"], ["nothing"]),
+        (["extend", "one", "--trials", "2"], ["--trials", "+N"]),
+        (["extend", "one", "--trials", "+0"], ["--trials", "0"]),
+        (["extend", "one", "--trials", "+few"], ["--trials", "few"]),
+        (["extend", "one", "--max-kimg", "0"], ["--max-kimg", "0"]),
         (["status", "nothing"], ["nothing"]),
         (["trial", "dcgann"], ["dcgann", "dcgan"]),
         (["trial", "missing.json"], ["missing.json"]),
@@ -244,20 +251,84 @@ def test_a_trial_leaves_a_run_and_its_config_replays_it(capsys: pytest.CaptureFi
     ("file", "before", "after", "said"),
     [
         ("search.json", "bicubic-antialias", "lanczos", "otherwise (resize lanczos / bicubic-antialias): "),
+        ("search.json", '"num_fake": 64,\n    "resolution', '"num_fake": 65,\n    "resolution', "(num_fake 65 / 64): "),
         ("results.jsonl", '"protocol": "', '"protocol": "ffff', "one holds FIDs of other protocols (ffff"),
     ],
 )
-def test_a_run_whose_fids_are_of_another_protocol_is_not_resumed(
+def test_a_run_whose_fids_are_of_another_protocol_is_not_continued(
     file: str, before: str, after: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--set", "model.features=8", "--set", "metrics.num_fake=64", "--set", "train.evaluations=1"]
-    assert main(["trial", "dcgan", "--out", "one", "--max-kimg", "0.064", *options]) == 0
+    one_trial()
     path = Path("one", file)
     changed = path.read_text().replace(before, after)
     assert changed != path.read_text()
     path.write_text(changed)
     capsys.readouterr()
-    assert said in refused(capsys, "resume", "one")
+    for command in (["resume", "one"], ["extend", "one", "--max-kimg", "1"]):
+        assert said in refused(capsys, *command)
+    assert said in refused(capsys, "finals", "one", program=analyze)
+
+
+def test_fids_of_two_protocols_are_refused_by_all_who_compare_with_what_differs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    one_trial()
+    run = RunDir(Path("one"))
+    run.trial("0001").mkdir()
+    run.trial_config("0001").write_text(
+        run.trial_config("0000").read_text().replace('"num_fake": 64', '"num_fake": 96')
+    )
+    rows = run.results.read_text()
+    protocol = json.loads(run.search_json.read_text())["protocol"]["hash"]
+    second = rows.replace('"0000"', '"0001"').replace('"number": 0', '"number": 1').replace(protocol, "f" * 12)
+    run.results.write_text(rows + second)
+    capsys.readouterr()
+    for command in (["resume", "one"], ["extend", "one", "--max-kimg", "1"]):
+        assert "differ in metrics.num_fake 64 / 96" in refused(capsys, *command)
+    for command in ("finals", "export", "rank"):
+        assert "differ in metrics.num_fake 64 / 96" in refused(capsys, command, "one", program=analyze)
+
+
+def test_what_cannot_be_extended(capsys: pytest.CaptureFixture[str]) -> None:
+    one_trial()
+    before = Path("one/search.json").read_text(), Path("one/results.jsonl").read_text()
+    capsys.readouterr()
+    assert "nothing to extend: give --trials +N" in refused(capsys, "extend", "one")
+    assert "searches nothing" in refused(capsys, "extend", "one", "--trials", "+2")
+    assert "0.064 kimg already" in refused(capsys, "extend", "one", "--max-kimg", "0.05")
+    assert "127.0.0.1:1" in refused(capsys, "extend", "one", "--max-kimg", "0.128", "--address", "127.0.0.1:1")
+    assert (Path("one/search.json").read_text(), Path("one/results.jsonl").read_text()) == before
+
+
+def test_a_search_of_which_nothing_can_go_on_is_not_lengthened(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--set", "model.features=8", "--set", "optim.d_lr=1e30", "--set", "loss.name=wgan-gp"]
+    assert main(["trial", "sngan", "--out", "one", "--max-kimg", "1", *options]) == 3
+    capsys.readouterr()
+    assert "no trial was completed that could go on" in refused(capsys, "extend", "one", "--max-kimg", "9")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hints"),
+    [
+        (["nothing"], ["nothing"]),
+        (["one", "--seeds", "1"], ["--seeds", "1", "2"]),
+        (["one", "--seeds", "many"], ["--seeds", "many"]),
+        (["one", "--top", "0"], ["--top", "0"]),
+        (["one", "--time-budget", "8h"], ["--time-budget"]),
+        (["one", "--address", "127.0.0.1:1"], ["127.0.0.1:1", "ray start"]),
+    ],
+)
+def test_finals_refuse_in_one_line(arguments: list[str], hints: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    one_trial()
+    capsys.readouterr()
+    line = refused(capsys, "finals", *["--top", "1", *arguments], program=analyze)
+    assert all(hint in line for hint in hints), line
+
+
+def one_trial(evaluations: int = 1) -> None:
+    """A run `one` of a single trial."""
+    options = ["--set", "model.features=8", "--set", "metrics.num_fake=64", "--set", f"train.evaluations={evaluations}"]
+    assert main(["trial", "dcgan", "--out", "one", "--max-kimg", f"{0.064 * evaluations}", *options]) == 0
 
 
 def test_a_trial_that_diverges_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 """What is left to do of a run, from its rows alone."""
 
+from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ SEED = 7
 FULL = TrialConfig().train.max_kimg
 
 
-def plan_of(trials: int, space: Space = SPACE) -> Plan:
+def plan_of(trials: int, times: int = 1) -> Plan:
+    space = replace(SPACE, base=SPACE.base.lengthened(times * FULL))
     return Plan(RunDir(Path("runs/none")), space, Options(trials=trials, seed=SEED))
 
 
@@ -35,6 +38,7 @@ class Rows(list[Row]):
         parent: str | None = None,
         relation: Relation | None = None,
         kimg: float = FULL,
+        fid: float = 9.0,
     ) -> str:
         """One more trial, still running where `status` is None; returns its id."""
         number = sum(isinstance(row, Start) for row in self)
@@ -44,9 +48,9 @@ class Rows(list[Row]):
         measures = dict.fromkeys(
             ("train_seconds", "eval_seconds", "d_loss_real", "d_loss_fake", "g_loss", "images_per_second"), 0.0
         )
-        self.append(Eval(**own, kimg=kimg, fid=9.0, protocol="p", **measures))
+        self.append(Eval(**own, kimg=kimg, fid=fid, protocol="p", **measures))
         if status is not None:
-            self.append(End(**own, status=status, best_fid=9.0, best_kimg=kimg, kimg=kimg, reason=None))
+            self.append(End(**own, status=status, best_fid=fid, best_kimg=kimg, kimg=kimg, reason=None))
         return f"{number:04d}"
 
     @property
@@ -74,17 +78,27 @@ def test_baselines_come_first_and_once() -> None:
     assert not search_agenda(plan_of(1), Rows([row for row in rows if row.number == 0]).ledger)
 
 
-def test_completed_trials_are_lengthened_once_and_cost_no_new_one() -> None:
+def test_the_best_third_of_the_completed_is_lengthened_once_and_costs_no_new_trial() -> None:
+    rows = Rows()
+    for fid in (9.0, 5.0, 7.0, 8.0, 6.0):
+        rows.trial("completed", fid=fid)
+    rows.trial("stopped", fid=1.0, kimg=FULL / 3)
+    rows.trial("completed", fid=1.0, origin="final", parent="0000", relation="final", seed=8)
+    assert search_agenda(plan_of(6), rows.ledger).proposals == deque()
+    more = ["sampled longer 0001", "sampled longer 0004"]
+    assert told(search_agenda(plan_of(7, 2), rows.ledger)) == [*more, "baseline:dcgan new"]
+    rows.trial("failed", parent="0001", relation="longer")
+    rows.trial("completed", parent="0004", relation="longer", kimg=2 * FULL)
+    assert told(search_agenda(plan_of(6, 2), rows.ledger)) == []
+    again = told(search_agenda(plan_of(6, 2), rows.ledger, retry_failed=True))
+    assert again == more[:1], "from where its parent ended, not from nothing"
+    assert told(search_agenda(plan_of(6, 4), rows.ledger)) == ["sampled longer 0008"]
+
+
+def test_one_completed_trial_goes_on() -> None:
     rows = Rows()
     rows.trial("completed", origin="baseline:dcgan")
-    rows.trial("completed", origin="baseline:sngan")
-    more = ["baseline:dcgan longer 0000", "baseline:sngan longer 0001"]
-    assert told(search_agenda(plan_of(3), rows.ledger, to_lengthen={"0001", "0000"})) == [*more, "sampled new"]
-    rows.trial("failed", origin="baseline:dcgan", parent="0000", relation="longer")
-    left = search_agenda(plan_of(3), rows.ledger, to_lengthen={"0001", "0000"})
-    assert told(left) == [more[1], "sampled new"]
-    again = search_agenda(plan_of(3), rows.ledger, to_lengthen={"0001", "0000"}, retry_failed=True)
-    assert told(again) == [*more, "sampled new"], "from where its parent ended, not from nothing"
+    assert told(search_agenda(plan_of(1, 3), rows.ledger)) == ["baseline:dcgan longer 0000"]
 
 
 def test_failed_trials_are_retried_once() -> None:

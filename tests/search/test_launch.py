@@ -46,6 +46,10 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-c", "import sys; from gansearch.cli.search import main; sys.exit(main())", *arguments]
 
 
+def analyze(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "import sys; from gansearch.cli.analyze import main; sys.exit(main())", *arguments]
+
+
 def start_arguments(*more: str, kimg: str = "1.44") -> list[str]:
     return ["start", "mine.py", "--name", "run", "--max-kimg", kimg, *SMALL, *more]
 
@@ -182,6 +186,72 @@ def test_a_resumed_search_goes_on_as_if_it_had_not_been_killed(folder: Path) -> 
         [row.fid for row in trial.evals] for trial in whole.values()
     ]
     assert [trial.status for trial in resumed.values()] == [trial.status for trial in whole.values()]
+
+
+def test_an_extended_search_survives_a_kill_and_trains_the_best_further(folder: Path) -> None:
+    assert run(folder, *start_arguments()).returncode == 0
+    results = folder / "runs/run/results.jsonl"
+    short, kept = assert_whole(folder, 6), results.read_bytes()
+    completed = sorted(
+        (trial for trial in short.values() if trial.status == "completed"), key=lambda trial: trial.evals[-1].fid
+    )
+    best = completed[: max(1, round(len(completed) / 3))]
+    process = subprocess.Popen(
+        command("extend", "run", "--trials", "+2", "--max-kimg", "2.9"),
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for_evals(results, kept.count(b'"event": "eval"') + 3, process)
+    process.kill()
+    process.wait()
+    done = run(folder, "resume", "run")
+    assert done.returncode == 0, done.stderr
+    assert results.read_bytes().startswith(kept)
+    ledger = ledger_of(folder)
+    assert all(trial.end for trial in ledger.values())
+    longer = [trial for trial in ledger.values() if trial.start.relation == "longer"]
+    assert [trial.start.parent for trial in longer] == [trial.trial_id for trial in best]
+    assert sum(trial.start.parent is None for trial in ledger.values()) == 8
+    interval = 0.16
+    for trial in longer:
+        steps = [round(row.kimg / interval) for row in trial.evals]
+        assert steps == list(range(10, 10 + len(steps)))
+        assert trial.kimg in {2.88} or trial.status == "stopped"
+    assert max(trial.kimg for trial in ledger.values()) == 2.88
+    again = run(folder, "resume", "run")
+    assert again.returncode == 0, again.stderr
+    assert len(ledger_of(folder)) == len(ledger), "nothing was left to do"
+
+
+def test_finals_go_on_after_a_break_and_give_each_seed_once(folder: Path) -> None:
+    assert run(folder, *start_arguments("--trials", "3")).returncode == 0
+    results = folder / "runs/run/results.jsonl"
+    before = results.read_text().count('"event": "eval"')
+    finals = ["finals", "run", "--top", "2", "--seeds", "2"]
+    process = subprocess.Popen(analyze(*finals), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for_evals(results, before + 3, process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert out.startswith("place  trial")
+    assert "finals runs/run --top 2 --seeds 2" in err.splitlines()[-1]
+    done = subprocess.run(analyze(*finals, "--json"), cwd=folder, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    ledger = ledger_of(folder)
+    held = [trial for trial in ledger.values() if trial.is_final]
+    assert sorted((trial.start.parent, trial.start.seed) for trial in held) == sorted(
+        (one["trial_id"], seed) for one in found for seed in (1, 2)
+    )
+    assert {trial.status for trial in held} == {"completed"}, "ASHA stops no final"
+    assert {trial.kimg for trial in held} == {1.44}
+    fids = {trial.trial_id: trial.best.fid for trial in held if trial.best}
+    assert all([fids[id] for id in one["trials"]] == one["fids"] and len(one["fids"]) == 2 for one in found)
+    assert len(set(fids.values())) == 4, "seeds differ"
+    again = subprocess.run(analyze(*finals, "--json"), cwd=folder, capture_output=True, text=True, timeout=400)
+    assert json.loads(again.stdout) == found
+    assert again.stderr == "", "no Ray was started, nothing trained"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

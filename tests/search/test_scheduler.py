@@ -109,13 +109,11 @@ class Tune:
                 whole = self.steps[number] == TRAIN.evaluations
                 self.rows.append(Ledger(self.rows)[f"{number:04d}"].ended("completed" if whole else "stopped"))
 
-    def resume(self) -> frozenset[str]:
+    def resume(self) -> list[str]:
         """A new driver: all it has is the rows."""
         self.scheduler = KimgASHA(RUNGS, ETA)
         ledger = Ledger(self.rows)
-        replayed = self.scheduler.replay(ledger)
-        assert not replayed.to_lengthen
-        stopped = replayed.to_stop
+        stopped = self.scheduler.replay(ledger)
         for trial in ledger.values():
             if trial.end is None and trial.trial_id not in stopped:
                 self.scheduler.on_trial_add(None, ray_trial(trial.number))
@@ -147,7 +145,7 @@ def test_an_interruption_changes_no_decision(search: tuple[list[list[float]], li
         whole.report(number)
     for number in order[:cut]:
         broken.report(number)
-    assert broken.resume() == set()
+    assert broken.resume() == []
     for number in order[cut:]:
         broken.report(number)
     assert broken.decisions == whole.decisions
@@ -174,7 +172,7 @@ def test_a_trial_that_was_stopped_but_not_ended_is_named() -> None:
     tune.report(1, end=False)
     tune.report(2)
     assert tune.decisions == [(0, 1, CONTINUE), (1, 1, STOP), (2, 1, CONTINUE)]
-    assert tune.resume() == {"0001"}
+    assert tune.resume() == ["0001"]
     assert tune.rungs[-1] == (TRAIN.eval_images, {"0000": -5.0, "0001": -9.0, "0002": -1.0})
 
 
@@ -184,28 +182,10 @@ def test_a_trial_that_came_to_its_full_length_was_not_stopped() -> None:
     for _ in range(9):
         tune.report(0, end=False)
     assert tune.decisions[-1] == (0, 9, STOP)
-    assert tune.resume() == set()
+    assert tune.resume() == []
 
 
 LONG = rungs(train_of(30, max_kimg=30 * TRAIN.eval_images / 1000), ETA, first=1)
-
-
-@given(searches())
-def test_of_a_lengthened_search_those_go_on_that_a_long_one_would_not_have_stopped(
-    search: tuple[list[list[float]], list[int]],
-) -> None:
-    assert LONG[:3] == RUNGS and LONG[-1] == 30 * TRAIN.eval_images
-    fids, order = search
-    short, long = Tune(fids), Tune(fids)
-    long.scheduler = KimgASHA(LONG, ETA)
-    for number in range(len(fids)):
-        long.scheduler.on_trial_add(None, ray_trial(number))
-    for number in order:
-        short.report(number)
-        long.report(number)
-    replayed = KimgASHA(LONG, ETA).replay(Ledger(short.rows))
-    assert replayed.to_stop == set()
-    assert replayed.to_lengthen == {f"{number:04d}" for number in set(range(len(fids))) - long.ended}
 
 
 def test_a_trial_that_continues_another_has_passed_its_rungs_and_a_final_passes_none() -> None:
@@ -216,8 +196,7 @@ def test_a_trial_that_continues_another_has_passed_its_rungs_and_a_final_passes_
     final = replace(start(3), parent="0001", relation="final", origin="final")
     rows = [*tune.rows, longer, evaluation(2, 10, 3.0, 100), final, evaluation(3, 1, 1.0, 101)]
     scheduler = KimgASHA(LONG, ETA)
-    replayed = scheduler.replay(Ledger(rows))
-    assert replayed.to_lengthen == {"0001"}, "0002 runs; whether it is there already is not the scheduler's to know"
+    assert scheduler.replay(Ledger(rows)) == []
     (bracket,) = scheduler._brackets
     assert {int(at): set(recorded) for at, recorded in bracket._rungs if recorded} == {
         rung: {"0000", "0001"} for rung in RUNGS

@@ -1,6 +1,7 @@
 """What the searcher hands out, and what the recorder writes of it. No Ray is started."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ from optuna.distributions import FloatDistribution
 from ray.tune.search import Searcher
 
 from gansearch.config import TrialConfig
-from gansearch.results import Ledger, Start, Writer, read
+from gansearch.results import Evaluation, Ledger, Start, Writer, read
 from gansearch.run_dir import RunDir
-from gansearch.search.agenda import search_agenda
+from gansearch.search.agenda import finals_agenda, search_agenda
 from gansearch.search.plan import Options, Plan
 from gansearch.search.recorder import Recorder
 from gansearch.search.searcher import SpaceSearcher
@@ -21,14 +22,20 @@ from gansearch.search.study import Study
 SPACE = Space(base=TrialConfig(), params={"optim.g_lr": FloatDistribution(1e-4, 1e-2, log=True)}, baselines=["dcgan"])
 
 
-def searcher(path: Path, *, trials: int, retry_failed: bool = False) -> tuple[SpaceSearcher, Recorder]:
+def searcher(
+    path: Path, *, trials: int, retry_failed: bool = False, max_kimg: float = 14.4, finals: int = 0
+) -> tuple[SpaceSearcher, Recorder]:
+    """Its agenda is the search's, with completed trials to lengthen, or `finals` seeds of its first trial."""
     run = RunDir(path)
     ledger = Ledger(read(run.results)) if run.results.exists() else Ledger()
-    study = Study(run.study_journal, "run", SPACE, ledger, seed=5000)
+    space = replace(SPACE, base=SPACE.base.lengthened(max_kimg))
+    study = Study(run.study_journal, "run", space, ledger, seed=5000)
     recorder = Recorder(run, Writer(run.results), ledger, study, lambda row, ledger: None)
-    plan = Plan(run, SPACE, Options(trials=trials, seed=7))
+    plan = Plan(run, space, Options(trials=trials, seed=7))
     agenda = search_agenda(plan, ledger, retry_failed=retry_failed)
-    return SpaceSearcher(SPACE, recorder, agenda, constants={"cpus": 1}), recorder
+    if finals:
+        agenda = finals_agenda(plan, ledger, list(ledger.values())[:1], finals)
+    return SpaceSearcher(space, recorder, agenda, constants={"cpus": 1}), recorder
 
 
 def drawn(source: SpaceSearcher) -> list[dict[str, Any]]:
@@ -41,6 +48,16 @@ def drawn(source: SpaceSearcher) -> list[dict[str, Any]]:
 
 def close(recorder: Recorder) -> None:
     recorder._writer.close()
+
+
+def complete(recorder: Recorder, trial_id: str) -> None:
+    """The trial comes to its full length, and the driver ends."""
+    measures: dict[str, Any] = dict.fromkeys(
+        ("train_seconds", "eval_seconds", "d_loss_real", "d_loss_fake", "g_loss", "images_per_second"), 0.0
+    )
+    recorder.evaluation(trial_id, Evaluation(kimg=14.4, fid=5.0, protocol="p", **measures))
+    recorder.end(trial_id, "completed", None)
+    close(recorder)
 
 
 def test_baselines_then_proposals_each_with_its_files(tmp_path: Path) -> None:
@@ -89,6 +106,42 @@ def test_failed_trials_are_retried_once_and_cost_no_new_trial(tmp_path: Path) ->
     assert trials["0002"].start.params == trials["0000"].start.params
     assert trials["0000"].end is not None
     assert trials["0000"].end.reason == "CUDA out of memory"
+
+
+def test_a_lengthened_search_hands_out_longer_trials(tmp_path: Path) -> None:
+    source, recorder = searcher(tmp_path, trials=2)
+    drawn(source)
+    complete(recorder, "0000")
+    source, recorder = searcher(tmp_path, trials=3, max_kimg=28.8)
+    unfinished, longer, new = drawn(source)
+    assert [
+        (config["trial_id"], config["continues"], config["asha_id"], config["reported_images"])
+        for config in (unfinished, longer, new)
+    ] == [("0001", None, "0001", 0), ("0002", "0000", "0000", 14_400), ("0003", None, "0003", 0)]
+    for config in (unfinished, longer, new):
+        written = (tmp_path / "trials" / config["trial_id"] / "config.json").read_text()
+        assert config["config"] == written
+        assert json.loads(written)["train"] | {"max_kimg": 28.8, "evaluations": 18} == json.loads(written)["train"]
+    ledger = recorder.ledger
+    assert ledger["0002"].start.params == ledger["0000"].start.params
+    assert (ledger["0002"].start.origin, ledger["0002"].start.relation) == ("baseline:dcgan", "longer")
+    close(recorder)
+
+
+def test_finals_are_the_same_but_for_their_seed_and_pass_no_rung(tmp_path: Path) -> None:
+    source, recorder = searcher(tmp_path, trials=1)
+    drawn(source)
+    complete(recorder, "0000")
+    source, recorder = searcher(tmp_path, trials=1, finals=2)
+    configs = drawn(source)
+    assert [(config["asha_id"], config["continues"]) for config in configs] == [(None, None)] * 2
+    searched, *finals = (json.loads((tmp_path / f"trials/000{n}/config.json").read_text()) for n in range(3))
+    assert [final["seed"] for final in finals] == [8, 9]
+    assert all(final | {"seed": 7} == searched for final in finals)
+    assert {(trial.start.origin, trial.start.relation) for trial in list(recorder.ledger.values())[1:]} == {
+        ("final", "final")
+    }
+    close(recorder)
 
 
 def test_the_first_refusal_of_the_disk_is_kept(tmp_path: Path) -> None:

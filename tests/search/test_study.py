@@ -12,13 +12,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import TrialState
 
-from gansearch.config import TrialConfig
+from gansearch.config import TrainConfig, TrialConfig
 from gansearch.results import Eval, Ledger, Start, Status
 from gansearch.search.space import Space, When
 from gansearch.search.study import Study
 
 SPACE = Space(
-    base=TrialConfig(),
+    base=TrialConfig(train=TrainConfig(max_kimg=0.9, evaluations=3, batch=100)),
     params={
         "optim.g_lr": FloatDistribution(1e-4, 1e-2, log=True),
         "optim.beta1": FloatDistribution(0.0, 0.9),
@@ -172,3 +172,34 @@ def test_a_second_driver_is_noticed(tmp_path: Path) -> None:
     study.propose(0)
     with pytest.raises(RuntimeError, match="the study is at trial 1, the run at 5"):
         study.propose(5)
+
+
+@pytest.mark.parametrize("how", ["live", "rebuilt"])
+def test_finals_and_trials_too_short_by_now_are_not_taken_for_full_ones(how: str, tmp_path: Path) -> None:
+    """A final counts for nothing; what was completed before the search was lengthened counts as far as it came."""
+    space = Space(base=SPACE.base.lengthened(2 * SPACE.base.train.max_kimg), params=SPACE.params)
+    kimg = SPACE.base.train.max_kimg
+    measures: dict[str, Any] = dict.fromkeys(
+        ("train_seconds", "eval_seconds", "d_loss_real", "d_loss_fake", "g_loss", "images_per_second"), 0.0
+    )
+    ledger = Ledger()
+    journal = journal_of(tmp_path, "study")
+    study = Study(journal, "run", space, ledger, SEED)
+    for number, relation in enumerate((None, "longer", "final")):
+        study.propose(number, BASELINE, counts=relation != "final")
+        own: dict[str, Any] = {"trial_id": f"{number:04d}", "number": number}
+        ledger.add(Start(**own, params=BASELINE, origin="x", seed=SEED, parent=None, relation=relation))
+        reached = kimg * (1 if relation is None else 2)
+        row = Eval(**own, kimg=reached, fid=5.0, protocol="p", **measures)
+        ledger.add(row)
+        study.observe(row)
+        ledger.add(end := ledger[f"{number:04d}"].ended("completed"))
+        study.finish(end)
+    if how == "rebuilt":
+        Study(journal, "run", space, ledger, SEED)
+    trials = stored(journal)
+    assert [trial.state for trial in trials] == [TrialState.PRUNED, TrialState.COMPLETE, TrialState.FAIL]
+    assert [trial.intermediate_values for trial in trials] == [
+        {round(reached * 1000): 5.0} for reached in (kimg, 2 * kimg, 2 * kimg)
+    ]
+    assert [trial.user_attrs for trial in trials] == [{}, {}, {"final": True}]

@@ -3,6 +3,7 @@
 import errno
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +99,38 @@ def test_a_trial_that_was_completed_before_a_restart_gets_its_gif(tiny: TrialCon
     again.cleanup()
     assert not (tmp_path / "0000/samples.gif").exists(), "once is enough"
     assert content[:6] == b"GIF89a"
+
+
+@pytest.mark.parametrize("checkpoint", ["there", "gone"])
+def test_a_trial_that_continues_another_is_the_long_one(checkpoint: str, tiny: TrialConfig, tmp_path: Path) -> None:
+    """Bit by bit; where the other's checkpoint is gone, it goes the whole way itself."""
+    longer = tiny.lengthened(2 * tiny.train.max_kimg)
+    short, whole = actor(tiny, tmp_path / "a"), actor(longer, tmp_path / "b")
+    for trial in (short, whole):
+        while not trial._trainer.done:
+            evaluate(trial)
+    if checkpoint == "gone":
+        shutil.rmtree(tmp_path / "a/0000")
+    known = {"continues": "0000", "reported_images": tiny.train.max_images, "asha_id": "0000"}
+    whole.reset_config(told(longer, tmp_path / "a", "0001") | known)
+    while not whole._trainer.done:
+        evaluate(whole)
+    states = [
+        torch.load(next((tmp_path / one).glob("checkpoint_*")) / "last.pt", weights_only=True)
+        for one in ("b/0000", "a/0001")
+    ]
+    fids = [[row["fid"] for row in state["evaluations"]] for state in states]
+    assert fids[0] == fids[1] and len(fids[0]) == 6
+    for name in ("G", "D", "ema"):
+        assert all(torch.equal(states[0][name][key], value) for key, value in states[1][name].items())
+
+
+def test_a_checkpoint_of_another_configuration_is_not_continued(tiny: TrialConfig, tmp_path: Path) -> None:
+    trial = actor(tiny, tmp_path)
+    evaluate(trial)
+    for other in ({"optim.g_lr": 1e-3}, {"train.max_kimg": 0.96}, {"train.evaluations": 6, "train.max_kimg": 0.48}):
+        with pytest.raises(UserError, match="another configuration"):
+            trial.reset_config(told(tiny.override(other), tmp_path, "0001") | {"continues": "0000"})
 
 
 def test_a_trial_that_diverges_before_anything_is_recorded(tiny: TrialConfig, tmp_path: Path) -> None:
