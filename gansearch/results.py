@@ -238,6 +238,12 @@ class TrialState:
         )
 
 
+def lowest(trials: Iterable[TrialState]) -> TrialState | None:
+    """The trial with the lowest FID, None where none has one."""
+    scored = [trial for trial in trials if trial.best]
+    return min(scored, key=lambda trial: trial.best.fid if trial.best else 0.0, default=None)
+
+
 class Ledger(dict[str, TrialState]):
     """The trials of a run by id, in order of their start, as its rows tell them."""
 
@@ -290,5 +296,4 @@ class Ledger(dict[str, TrialState]):
     @property
     def best(self) -> TrialState | None:
         """The trial with the lowest FID so far."""
-        scored = [trial for trial in self.values() if trial.best]
-        return min(scored, key=lambda trial: trial.best.fid if trial.best else 0.0, default=None)
+        return lowest(self.values())

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from gansearch.analysis.load import LoadedRun
 from gansearch.analysis.text import value_text
-from gansearch.results import Floor, Status, TrialState
+from gansearch.results import Floor, Status, TrialState, lowest
 
 # Below this ratio of highest to lowest, a linear FID axis shows more.
 _WIDE = 8.0
@@ -78,7 +78,7 @@ def curves_info(loaded: LoadedRun) -> CurvesInfo:
     return CurvesInfo(
         run=loaded.search.name,
         curves=curves,
-        best=_best_id(loaded),
+        best=_best_id(loaded.ledger.values()),
         rungs=tuple(sorted(loaded.search.budget.rungs)),
         log_fid=log_fid,
         floor=floor,
@@ -96,11 +96,15 @@ def _curve(loaded: LoadedRun, state: TrialState) -> Curve:
 
 
 def param_info(loaded: LoadedRun, path: str) -> ParamInfo:
-    """The numbers for the searched parameter `path`; trials in which it was not active are left out."""
+    """The numbers for the searched parameter `path`; trials in which it was not active are left out.
+
+    So are finals: for the sake of the search every configuration counts once.
+    """
     parameter = loaded.search.space.params[path]
     domain, when = parameter.domain, parameter.when
     values: list[tuple[Any, Point]] = []
-    for state in loaded.ledger.values():
+    searched = [state for state in loaded.ledger.values() if not state.is_final]
+    for state in searched:
         params = loaded.search.space.active(state.start.params)
         if state.best and path in params:
             values.append((params[path], Point(math.nan, state.best.fid, state.trial_id, state.status)))
@@ -116,7 +120,7 @@ def param_info(loaded: LoadedRun, path: str) -> ParamInfo:
         points=points,
         choices=choices,
         limits=(min(ends), max(ends)),
-        best=_best_id(loaded),
+        best=_best_id(searched),
         # A baseline may lie outside the domain, at zero too.
         log_x=domain.attributes.log and all(point.x > 0 for point in points),
         log_fid=is_wide(point.fid for point in points),
@@ -145,6 +149,6 @@ def _labels(choices: Sequence[Any], seen: Sequence[Any]) -> list[str]:
     return list(dict.fromkeys(map(value_text, [*choices, *seen])))
 
 
-def _best_id(loaded: LoadedRun) -> str | None:
-    best = loaded.ledger.best
+def _best_id(states: Iterable[TrialState]) -> str | None:
+    best = lowest(states)
     return best.trial_id if best else None

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,6 +58,24 @@ def test_every_active_value_is_a_point(loaded):
                 point.fid for point in info.points
             )
     assert len(param_info(loaded, "loss.clip").points) < 15
+
+
+def test_a_trial_that_continues_another_shows_the_whole_way_and_a_final_is_no_point(tmp_path):
+    def follower(number, relation):
+        return replace(start(f"t{number}", number, {"optim.g_lr": 1e-3}), parent="t0", relation=relation)
+
+    rows = [start("t0", 0, {"optim.g_lr": 1e-3}), evaluation("t0", 0, 6.4, 9.0), evaluation("t0", 0, 12.8, 7.0)]
+    rows += [follower(1, "longer"), evaluation("t1", 1, 19.2, 6.0), follower(2, "final"), evaluation("t2", 2, 6.4, 1.0)]
+    run = load(make_run(tmp_path / "run", rows))
+    info = curves_info(run)
+    assert [(curve.kimg, curve.fid) for curve in info.curves] == [
+        ([6.4, 12.8], [9.0, 7.0]),
+        ([6.4, 12.8, 19.2], [9.0, 7.0, 6.0]),
+        ([6.4], [1.0]),
+    ]
+    points = param_info(run, "optim.g_lr")
+    assert [(point.trial_id, point.fid) for point in points.points] == [("t0", 7.0), ("t1", 6.0)]
+    assert (points.best, info.best) == ("t1", "t2")
 
 
 def test_inactive_parameters_are_left_out(tmp_path):
