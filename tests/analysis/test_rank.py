@@ -1,6 +1,7 @@
 import io
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gansearch.analysis.load import load
 from gansearch.analysis.rank import print_ranking, ranking, to_csv, to_json, write_table
+from gansearch.analysis.status import describe
 from gansearch.analysis.text import params_text
 
 from .synthetic_run import FLOOR, PARAMS, evaluation, make_run, make_search, start
@@ -46,6 +49,20 @@ def test_the_best_and_its_kimg_are_not_the_last(tmp_path):
     run = make_run(tmp_path / "run", [start("a", 0), *(evaluation("a", 0, *pair) for pair in fids)])
     (row,) = ranking(run)
     assert (row.best_fid, row.best_kimg, row.kimg, row.status) == (40.0, 12.8, 19.2, "running")
+
+
+@pytest.mark.parametrize(
+    ("relation", "told"), [(None, "sampled"), ("retry", "sampled (retry of a)"), ("longer", "sampled (continues a)")]
+)
+def test_a_trial_that_comes_from_another_says_so(tmp_path, relation, told):
+    follower = replace(start("b", 1), parent=relation and "a", relation=relation)
+    run = make_run(tmp_path / "run", [start("a", 0), follower, evaluation("b", 1, 6.4, 9.0)])
+    (row, _) = ranking(run)
+    assert (row.parent, row.relation) == (relation and "a", relation)
+    file = io.StringIO()
+    print_ranking(run, file=file)
+    assert f"  running  {told}" in file.getvalue().splitlines()[1]
+    assert f"trial 1 (b, {told}): running" in describe(load(run).ledger["b"])
 
 
 def test_minimum_mean_and_maximum_are_over_a_trials_evaluations(tmp_path):

@@ -9,25 +9,13 @@ from optuna.distributions import FloatDistribution
 
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
-from gansearch.metrics.protocol import Protocol
 from gansearch.run_dir import RunDir
 from gansearch.search.plan import Options, Plan, load_plan
 from gansearch.search.space import Space
 
+from ..metrics.test_protocol import PROTOCOL
+
 SPACE = Space(base=TrialConfig(), params={"optim.g_lr": FloatDistribution(1e-4, 1e-2, log=True)}, baselines=[])
-PROTOCOL = Protocol(
-    extractor="e",
-    weights_sha256="0",
-    data="1",
-    split="train",
-    num_real=10,
-    num_fake=10,
-    resolution=32,
-    resize="bicubic",
-    dtype="float32",
-    seed=0,
-    estimator="standard",
-)
 
 
 @pytest.fixture
