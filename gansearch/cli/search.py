@@ -182,7 +182,7 @@ def _searched(plan: "Plan", search: "Callable[[Callable], tuple[Ledger, Interrup
     with progress.shown():
         ledger, interruption = search(progress.listen)
     if interruption.signal is not None:
-        if plan.run.search_json.exists():
+        if _is_saved(plan):
             say(f"interrupted, everything is saved; continue with: {PROG} resume {plan.run.path}")
         else:
             say("interrupted before the first trial; nothing is left behind")
@@ -192,6 +192,16 @@ def _searched(plan: "Plan", search: "Callable[[Callable], tuple[Ledger, Interrup
         return NO_FID
     _conclude(plan.run)
     return OK
+
+
+def _is_saved(plan: "Plan") -> bool:
+    """Whether the run is there, and as long and as many trials as `plan` says."""
+    from gansearch.search.plan import load_plan
+
+    if not plan.run.search_json.exists():
+        return False
+    saved, _ = load_plan(plan.run)
+    return (saved.space.base, saved.options.trials) == (plan.space.base, plan.options.trials)
 
 
 def _conclude(run: RunDir) -> None:

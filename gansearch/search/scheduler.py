@@ -35,15 +35,15 @@ class KimgASHA(ASHAScheduler):
         decisions: dict[str, str] = {}
         rows = sorted((row for trial_id in ids for row in ledger[trial_id].evals), key=lambda row: row.time)
         for row in rows:
-            asha_id = ids[row.trial_id]
-            decision = super().on_trial_result(_NO_CONTROLLER, _named(asha_id), {"images": row.images, "fid": row.fid})
-            decisions[asha_id] = decision if row.images < self._max_t else TrialScheduler.CONTINUE
+            result = {"images": row.images, "fid": row.fid}
+            decision = super().on_trial_result(_NO_CONTROLLER, _named(ids[row.trial_id]), result)
+            decisions[row.trial_id] = decision if row.images < self._max_t else TrialScheduler.CONTINUE
         for asha_id in set(ids.values()):
             super().on_trial_remove(_NO_CONTROLLER, _named(asha_id))
         return [
             trial_id
-            for trial_id, asha_id in ids.items()
-            if ledger[trial_id].end is None and decisions.get(asha_id) == TrialScheduler.STOP
+            for trial_id, decision in decisions.items()
+            if ledger[trial_id].end is None and decision == TrialScheduler.STOP
         ]
 
     def _add(self, asha_id: str) -> None:

@@ -13,13 +13,13 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from gansearch.cli.analyze import main as analyze
-from gansearch.cli.search import main
+from gansearch.cli.search import _is_saved, main
 from gansearch.errors import UserError
 from gansearch.results import Eval, read
 from gansearch.run_dir import RunDir
 from gansearch.search.claim import claimed
 from gansearch.search.find_space import find_space
-from gansearch.search.plan import Options, Plan
+from gansearch.search.plan import Options, Plan, load_plan
 
 
 @pytest.fixture(autouse=True)
@@ -298,6 +298,11 @@ def test_what_cannot_be_extended(capsys: pytest.CaptureFixture[str]) -> None:
     assert "0.064 kimg already" in refused(capsys, "extend", "one", "--max-kimg", "0.05")
     assert "127.0.0.1:1" in refused(capsys, "extend", "one", "--max-kimg", "0.128", "--address", "127.0.0.1:1")
     assert (Path("one/search.json").read_text(), Path("one/results.jsonl").read_text()) == before
+    plan, _ = load_plan(RunDir(Path("one")))
+    longer = plan.extended(0, 0.128)
+    assert _is_saved(plan) and not _is_saved(longer), "interrupted by now, it has not been extended"
+    longer.amend()
+    assert _is_saved(longer)
 
 
 def test_a_search_of_which_nothing_can_go_on_is_not_lengthened(capsys: pytest.CaptureFixture[str]) -> None:

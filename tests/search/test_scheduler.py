@@ -197,6 +197,8 @@ def test_a_trial_that_continues_another_has_passed_its_rungs_and_a_final_passes_
     rows = [*tune.rows, longer, evaluation(2, 10, 3.0, 100), final, evaluation(3, 1, 1.0, 101)]
     scheduler = KimgASHA(LONG, ETA)
     assert scheduler.replay(Ledger(rows)) == []
+    chosen = replace(start(4), parent="0000", relation="longer")
+    assert KimgASHA(LONG, ETA).replay(Ledger([*rows, chosen])) == [], "that its parent was behind is known and past"
     (bracket,) = scheduler._brackets
     assert {int(at): set(recorded) for at, recorded in bracket._rungs if recorded} == {
         rung: {"0000", "0001"} for rung in RUNGS
