@@ -24,7 +24,7 @@ def cache_dir() -> Path:
     return (Path(shared) if shared else Path.home() / ".cache") / "gansearch"
 
 
-def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
+def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
     """Lets `write` fill a temporary file beside `path` and renames it: a reader sees a whole file or none.
 
     Makes the parent folders. Raises OSError where the place cannot be written.

@@ -284,6 +284,14 @@ class Ledger(dict[str, TrialState]):
         start = self[trial_id].start
         return self.first(start.parent) if start.relation == "longer" and start.parent else trial_id
 
+    def way(self, trial_id: str) -> list[Eval]:
+        """The evaluations of a trial, before them those of the trial that it continues, where there is one."""
+        state = self[trial_id]
+        if state.start.relation != "longer" or state.start.parent is None:
+            return state.evals
+        own = state.evals[0].kimg if state.evals else math.inf
+        return [*(row for row in self.way(state.start.parent) if row.kimg < own), *state.evals]
+
     def require(self, protocol: str, run: Path) -> None:
         """UserError where there are FIDs of another protocol than that of the hash `protocol`."""
         foreign = {row.protocol for trial in self.values() for row in trial.evals} - {protocol}

@@ -18,7 +18,7 @@ class RunDir:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return self.path.absolute().name  # of `.` too
 
     @property
     def search_json(self) -> Path:

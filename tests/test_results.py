@@ -193,3 +193,21 @@ def test_the_best_trial_is_the_first_with_the_lowest_fid() -> None:
     scored = [evaluation(1, 1.0, 4.0), evaluation(2, 1.0, 4.0), evaluation(0, 1.0, 7.0)]
     best = Ledger([*rows, *scored]).best
     assert best is not None and best.trial_id == "0001"
+
+
+def test_the_way_of_a_trial_is_that_of_those_it_continues_before_it() -> None:
+    measures: dict[str, Any] = dict.fromkeys(MEASURES, 0.0)
+
+    def rows(number: int, kimg: list[float], parent: str | None = None, relation: Any = "longer") -> list[Row]:
+        own: dict[str, Any] = {"trial_id": str(number), "number": number}
+        start = Start(**own, params={}, origin="x", seed=0, parent=parent, relation=parent and relation)
+        return [start, *(Eval(**own, **(measures | {"kimg": at}), protocol="p") for at in kimg)]
+
+    ledger = Ledger(
+        rows(0, [1, 2]) + rows(1, [3, 4], "0") + rows(2, [5], "1") + rows(3, [1, 2, 3], "0") + rows(4, [], "1")
+        + rows(5, [1], "2", "final")
+    )  # fmt: skip
+    ways = {trial_id: [row.kimg for row in ledger.way(trial_id)] for trial_id in ledger}
+    assert ways == {"0": [1, 2], "1": [1, 2, 3, 4], "2": [1, 2, 3, 4, 5], "3": [1, 2, 3], "4": [1, 2, 3, 4], "5": [1]}
+    assert [ledger.first(trial_id) for trial_id in ledger] == ["0", "0", "0", "0", "0", "5"]
+    assert ledger.total(8) == 13

@@ -20,7 +20,7 @@ _LEVEL = 0.05  # the chance that any two of equal configurations are told apart
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """A finalist. `place` is one more than how many finalists are better beyond chance, so ties share it.
+    """A finalist. It shares the `place` of the one before if it is not told apart from any that has it: a tie.
 
     `fids` holds the lowest FID of each final at its full length; mean and standard deviation are theirs, None where
     they are too few (two for a deviation and a place). `searched_fid` is that of the search, which chose the finalist
@@ -82,21 +82,24 @@ def _standing(loaded: LoadedRun, finalist: TrialState, full: int, seeds: int) ->
 
 
 def _placed(found: Sequence[Standing]) -> Iterator[Standing]:
+    """With places, where `found` is sorted by mean."""
     compared = [one for one in found if one.std_fid is not None]
-    better = _better([one.fids for one in compared])
-    for one, above in zip(compared, better, strict=True):
-        yield replace(one, place=1 + above)
+    for one, place in zip(compared, _places([one.fids for one in compared]), strict=True):
+        yield replace(one, place=place)
     yield from found[len(compared) :]
 
 
-def _better(groups: Sequence[Sequence[float]]) -> list[int]:
-    """For each group how many others have a lower mean beyond chance."""
+def _places(groups: Sequence[Sequence[float]]) -> list[int]:
+    """The place of each group, which are sorted by mean."""
     if len(groups) < 2:
-        return [0] * len(groups)
+        return [1] * len(groups)
     with np.errstate(divide="ignore", invalid="ignore"):  # groups without any spread: NaN, not told apart
         apart = (tukey_hsd(*groups, equal_var=False).pvalue < _LEVEL).tolist()
-    means = [fmean(group) for group in groups]
-    return [sum(apart[i][j] and means[j] < mean for j in range(len(groups))) for i, mean in enumerate(means)]
+    places = [1]
+    for index in range(1, len(groups)):
+        told_apart = any(apart[index][other] for other in range(places[-1] - 1, index))
+        places.append(index + 1 if told_apart else places[-1])
+    return places
 
 
 def to_json(found: Sequence[Standing]) -> str:

@@ -88,17 +88,14 @@ def curves_info(loaded: LoadedRun) -> CurvesInfo:
 
 def _curve(loaded: LoadedRun, state: TrialState) -> Curve:
     """One that continues another trial's shows the whole way."""
-    rows, step = state.evals, state.start
-    while step.relation == "longer" and step.parent:
-        before = loaded.ledger[step.parent]
-        rows, step = [*before.evals, *rows], before.start
+    rows = loaded.ledger.way(state.trial_id)
     return Curve(state.trial_id, state.number, state.status, [row.kimg for row in rows], [row.fid for row in rows])
 
 
 def param_info(loaded: LoadedRun, path: str) -> ParamInfo:
     """The numbers for the searched parameter `path`; trials in which it was not active are left out.
 
-    So are finals: for the sake of the search every configuration counts once.
+    So are finals, which would give their configurations more weight.
     """
     parameter = loaded.search.space.params[path]
     domain, when = parameter.domain, parameter.when

@@ -1,6 +1,7 @@
 """The second command line: rank, plot and export what a search has found, and hold finals."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from gansearch.cli.parser import NO_FID, OK, Parser, call, positive_int, say
 from gansearch.cli.resources import add_resource_options, given_resources
 from gansearch.errors import UserError, unknown
 from gansearch.results import Ledger, TrialState
-from gansearch.run_dir import DEFAULT_RUNS_DIR, RunDir, find_run
+from gansearch.run_dir import DEFAULT_RUNS_DIR, find_run
 
 if TYPE_CHECKING:
     from gansearch.search.interrupt import Interruption
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[0] not in {*_COMMANDS, "-h", "--help"}:
         words.insert(0, _NO_COMMAND)
     args = parser.parse_args(words)
+    args.words = words
     return call(args.prog, lambda: args.handler(args))
 
 
@@ -85,7 +87,7 @@ def _finals(args: argparse.Namespace) -> int:
     chosen = finalists(loaded.ledger, args.top)
     if not chosen:
         return _no_fid(loaded)
-    interruption = _train_finals(run, chosen, args)
+    interruption = _train_finals(loaded, chosen, args)
     if len(chosen) < args.top:
         say(f"the search has {len(chosen)} configuration{'s' if len(chosen) > 1 else ''} with an FID, not {args.top}")
     found = standings(load(run), args.top, args.seeds)
@@ -93,19 +95,23 @@ def _finals(args: argparse.Namespace) -> int:
         print(to_json(found))
     else:
         write_finals(found)
-    if interruption.signal is not None:
-        words = f"finals {run.path} --top {args.top} --seeds {args.seeds}"
-        say(f"interrupted, everything is saved; continue with: gansearch-analyze {words}")
+    if interruption is not None and interruption.signal is not None:
+        say(f"interrupted, everything is saved; continue with: gansearch-analyze {shlex.join(args.words)}")
         return interruption.exit_code
     return OK if any(one.fids for one in found) else NO_FID
 
 
-def _train_finals(run: RunDir, chosen: list[TrialState], args: argparse.Namespace) -> "Interruption":
-    from gansearch.cli.progress import Progress
-    from gansearch.search.launch import finals
+def _train_finals(loaded: LoadedRun, chosen: list[TrialState], args: argparse.Namespace) -> "Interruption | None":
+    """Trains the finals that are missing; None where none is."""
+    from gansearch.search.agenda import finals_agenda
     from gansearch.search.plan import load_plan
 
-    plan, protocol = load_plan(run)
+    plan, protocol = load_plan(loaded.dir)
+    if not finals_agenda(plan, loaded.ledger, chosen, args.seeds):
+        return None
+    from gansearch.cli.progress import Progress
+    from gansearch.search.launch import finals
+
     given = {"time_budget": None, "gpu_hours": None, **given_resources(args)}  # budgets were the search's
     plan = replace(plan, options=replace(plan.options, **given))
 

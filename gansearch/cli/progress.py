@@ -48,14 +48,17 @@ class Progress:
             yield
 
     def _render(self) -> RenderableType:
-        total = self._total(self._ledger)
-        table = render_status(self._ledger, total=total, max_kimg=self._max_kimg, rows=_TABLE_ROWS)
+        table = render_status(self._ledger, total=self._trials, max_kimg=self._max_kimg, rows=_TABLE_ROWS)
         return Group(table, Text(self._left()))
 
     def _done(self) -> float:
         """The share of the search that is behind: ended trials in full, running ones by their kimg."""
         parts = (1.0 if trial.end else trial.kimg / self._max_kimg for trial in self._ledger.values())
-        return sum(parts) / max(self._total(self._ledger), len(self._ledger))
+        return sum(parts) / self._trials
+
+    @property
+    def _trials(self) -> int:
+        return max(1, self._total(self._ledger), len(self._ledger))
 
     def _left(self) -> str:
         done = self._done()

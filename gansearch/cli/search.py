@@ -201,7 +201,7 @@ def _is_saved(plan: "Plan") -> bool:
     if not plan.run.search_json.exists():
         return False
     saved, _ = load_plan(plan.run)
-    return (saved.space.base, saved.options.trials) == (plan.space.base, plan.options.trials)
+    return (saved.space.base.train, saved.options.trials) == (plan.space.base.train, plan.options.trials)
 
 
 def _conclude(run: RunDir) -> None:

@@ -54,7 +54,7 @@ def search_agenda(plan: Plan, ledger: Ledger, *, retry_failed: bool = False) -> 
     baselines = [name for name in space.baselines if f"baseline:{name}" not in origins][: max(0, missing)]
     proposals += [Proposal(space.baseline(name), f"baseline:{name}", seed) for name in baselines]
     proposals += [Proposal(None, "sampled", seed)] * (missing - len(baselines))
-    return Agenda((trial for trial in trials if trial.end is None), proposals)
+    return Agenda((trial for trial in trials if trial.end is None and not trial.is_final), proposals)
 
 
 def _to_lengthen(plan: Plan, trials: Iterable[TrialState]) -> list[TrialState]:

@@ -53,8 +53,8 @@ class Ending(Stopper):
 
 
 def hours(ledger: Ledger, gpus: float) -> float:
-    """GPU hours of all evaluations, at `gpus` a trial."""
-    rows = (row for trial in ledger.values() for row in trial.evals)
+    """GPU hours of a search's evaluations, at `gpus` a trial; finals are none of its."""
+    rows = (row for trial in ledger.values() if not trial.is_final for row in trial.evals)
     return gpus * sum(row.train_seconds + row.eval_seconds for row in rows) / 3600
 
 

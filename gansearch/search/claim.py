@@ -41,7 +41,7 @@ def claimed(plan: Plan) -> Iterator[Claim]:
     try:
         if not checkpoints.is_empty():
             raise UserError(f"{plan.checkpoints} holds another run's checkpoints: choose another --name or --storage")
-        _check_room(plan)
+        check_room(plan, plan.options.trials)
         checkpoints.probe()
         yield claim
     finally:
@@ -56,19 +56,20 @@ def _remove_empty(folders: list[Path]) -> None:
             folder.rmdir()
 
 
-def _check_room(plan: Plan) -> None:
+def check_room(plan: Plan, trials: int) -> None:
+    """UserError where the run's disk can't be written, or is too full for the checkpoints of so many more trials."""
     try:
         _write_probe(plan)
     except OSError as error:
         raise UserError(f"can't write to {plan.run.path} ({one_line(error)}): name another --runs-dir") from None
     needed = 2**20
     if plan.options.storage is None:
-        needed += plan.options.trials * checkpoint_bytes(plan)
+        needed += trials * checkpoint_bytes(plan)
     free = shutil.disk_usage(plan.run.path).free
     if free < needed:
         raise UserError(
-            f"{plan.run.path.parent} has {free / 2**20:.0f} MiB free and a search of {plan.options.trials} trials "
-            f"needs about {needed / 2**20:.0f}: free some, or name another --runs-dir or --storage"
+            f"{plan.run.path.parent} has {free / 2**20:.0f} MiB free and {trials} trials "
+            f"need about {needed / 2**20:.0f}: free some, or name another --runs-dir or --storage"
         )
 
 

@@ -94,9 +94,9 @@ def _slots_by_gpu(has: float, gpus: float) -> int:
 
 def check_shared(plan: Plan) -> None:
     """UserError where trials keep their checkpoints in a folder that some node does not see."""
-    Path(plan.checkpoints).mkdir(parents=True, exist_ok=True)
     if "://" in plan.checkpoints:
         return
+    Path(plan.checkpoints).mkdir(parents=True, exist_ok=True)
     folder = plan.checkpoints
 
     @ray.remote(num_cpus=0)

@@ -13,10 +13,10 @@ from gansearch.results import Ledger, TrialState, Writer, read
 from gansearch.run_dir import RunDir
 from gansearch.search.agenda import Agenda, finals_agenda, search_agenda
 from gansearch.search.callbacks import hours
-from gansearch.search.claim import claimed
+from gansearch.search.claim import check_room, claimed
 from gansearch.search.cluster import check_shared, fit_to_cluster, ray_session
 from gansearch.search.interrupt import Interruption, interruptible
-from gansearch.search.plan import Plan
+from gansearch.search.plan import Plan, load_plan
 from gansearch.search.recorder import Listener, Recorder
 from gansearch.search.scheduler import KimgASHA
 from gansearch.search.study import Study
@@ -43,7 +43,7 @@ def start(plan: Plan, listener: Listener, say: Callable[[str], None]) -> tuple[L
                 claim.keep = True
                 recorder = _recorder(plan, writer, Ledger(), listener)
                 scheduler, agenda = KimgASHA(plan.rungs, plan.options.eta), search_agenda(plan, recorder.ledger)
-                tune_trials(plan, reference, slots, recorder, scheduler, agenda, interruption)
+                tune_trials(plan, reference, slots, recorder, scheduler, agenda, interruption, _resume(plan))
     return _ledger(plan.run), interruption
 
 
@@ -84,7 +84,11 @@ def finals(
     say: Callable[[str], None],
 ) -> tuple[Ledger, Interruption]:
     """Trains the parameters of `finalists`, trials of the run, with `seeds` other seeds each; UserError as `resume`."""
-    return _continue(plan, before, listener, say, lambda ledger: finals_agenda(plan, ledger, finalists, seeds))
+
+    def left(ledger: Ledger) -> Agenda:
+        return finals_agenda(plan, ledger, finalists, seeds)
+
+    return _continue(plan, before, listener, say, left, again="the same once more")
 
 
 def _continue(
@@ -95,8 +99,12 @@ def _continue(
     left: Callable[[Ledger], Agenda],
     *,
     amend: bool = False,
+    again: str | None = None,
 ) -> tuple[Ledger, Interruption]:
-    """Does what is `left` to do of a run, given its rows; `amend`: the plan becomes the run's."""
+    """Does what is `left` to do of a run, given its rows; `amend`: the plan becomes the run's.
+
+    `again` is what to do where the disk refused (default: `resume`).
+    """
     run = plan.run
     interruption = Interruption()
     # The writer first of all: it refuses while another driver is at work.
@@ -107,10 +115,13 @@ def _continue(
         ledger.require(before.hash, run.path)
         scheduler = KimgASHA(plan.rungs, plan.options.eta)
         recorder = _recorder(plan, writer, ledger, listener)
+        if amend:
+            _complete(recorder, load_plan(run)[0].space.base.train.max_images)
         for trial_id in scheduler.replay(ledger):
             recorder.end(trial_id, "stopped", f"ASHA: not among the best at {ledger[trial_id].kimg:g} kimg")
         agenda = left(ledger)
         if agenda:
+            check_room(plan, len(agenda.proposals))
             with ray_session(plan.options.address):
                 interruption.install()
                 plan, slots = fit_to_cluster(plan)
@@ -119,8 +130,18 @@ def _continue(
                     plan.amend()
                 length = plan.space.base.train.max_kimg
                 say(f"{run.path}: {len(ledger)} trials known, {len(agenda)} to go to {length:g} kimg, {slots} at once")
-                tune_trials(plan, reference, slots, recorder, scheduler, agenda, interruption)
+                tune_trials(plan, reference, slots, recorder, scheduler, agenda, interruption, again or _resume(plan))
     return _ledger(run), interruption
+
+
+def _resume(plan: Plan) -> str:
+    return f"`resume {plan.run.path}`"
+
+
+def _complete(recorder: Recorder, images: int) -> None:
+    """Ends what has come to `images`, the length so far, where a driver was killed before it wrote that."""
+    for trial in [trial for trial in recorder.ledger.values() if trial.end is None and trial.images >= images]:
+        recorder.end(trial.trial_id, "completed", None)
 
 
 def _recorder(plan: Plan, writer: Writer, ledger: Ledger, listener: Listener) -> Recorder:

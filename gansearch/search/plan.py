@@ -10,7 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gansearch.errors import UserError
+from gansearch.cache import atomic_write
+from gansearch.errors import UserError, one_line
 from gansearch.metrics.protocol import Protocol
 from gansearch.results import Floor
 from gansearch.run_dir import RunDir, join
@@ -97,9 +98,11 @@ class Plan:
 
     def _decided(self, protocol: Protocol) -> dict[str, Any]:
         train, options = self.space.base.train, self.options
-        decided = {"space": self.space.to_dict(), "seed": options.seed, "protocol": protocol.to_dict()}
+        space = self.space.to_dict()
+        decided = {"space": space, "seed": options.seed, "protocol": protocol.to_dict()}
         return {
-            **decided,
+            "space": space,
+            "seed": options.seed,
             "protocol": protocol.to_record(),
             "options": asdict(options),
             "budget": {
@@ -115,9 +118,11 @@ class Plan:
         }
 
     def _write(self, content: dict[str, Any]) -> None:
-        staging = self.run.search_json.with_suffix(".tmp")
-        staging.write_text(json.dumps(content, indent=2, allow_nan=False))
-        staging.rename(self.run.search_json)
+        text = json.dumps(content, indent=2, allow_nan=False)
+        try:
+            atomic_write(self.run.search_json, lambda staging: staging.write_text(text))
+        except OSError as error:
+            raise UserError(f"can't write {self.run.search_json} ({one_line(error)}): mend that first") from None
 
 
 def load_plan(run: RunDir) -> tuple[Plan, Protocol]:
@@ -125,9 +130,12 @@ def load_plan(run: RunDir) -> tuple[Plan, Protocol]:
     try:
         content = json.loads(run.search_json.read_text())
         plan = Plan(run, Space.from_dict(content["space"]), Options(**content["options"]))
-        return plan, Protocol.from_record(content["protocol"])
+        protocol, checkpoints = Protocol.from_record(content["protocol"]), content["checkpoints"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{run.search_json} is not what a search writes ({error!r}): restore it") from None
+    if checkpoints not in {None, plan.checkpoints}:
+        raise UserError(f"{run.path} has another name than when it started: its checkpoints are {checkpoints}")
+    return plan, protocol
 
 
 def with_gpus(plan: Plan, gpus_per_trial: float) -> Plan:

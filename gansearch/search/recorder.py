@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from gansearch.cache import atomic_write
 from gansearch.config import TrialConfig
 from gansearch.results import Eval, Evaluation, Ledger, Relation, Row, Start, Status, TrialState, Writer
 from gansearch.run_dir import RunDir
@@ -41,9 +42,7 @@ class Recorder:
             proposed = self.study.propose(number, params, counts=relation != "final")
             trial = config(proposed)
             trial_id = f"{number:04d}"
-            path = self.run.trial_config(trial_id)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(trial.to_json())
+            self.configure(trial_id, trial)
             row = Start(
                 trial_id=trial_id,
                 number=number,
@@ -56,6 +55,12 @@ class Recorder:
             self._write(row)
         return self.ledger[trial_id]
 
+    def configure(self, trial_id: str, config: TrialConfig) -> None:
+        """Writes a trial's configuration: anew where its search has been given more length since it started."""
+        path = self.run.trial_config(trial_id)
+        with self._disk():
+            atomic_write(path, lambda staging: staging.write_text(config.to_json()))
+
     def evaluation(self, trial_id: str, evaluation: Evaluation, node: str | None = None) -> None:
         """An evaluation; one that is known already (from before a trial was restarted) is passed over."""
         with self._disk():
@@ -67,7 +72,7 @@ class Recorder:
         with self._disk():
             row = self.ledger[trial_id].ended(status, reason, kimg)
             if self._write(row):
-                self.study.finish(row)
+                self.study.finish(row, self.ledger.way(trial_id))
 
     def failed(self, trial_id: str, traceback: str) -> None:
         """A trial that raised: all of it into `error.txt`, the last line as the reason."""

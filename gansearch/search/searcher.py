@@ -4,7 +4,6 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from gansearch.config import from_json
 from gansearch.results import TrialState
 from gansearch.search.agenda import Agenda, Proposal
 from gansearch.search.recorder import Recorder
@@ -28,14 +27,15 @@ class SpaceSearcher(Searcher):
         if not agenda:
             return Searcher.FINISHED
         trial = agenda.unfinished.popleft() if agenda.unfinished else self._begun(agenda.proposals.popleft())
-        continued = ledger[trial.start.parent] if trial.start.relation == "longer" and trial.start.parent else None
+        config = self._space.config(trial.start.params, trial.start.seed)
+        self._recorder.configure(trial.trial_id, config)
         return {
             **self._constants,
             "trial_id": trial.trial_id,
-            "config": self._config(trial),
-            "continues": continued.trial_id if continued else None,
+            "config": config.to_json(),
+            "continues": trial.start.parent if trial.start.relation == "longer" else None,
             "asha_id": None if trial.is_final else ledger.first(trial.trial_id),
-            "reported_images": max(trial.images, continued.images if continued else 0),
+            "reported_images": trial.images,
         }
 
     def _begun(self, proposal: Proposal) -> TrialState:
@@ -46,15 +46,6 @@ class SpaceSearcher(Searcher):
             proposal.parent,
             proposal.relation,
         )
-
-    def _config(self, trial: TrialState) -> str:
-        """The trial's configuration; an unfinished one of a search that has been given more length is to go as far."""
-        path = self._recorder.run.trial_config(trial.trial_id)
-        written = path.read_text()
-        config = from_json(written).lengthened(self._space.base.train.max_kimg).to_json()
-        if config != written:
-            path.write_text(config)
-        return config
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         pass

@@ -1,6 +1,7 @@
 """The sampler: an Optuna study that can always be rebuilt from the rows of a run."""
 
 import warnings
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ class Study:
                 for row in trial.evals:
                     self.observe(row)
             else:
-                self._study.add_trial(_ended(trial, space))
+                self._study.add_trial(_ended(trial, ledger.way(trial.trial_id), space))
 
     def propose(self, number: int, params: dict[str, Any] | None = None, *, counts: bool = True) -> dict[str, Any]:
         """The parameters of trial `number`: `params` where they are given, else sampled.
@@ -67,11 +68,14 @@ class Study:
     def observe(self, row: Eval) -> None:
         self._running[row.number].report(row.fid, row.images)
 
-    def finish(self, row: End) -> None:
-        """Tells the outcome. A trial that was stopped or diverged counts as pruned, so that TPE keeps away."""
+    def finish(self, row: End, way: Sequence[Eval]) -> None:
+        """Tells the outcome: of a completed trial the lowest FID on its `way`.
+
+        One that was stopped or diverged counts as pruned, so that TPE keeps away.
+        """
         trial = self._running.pop(row.number)
         state = _state(row, self._space, counts=not trial.user_attrs)
-        self._study.tell(trial, row.best_fid if state is OptunaState.COMPLETE else None, state=state)
+        self._study.tell(trial, _value(state, way), state=state)
 
 
 def _state(row: End, space: Space, *, counts: bool) -> OptunaState:
@@ -87,12 +91,16 @@ def _state(row: End, space: Space, *, counts: bool) -> OptunaState:
     }[row.status]
 
 
-def _ended(trial: TrialState, space: Space) -> optuna.trial.FrozenTrial:
+def _value(state: OptunaState, way: Sequence[Eval]) -> float | None:
+    return min(row.fid for row in way) if state is OptunaState.COMPLETE else None
+
+
+def _ended(trial: TrialState, way: Sequence[Eval], space: Space) -> optuna.trial.FrozenTrial:
     assert trial.end is not None
     state = _state(trial.end, space, counts=not trial.is_final)
     frozen = create_trial(
         state=state,
-        value=trial.end.best_fid if state is OptunaState.COMPLETE else None,
+        value=_value(state, way),
         params=trial.start.params,
         distributions=space.active(trial.start.params),
         intermediate_values={row.images: row.fid for row in trial.evals},

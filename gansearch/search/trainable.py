@@ -61,14 +61,12 @@ class GANTrial(tune.Trainable):
         self._root = join(config["checkpoints"], config["trial_id"])
         self._checkpoints = CheckpointDir(self._root)
         self._artifacts = self._unfinished = Artifacts(self._root, trial.artifacts)
-        continues = config["continues"]
-        for source in [
-            self._checkpoints,
-            *([CheckpointDir(join(config["checkpoints"], continues))] if continues else []),
-        ]:
-            if source.newest():
-                self._trainer.restore(source)
-                break
+        if self._checkpoints.newest():
+            self._trainer.restore(self._checkpoints)
+        elif config["continues"]:
+            before = CheckpointDir(join(config["checkpoints"], config["continues"]))
+            if before.newest():  # else it goes the whole way itself
+                self._trainer.continue_from(before)
         known = config["reported_images"] / 1000
         self._unreported = [row for row in self._trainer.evaluations if row.kimg > known]
 

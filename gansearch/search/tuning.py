@@ -24,10 +24,11 @@ def tune_trials(
     scheduler: KimgASHA,
     agenda: Agenda,
     interruption: Interruption,
+    again: str,
 ) -> None:
     """Lets Tune run an agenda, `slots` trials at once, in the Ray of this process.
 
-    UserError where the disk refuses rows or checkpoints; what was running then goes on after a `resume`.
+    UserError where the disk refuses rows or checkpoints; what was running goes on, when that is mended, by `again`.
     """
     options, gpus = plan.options, plan.options.gpus_per_trial or 0.0
     searcher = SpaceSearcher(
@@ -75,7 +76,7 @@ def tune_trials(
     finally:
         interruption.tuning = False
     if recorder.fault is not None:
-        raise UserError(f"can't write ({one_line(recorder.fault)}): mend that, then `resume {plan.run.path}`")
+        raise UserError(f"can't write ({one_line(recorder.fault)}): mend that, then {again}")
     if ending.spent and not interruption.signal:  # Tune ends these trials without a word to its callbacks
-        for trial in [trial for trial in recorder.ledger.values() if trial.end is None]:
+        for trial in [trial for trial in recorder.ledger.values() if not (trial.end or trial.is_final)]:
             recorder.end(trial.trial_id, "stopped", ending.spent)

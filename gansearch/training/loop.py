@@ -224,6 +224,11 @@ class Trainer:
         self.evaluations = [Evaluation(**row) for row in last["evaluations"]]
         self._best = best
 
+    def continue_from(self, checkpoints: CheckpointDir) -> None:
+        """Goes on where another trial, of less length, has ended; what it reports and its best are its own."""
+        self.restore(checkpoints)
+        self.evaluations, self._best = [], {}
+
     def _parts(self) -> dict[str, Any]:
         players = self._players
         return {

@@ -3,11 +3,16 @@
 import io
 import json
 import random
+from itertools import pairwise
 from statistics import mean
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import tukey_hsd
 
-from gansearch.analysis.finals import _better, finalists, standings, to_json, write_finals
+from gansearch.analysis.finals import _places, finalists, standings, to_json, write_finals
 from gansearch.analysis.load import LoadedRun, load
 from gansearch.results import End, Row, Start, Status
 
@@ -86,9 +91,27 @@ def test_what_diverged_or_is_not_there_is_said_and_in_no_mean(tmp_path) -> None:
 
 
 def test_without_any_spread_nothing_is_told_apart() -> None:
-    assert _better([[1.0, 1.0], [2.0, 2.0]]) == [0, 0]
-    assert _better([[1.0, 2.0]]) == [0]
-    assert _better([]) == []
+    assert _places([[1.0, 1.0], [2.0, 2.0]]) == [1, 1]
+    assert _places([[1.0, 2.0]]) == [1]
+    assert _places([]) == []
+
+
+@given(st.lists(st.lists(st.floats(0.1, 100), min_size=2, max_size=6), min_size=2, max_size=5))
+@settings(max_examples=40, deadline=None)
+def test_places_follow_the_means_and_a_tie_is_told_apart_in_no_pair(groups: list[list[float]]) -> None:
+    groups.sort(key=mean)
+    places = _places(groups)
+    assert places == sorted(places) and places[0] == 1
+    assert all(place in {before, index + 1} for index, (before, place) in enumerate(pairwise(places), 1))
+    with np.errstate(all="ignore"):
+        pairs = tukey_hsd(*groups, equal_var=False).pvalue
+    assert not any(pairs[i][j] < 0.05 for i in range(len(groups)) for j in range(i) if places[i] == places[j])
+
+
+def test_a_noisy_one_ties_with_what_is_before_it() -> None:
+    """The last is not told apart from the first, but nor is it better than the second, which is."""
+    first, second = [4.0, 4.1, 3.9, 4.3, 3.8], [5.1, 5.2, 4.9, 5.3, 5.0]
+    assert _places([first, second, [4.5, 5.0, 6.0, 8.0, 9.5]]) == [1, 2, 2]
 
 
 @pytest.mark.slow
@@ -100,8 +123,10 @@ def test_what_finals_of_three_can_tell_apart(seeds: int, apart: float) -> None:
     def draw(*finalists: tuple[float, float]) -> list[list[float]]:
         return [[rng.gauss(*finalist) for _ in range(seeds)] for finalist in finalists]
 
-    wrong = [any(_better(draw((9, 1), (9, 1), (9, 3)))) for _ in range(300)]
-    found = [_better(draw((9, 1), (9 + apart, 1), (9 + apart, 1)))[1] == 1 for _ in range(100)]
+    wrong = [_places(sorted(draw((9, 1), (9, 1), (9, 3)), key=mean))[-1] > 1 for _ in range(300)]
+    found = [
+        _places([*draw((9, 1)), *sorted(draw((9 + apart, 1), (9 + apart, 1)), key=mean)])[1] == 2 for _ in range(100)
+    ]
     print(f"{seeds} seeds: wrong {mean(wrong):.3f}, {apart} standard deviations found {mean(found):.2f}")
     assert mean(wrong) <= 0.08
     assert mean(found) >= 0.7

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from gansearch.cli.analyze import main as analyze
 from gansearch.cli.search import _is_saved, main
 from gansearch.errors import UserError
-from gansearch.results import Eval, read
+from gansearch.results import End, Eval, read
 from gansearch.run_dir import RunDir
 from gansearch.search.claim import claimed
 from gansearch.search.find_space import find_space
@@ -303,6 +303,16 @@ def test_what_cannot_be_extended(capsys: pytest.CaptureFixture[str]) -> None:
     assert _is_saved(plan) and not _is_saved(longer), "interrupted by now, it has not been extended"
     longer.amend()
     assert _is_saved(longer)
+
+
+def test_what_had_come_to_the_former_length_is_completed_not_stopped(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its driver was killed before it wrote that, and the search is extended: it is not judged by the new rungs."""
+    one_trial()
+    results = Path("one/results.jsonl")
+    rows = results.read_text().splitlines(keepends=True)
+    results.write_text("".join(rows[:-1]))
+    assert main(["extend", "one", "--max-kimg", "0.128", "--address", "127.0.0.1:1"]) == 2
+    assert [(row.status, row.kimg) for row in read(results) if isinstance(row, End)] == [("completed", 0.064)]
 
 
 def test_a_search_of_which_nothing_can_go_on_is_not_lengthened(capsys: pytest.CaptureFixture[str]) -> None:

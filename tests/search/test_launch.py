@@ -235,7 +235,7 @@ def test_finals_go_on_after_a_break_and_give_each_seed_once(folder: Path) -> Non
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert out.startswith("place  trial")
-    assert "finals runs/run --top 2 --seeds 2" in err.splitlines()[-1]
+    assert "gansearch-analyze finals run --top 2 --seeds 2" in err.splitlines()[-1]
     done = subprocess.run(analyze(*finals, "--json"), cwd=folder, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -89,3 +89,15 @@ def test_an_amended_run_says_what_it_is_now_and_when_it_became_so(plan: Plan) ->
     assert (after["budget"]["trials"], after["budget"]["max_kimg"]) == (20, 28.8)
     longer.extended(1, None).amend()
     assert len(json.loads(plan.run.search_json.read_text())["extended"]) == 2
+
+
+def test_a_run_knows_its_name_from_within_and_its_checkpoints_when_renamed(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = replace(plan, options=replace(plan.options, storage="s3://bucket"))
+    stored.save(PROTOCOL, None)
+    monkeypatch.chdir(plan.run.path)
+    assert load_plan(RunDir(Path()))[0].checkpoints == "s3://bucket/run"
+    renamed = RunDir(plan.run.path.rename(plan.run.path.with_name("other")))
+    with pytest.raises(UserError, match="another name than when it started: its checkpoints are s3://bucket/run"):
+        load_plan(renamed)

@@ -87,6 +87,17 @@ def test_a_second_driver_hands_out_what_is_unfinished_and_no_more(tmp_path: Path
     close(recorder)
 
 
+def test_a_configuration_that_a_kill_cut_off_is_written_again(tmp_path: Path) -> None:
+    source, recorder = searcher(tmp_path, trials=1)
+    (first,) = drawn(source)
+    close(recorder)
+    (tmp_path / "trials/0000/config.json").write_text("")
+    source, recorder = searcher(tmp_path, trials=1)
+    assert drawn(source) == [first]
+    assert (tmp_path / "trials/0000/config.json").read_text() == first["config"]
+    close(recorder)
+
+
 def test_failed_trials_are_retried_once_and_cost_no_new_trial(tmp_path: Path) -> None:
     source, recorder = searcher(tmp_path, trials=2)
     drawn(source)
@@ -117,7 +128,7 @@ def test_a_lengthened_search_hands_out_longer_trials(tmp_path: Path) -> None:
     assert [
         (config["trial_id"], config["continues"], config["asha_id"], config["reported_images"])
         for config in (unfinished, longer, new)
-    ] == [("0001", None, "0001", 0), ("0002", "0000", "0000", 14_400), ("0003", None, "0003", 0)]
+    ] == [("0001", None, "0001", 0), ("0002", "0000", "0000", 0), ("0003", None, "0003", 0)]
     for config in (unfinished, longer, new):
         written = (tmp_path / "trials" / config["trial_id"] / "config.json").read_text()
         assert config["config"] == written

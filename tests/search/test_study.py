@@ -79,7 +79,7 @@ class Search:
     def _end(self, number: int) -> None:
         row = self.ledger[f"{number:04d}"].ended(ENDS.get(number, "completed"))
         self.ledger.add(row)
-        self.study.finish(row)
+        self.study.finish(row, self.ledger.way(row.trial_id))
 
     @property
     def proposals(self) -> list[dict[str, Any]]:
@@ -188,18 +188,20 @@ def test_finals_and_trials_too_short_by_now_are_not_taken_for_full_ones(how: str
     for number, relation in enumerate((None, "longer", "final")):
         study.propose(number, BASELINE, counts=relation != "final")
         own: dict[str, Any] = {"trial_id": f"{number:04d}", "number": number}
-        ledger.add(Start(**own, params=BASELINE, origin="x", seed=SEED, parent=None, relation=relation))
+        parent = None if relation is None else "0000"
+        ledger.add(Start(**own, params=BASELINE, origin="x", seed=SEED, parent=parent, relation=relation))
         reached = kimg * (1 if relation is None else 2)
-        row = Eval(**own, kimg=reached, fid=5.0, protocol="p", **measures)
+        row = Eval(**own, kimg=reached, fid=5.0 + number, protocol="p", **measures)
         ledger.add(row)
         study.observe(row)
         ledger.add(end := ledger[f"{number:04d}"].ended("completed"))
-        study.finish(end)
+        study.finish(end, ledger.way(end.trial_id))
     if how == "rebuilt":
         Study(journal, "run", space, ledger, SEED)
     trials = stored(journal)
     assert [trial.state for trial in trials] == [TrialState.PRUNED, TrialState.COMPLETE, TrialState.FAIL]
     assert [trial.intermediate_values for trial in trials] == [
-        {round(reached * 1000): 5.0} for reached in (kimg, 2 * kimg, 2 * kimg)
+        {round(reached * 1000): fid} for reached, fid in ((kimg, 5.0), (2 * kimg, 6.0), (2 * kimg, 7.0))
     ]
+    assert trials[1].value == 5.0, "the lowest on its whole way"
     assert [trial.user_attrs for trial in trials] == [{}, {}, {"final": True}]
