@@ -144,7 +144,7 @@ _NO_COMMAND = "all"
 _COMMANDS: dict[str, tuple[str, Handler]] = {
     "rank": ("the trials by lowest FID, with parameters and checkpoints", _rank),
     "plot": ("FID against kimg and against each parameter, as PNG files", _plot),
-    "finals": ("the best configurations again, with several seeds each: which are better, which are ties", _finals),
+    "finals": ("which of the best configurations are ties: each trained again, with several seeds", _finals),
     "export": ("the best generator: weights, configuration, samples", _export),
 }
 
