@@ -1,9 +1,8 @@
 """Which of the best configurations is better, as far as several seeds can tell; where they can't, it is a tie."""
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any, TextIO
 
@@ -100,11 +99,6 @@ def _places(groups: Sequence[Sequence[float]]) -> list[int]:
         told_apart = any(apart[index][other] for other in range(places[-1] - 1, index))
         places.append(index + 1 if told_apart else places[-1])
     return places
-
-
-def to_json(found: Sequence[Standing]) -> str:
-    """A list of objects in strict JSON; what is not known is null."""
-    return json.dumps([asdict(one) for one in found], indent=2, allow_nan=False)
 
 
 _COLUMNS = ("place", "trial", "mean FID", "std", "lowest", "highest", "seeds", "in the search", "parameters")

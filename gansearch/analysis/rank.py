@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from rich.console import Console
 from rich.padding import Padding
@@ -26,6 +26,9 @@ from gansearch.analysis.text import (
 )
 from gansearch.results import Floor, Relation, Status, TrialState
 from gansearch.run_dir import RunDir
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 STATUS_STYLES = {"completed": "green", "stopped": "yellow", "running": "cyan", "diverged": "red", "failed": "red"}
 
@@ -94,7 +97,7 @@ def write_table(
         file.write(f"{floor_text(floor)}\n")
 
 
-def to_json(rows: Iterable[Ranked]) -> str:
+def to_json(rows: Iterable["DataclassInstance"]) -> str:
     """A list of objects in strict JSON; what is not known is null."""
     return json.dumps([asdict(row) for row in rows], indent=2, allow_nan=False)
 

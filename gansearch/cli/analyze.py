@@ -82,7 +82,7 @@ def _finals(args: argparse.Namespace) -> int:
     run = find_run(args.run, args.runs_dir)
     loaded = load(run)
     # Imports SciPy; below Ray and torch too.
-    from gansearch.analysis.finals import finalists, standings, to_json, write_finals
+    from gansearch.analysis.finals import finalists, standings, write_finals
 
     chosen = finalists(loaded.ledger, args.top)
     if not chosen:

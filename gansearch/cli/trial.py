@@ -12,6 +12,7 @@ from gansearch.metrics.floor import floor_of
 from gansearch.recipes import RECIPES, recipe
 from gansearch.results import Eval, Evaluation, Ledger, Row, Writer
 from gansearch.run_dir import RunDir
+from gansearch.search.agenda import Proposal
 from gansearch.search.claim import claimed
 from gansearch.search.find_space import parse_settings
 from gansearch.search.interrupt import Interruption, interruptible
@@ -61,7 +62,7 @@ def _train(trainer: Trainer, plan: Plan, writer: Writer, origin: str) -> int:
     ledger = Ledger()
     study = Study(plan.run.study_journal, plan.run.name, plan.space, ledger, plan.options.seed)
     recorder = Recorder(plan.run, writer, ledger, study, _tell)
-    state = recorder.start({}, origin, lambda _: trainer.config)
+    state = recorder.start(Proposal({}, origin, trainer.config.seed), plan.space.config)
     folder = plan.run.trial(state.trial_id)
     checkpoints, artifacts = CheckpointDir(folder), Artifacts(str(folder), trainer.config.artifacts)
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from gansearch.cache import atomic_write
 from gansearch.config import TrialConfig
-from gansearch.results import Eval, Evaluation, Ledger, Relation, Row, Start, Status, TrialState, Writer
+from gansearch.results import Eval, Evaluation, Ledger, Row, Start, Status, TrialState, Writer
 from gansearch.run_dir import RunDir
+from gansearch.search.agenda import Proposal
 from gansearch.search.study import Study
 
 Listener = Callable[[Row, Ledger], None]
@@ -28,35 +29,27 @@ class Recorder:
         """Nothing: Tune pickles what it is given, for a way of resuming that is not used here."""
         return {}
 
-    def start(
-        self,
-        params: dict[str, Any] | None,
-        origin: str,
-        config: Callable[[dict[str, Any]], TrialConfig],
-        parent: str | None = None,
-        relation: Relation | None = None,
-    ) -> TrialState:
-        """A new trial of `params` (None: the study proposes). Its configuration is on disk before its row is."""
+    def start(self, proposal: Proposal, config: Callable[[dict[str, Any], int], TrialConfig]) -> TrialState:
+        """A new trial, its configuration made of parameters and seed; that is on disk before the row is."""
         with self._disk():
             number = len(self.ledger)
-            proposed = self.study.propose(number, params, counts=relation != "final")
-            trial = config(proposed)
+            params = self.study.propose(number, proposal.params, counts=proposal.relation != "final")
             trial_id = f"{number:04d}"
-            self.configure(trial_id, trial)
+            self.configure(trial_id, config(params, proposal.seed))
             row = Start(
                 trial_id=trial_id,
                 number=number,
-                params=proposed,
-                origin=origin,
-                seed=trial.seed,
-                parent=parent,
-                relation=relation,
+                params=params,
+                origin=proposal.origin,
+                seed=proposal.seed,
+                parent=proposal.parent,
+                relation=proposal.relation,
             )
             self._write(row)
         return self.ledger[trial_id]
 
     def configure(self, trial_id: str, config: TrialConfig) -> None:
-        """Writes a trial's configuration: anew where its search has been given more length since it started."""
+        """Writes a trial's configuration, whole or not at all."""
         path = self.run.trial_config(trial_id)
         with self._disk():
             atomic_write(path, lambda staging: staging.write_text(config.to_json()))

@@ -4,8 +4,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from gansearch.results import TrialState
-from gansearch.search.agenda import Agenda, Proposal
+from gansearch.search.agenda import Agenda
 from gansearch.search.recorder import Recorder
 from gansearch.search.space import Space
 
@@ -26,26 +25,20 @@ class SpaceSearcher(Searcher):
         agenda, ledger = self._agenda, self._recorder.ledger
         if not agenda:
             return Searcher.FINISHED
-        trial = agenda.unfinished.popleft() if agenda.unfinished else self._begun(agenda.proposals.popleft())
-        config = self._space.config(trial.start.params, trial.start.seed)
-        self._recorder.configure(trial.trial_id, config)
+        if agenda.unfinished:
+            trial = agenda.unfinished.popleft()
+            # Anew: its search may have been given more length since it started.
+            self._recorder.configure(trial.trial_id, self._space.config(trial.start.params, trial.start.seed))
+        else:
+            trial = self._recorder.start(agenda.proposals.popleft(), self._space.config)
         return {
             **self._constants,
             "trial_id": trial.trial_id,
-            "config": config.to_json(),
+            "config": self._recorder.run.trial_config(trial.trial_id).read_text(),
             "continues": trial.start.parent if trial.start.relation == "longer" else None,
             "asha_id": None if trial.is_final else ledger.first(trial.trial_id),
             "reported_images": trial.images,
         }
-
-    def _begun(self, proposal: Proposal) -> TrialState:
-        return self._recorder.start(
-            proposal.params,
-            proposal.origin,
-            lambda params: self._space.config(params, proposal.seed),
-            proposal.parent,
-            proposal.relation,
-        )
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         pass
