@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gansearch.models.blocks import conv
 
@@ -24,11 +25,19 @@ class SelfAttention(nn.Module):
 
     def attention(self, x: Tensor) -> Tensor:
         """The map (N, HW, HW): row q is where query position q looks; rows sum to 1."""
-        query, key = self.f(x).flatten(2), self.g(x).flatten(2)
-        with torch.autocast(x.device.type, enabled=False):  # which would make the product bfloat16 again
-            return torch.softmax(query.transpose(1, 2).float() @ key.float(), dim=-1)
+        return torch.softmax(self._rows(self.f, x) @ self._rows(self.g, x).transpose(1, 2), dim=-1)
 
     def forward(self, x: Tensor) -> Tensor:
-        value = self.h(x).flatten(2)
-        o = value @ self.attention(x).transpose(1, 2).to(value.dtype)
-        return x + self.gamma * self.out(o.reshape(x.shape))
+        # On a CPU the fused kernel takes twice as long as the map.
+        o = self.fused(x) if x.is_cuda else self.attention(x) @ self._rows(self.h, x)
+        return x + self.gamma * self.out(o.transpose(1, 2).unflatten(2, x.shape[2:]))
+
+    def fused(self, x: Tensor) -> Tensor:
+        """The map times what h projects, (N, HW, C), without the map in memory; it has no second derivative."""
+        query, key, value = (self._rows(project, x).unsqueeze(1) for project in (self.f, self.g, self.h))
+        return F.scaled_dot_product_attention(query, key, value, scale=1.0).squeeze(1)
+
+    @staticmethod
+    def _rows(project: nn.Module, x: Tensor) -> Tensor:
+        """A projection of every position, (N, HW, C'); a view where the layout is channels last."""
+        return project(x).flatten(2).transpose(1, 2)

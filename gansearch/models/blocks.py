@@ -52,19 +52,24 @@ def batch_norm(channels: int, dims: int = 2) -> nn.Module:
     return layer
 
 
-def leaky_relu(slope: float) -> nn.Module:
-    return nn.LeakyReLU(slope, inplace=True) if slope else nn.ReLU(inplace=True)
+class ToMaps(nn.Module):
+    """(N, C * size * size) to maps (N, C, size, size); the channels of a position lie together, so nothing is copied
+    where the layout is channels last, neither here nor on the way back.
+    """
 
-
-class Reshape(nn.Module):
-    """Views (N, ...) as (N, *shape)."""
-
-    def __init__(self, *shape: int) -> None:
+    def __init__(self, size: int) -> None:
         super().__init__()
-        self.shape = shape
+        self.size = size
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.reshape(len(x), *self.shape)
+        return x.reshape(len(x), self.size, self.size, -1).permute(0, 3, 1, 2)
+
+
+class FromMaps(nn.Module):
+    """The inverse of `ToMaps`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(0, 2, 3, 1).flatten(1)
 
 
 def initialised(

@@ -7,7 +7,7 @@ from torch import nn
 
 from gansearch.errors import UserError
 from gansearch.models.base import ImageShape, Model, Trunk
-from gansearch.models.blocks import INITS, conv_transpose
+from gansearch.models.blocks import INITS, FromMaps, conv_transpose
 from gansearch.models.stack import SMALLEST, AttentionAt, Style, doubling, down, up
 from gansearch.registry import component
 
@@ -49,5 +49,5 @@ class DCGAN(Model):
             attention_sn=sn,
             init=INITS[self.init],
         )
-        net = nn.Sequential(*down(shape.channels, shape.resolution, widths, style), nn.Flatten())
+        net = nn.Sequential(*down(shape.channels, shape.resolution, widths, style), FromMaps())
         return Trunk(net, widths[-1] * SMALLEST**2, sn)

@@ -7,7 +7,8 @@ from pydantic import Field
 from torch import nn
 
 from gansearch.models.base import ImageShape, Model, Trunk
-from gansearch.models.blocks import Reshape, batch_norm, dense, glorot_init, leaky_relu
+from gansearch.models.blocks import FromMaps, ToMaps, batch_norm, dense, glorot_init
+from gansearch.models.leaky import LeakyReLU
 from gansearch.registry import component
 
 
@@ -26,15 +27,15 @@ class MLP(Model):
         layers: list[nn.Module] = []
         widths = [inputs, self.features, 2 * self.features, 4 * self.features]
         for cin, cout in pairwise(widths):
-            layers += [dense(cin, cout, init=glorot_init), batch_norm(cout, dims=1), leaky_relu(self.leaky_slope)]
+            layers += [dense(cin, cout, init=glorot_init), batch_norm(cout, dims=1), LeakyReLU(self.leaky_slope)]
         pixels = dense(widths[-1], _pixels(shape), init=glorot_init)
-        return nn.Sequential(*layers, pixels, nn.Tanh(), Reshape(shape.channels, shape.resolution, shape.resolution))
+        return nn.Sequential(*layers, pixels, nn.Tanh(), ToMaps(shape.resolution))
 
     def trunk(self, shape: ImageShape, *, per_image: bool) -> Trunk:
-        layers: list[nn.Module] = [nn.Flatten()]
+        layers: list[nn.Module] = [FromMaps()]
         widths = [_pixels(shape), 2 * self.features, self.features, self.features // 2]
         for cin, cout in pairwise(widths):
-            layers += [dense(cin, cout, init=glorot_init), leaky_relu(self.leaky_slope)]
+            layers += [dense(cin, cout, init=glorot_init), LeakyReLU(self.leaky_slope)]
         return Trunk(nn.Sequential(*layers), widths[-1])
 
 

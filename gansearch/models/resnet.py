@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gansearch.models.base import ImageShape, Model, Trunk, levels
-from gansearch.models.blocks import Reshape, batch_norm, conv, dense, glorot_init
+from gansearch.models.blocks import ToMaps, batch_norm, conv, dense, glorot_init
 from gansearch.models.stack import SMALLEST
 from gansearch.registry import component
 
@@ -78,7 +78,7 @@ class ResNet(Model):
 
     def upsampler(self, inputs: int, shape: ImageShape) -> nn.Module:
         width = self.features
-        layers = [dense(inputs, width * SMALLEST**2, init=glorot_init), Reshape(width, SMALLEST, SMALLEST)]
+        layers = [dense(inputs, width * SMALLEST**2, init=glorot_init), ToMaps(SMALLEST)]
         layers += [UpBlock(width) for _ in range(levels(shape.resolution))]
         last = conv(width, shape.channels, 3, padding=1, init=glorot_init)
         return nn.Sequential(*layers, batch_norm(width), nn.ReLU(inplace=True), last, nn.Tanh())

@@ -6,7 +6,8 @@ from pydantic import Field
 from torch import nn
 
 from gansearch.models.base import ImageShape, Model, Trunk
-from gansearch.models.blocks import conv, conv_transpose, leaky_relu
+from gansearch.models.blocks import FromMaps, conv, conv_transpose
+from gansearch.models.leaky import LeakyReLU
 from gansearch.models.stack import SMALLEST, AttentionAt, Style, doubling, down, up
 from gansearch.registry import component
 
@@ -36,5 +37,5 @@ class SAGAN(Model):
         wide = 2 * widths[-1]
         style = Style(slope=self.leaky_slope, sn=True, attention_at=self.attention_at)
         layers = down(shape.channels, shape.resolution, widths, style)
-        layers += [conv(widths[-1], wide, 3, 1, 1), leaky_relu(self.leaky_slope), nn.Flatten()]
+        layers += [conv(widths[-1], wide, 3, 1, 1), LeakyReLU(self.leaky_slope), FromMaps()]
         return Trunk(nn.Sequential(*layers), wide * SMALLEST**2)

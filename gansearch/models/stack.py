@@ -10,7 +10,8 @@ from torch import nn
 from gansearch.errors import UserError
 from gansearch.models.attention import SelfAttention
 from gansearch.models.base import levels
-from gansearch.models.blocks import Init, Reshape, batch_norm, conv, conv_transpose, dcgan_init, dense, leaky_relu
+from gansearch.models.blocks import Init, ToMaps, batch_norm, conv, conv_transpose, dcgan_init, dense
+from gansearch.models.leaky import LeakyReLU
 
 SMALLEST = 4  # G's first map
 AttentionAt = Literal["none", 8, 16, 32]
@@ -31,14 +32,14 @@ class Style:
         """What follows a convolution that made a map of `channels` x `size` x `size`."""
         norm = [batch_norm(channels)] if self.normed else []
         attention = [SelfAttention(channels, sn=self.attention_sn)] if size == self.attention_at else []
-        return [*norm, leaky_relu(self.slope), *attention]
+        return [*norm, LeakyReLU(self.slope), *attention]
 
 
 def up(inputs: int, widths: Sequence[int], style: Style) -> list[nn.Module]:
     """(N, inputs) by a dense layer to 4 x 4, then ever doubled; `widths`: channels of the maps, the 4 x 4 one first."""
     bias = not style.normed  # batch norm takes it away again
     first, size = widths[0], SMALLEST
-    layers = [dense(inputs, first * size * size, bias=bias, init=style.init), Reshape(first, size, size)]
+    layers = [dense(inputs, first * size * size, bias=bias, init=style.init), ToMaps(size)]
     layers += style.after(first, size)
     for cin, cout in pairwise(widths):
         size *= 2

@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import nn
 
 from gansearch.models.base import ImageShape, Model, Trunk, levels
-from gansearch.models.blocks import conv, glorot_init
+from gansearch.models.blocks import FromMaps, conv, glorot_init
 from gansearch.models.stack import SMALLEST, Style, down, up
 from gansearch.registry import component
 
@@ -33,7 +33,7 @@ class Uniform(Model):
         levels(shape.resolution, SMALLEST)  # G could not make smaller ones
         widths = [self.features] * levels(shape.resolution, _D_SMALLEST)
         layers = down(shape.channels, shape.resolution, widths, self._style(), kernel=3)
-        return Trunk(nn.Sequential(*layers, nn.Flatten()), self.features * _D_SMALLEST**2)
+        return Trunk(nn.Sequential(*layers, FromMaps()), self.features * _D_SMALLEST**2)
 
     def _style(self) -> Style:
         return Style(slope=self.leaky_slope, init=glorot_init)

@@ -96,7 +96,7 @@ class Trainer:
         """Trains to the next evaluation and evaluates. Raises Diverged as soon as a value is not finite."""
         start = time.perf_counter()
         with self._seeded():
-            losses = self._train(self.config.train.eval_images // self.config.train.batch)
+            losses = self.train(self.config.train.eval_images // self.config.train.batch)
         trained = time.perf_counter()
         self._check_weights()
         fid = self._scorer.fid(self._samples())
@@ -114,7 +114,7 @@ class Trainer:
         self.evaluations.append(evaluation)
         return evaluation
 
-    def _train(self, d_steps: int) -> dict[str, float]:
+    def train(self, d_steps: int) -> dict[str, float]:
         """Makes `d_steps` D steps and the G steps between them; returns the mean of each loss."""
         config, players = self.config, self._players
         batch, period = config.train.batch, config.optim.d_steps
@@ -123,18 +123,23 @@ class Trainer:
         self._curve = []
         looked = 0, 0
         for step in range(1, d_steps + 1):
-            d_losses.append(d_step(players, *self._batches.next(), self._latents(batch)))
             self.shown += batch
-            if (self.shown // batch) % period == 0:
-                for _ in range(config.optim.g_steps):
+            g_is_next = (self.shown // batch) % period == 0
+            real, labels = self._batches.next()
+            drawn = players.generate(self._latents(batch), labels, for_g=g_is_next)
+            d_losses.append(d_step(players, real, labels, drawn))
+            if g_is_next:
+                g_losses.append(g_step(players, drawn, labels))  # one pass of G serves both
+                for _ in range(config.optim.g_steps - 1):
                     labels = self._batches.labels(self._rng, batch)
-                    g_losses.append(g_step(players, self._latents(batch), labels))
+                    drawn = players.generate(self._latents(batch), labels, for_g=True)
+                    g_losses.append(g_step(players, drawn, labels))
                 self._ema.update(self.shown, batch * period)
             if step % _CHECK_EVERY == 0 or step == d_steps:
                 self._look_at_losses(d_losses[looked[0] :], g_losses[looked[1] :] or g_losses[-1:])
                 looked = len(d_losses), len(g_losses)
-        real, fake = (torch.stack(terms).mean().item() for terms in zip(*d_losses, strict=True))
-        return {"d_loss_real": real, "d_loss_fake": fake, "g_loss": torch.stack(g_losses).mean().item()}
+        of_real, of_fake = (torch.stack(terms).mean().item() for terms in zip(*d_losses, strict=True))
+        return {"d_loss_real": of_real, "d_loss_fake": of_fake, "g_loss": torch.stack(g_losses).mean().item()}
 
     def _look_at_losses(self, d_losses: list[tuple[Tensor, Tensor]], g_losses: list[Tensor]) -> None:
         """Adds the mean of losses since the last look to the curve; a value that is not finite ends the trial."""

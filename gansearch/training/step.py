@@ -26,24 +26,28 @@ class Players:
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.rng.device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
 
+    def generate(self, z: Tensor, labels: Tensor | None, *, for_g: bool) -> Tensor:
+        """Images (N, C, H, W) of z (N, z_dim) and labels (N,); with `for_g` they carry G's gradients for `g_step`."""
+        with self.autocast(), torch.set_grad_enabled(for_g):
+            return self.G(z, labels)
 
-def d_step(players: Players, real: Tensor, labels: Tensor | None, z: Tensor) -> tuple[Tensor, Tensor]:
-    """One step of D on real images (N, C, H, W) and as many fakes from z (N, z_dim) with the same labels (N,).
+
+def d_step(players: Players, real: Tensor, labels: Tensor | None, drawn: Tensor) -> tuple[Tensor, Tensor]:
+    """One step of D on real images (N, C, H, W) and as many that G has drawn for the same labels (N,).
 
     A gradient penalty looks between real images and these fakes, so between images of one class, whatever the replay
     buffer mixes in. Returns the loss on real and on fake images, detached scalars on the device (no synchronisation).
     """
     loss, D, rng = players.loss, players.D, players.rng
+    drawn = drawn.detach()
     with players.autocast():
-        with torch.no_grad():
-            drawn = players.G(z, labels)
-            fake, fake_labels = players.replay.mix(drawn, labels)
+        fake, fake_labels = players.replay.mix(drawn, labels)
         of_real, of_fake = D(real, labels), D(fake, fake_labels)
         real_term = loss.real(of_real.logits.float(), rng)
         fake_term = loss.fake(of_fake.logits.float(), rng)
-    total = real_term + fake_term
-    total = total + loss.auxiliary(of_real.classes, labels) + loss.auxiliary(of_fake.classes, fake_labels)
-    penalty = loss.penalty(lambda images: D(images, labels).logits, real, drawn, rng)
+        total = real_term + fake_term
+        total = total + loss.auxiliary(of_real.classes, labels) + loss.auxiliary(of_fake.classes, fake_labels)
+        penalty = loss.penalty(lambda images: D(images, labels).logits, real, drawn, rng)
     if penalty is not None:
         total = total + penalty
     players.d_optimizer.zero_grad(set_to_none=True)
@@ -53,15 +57,16 @@ def d_step(players: Players, real: Tensor, labels: Tensor | None, z: Tensor) -> 
     return real_term.detach(), fake_term.detach()
 
 
-def g_step(players: Players, z: Tensor, labels: Tensor | None) -> Tensor:
-    """One step of G on z (N, z_dim) and labels (N,); returns its loss as `d_step` does."""
+def g_step(players: Players, drawn: Tensor, labels: Tensor | None) -> Tensor:
+    """One step of G on images that it has drawn `for_g` and for labels (N,); returns its loss as `d_step` does."""
     loss = players.loss
     players.D.requires_grad_(False)  # its weight gradients would be computed and thrown away
     with players.autocast():
-        verdict = players.D(players.G(z, labels), labels)
+        verdict = players.D(drawn, labels)
         g_loss = loss.generator(verdict.logits.float())
+        total = g_loss + loss.auxiliary(verdict.classes, labels)
     players.g_optimizer.zero_grad(set_to_none=True)
-    (g_loss + loss.auxiliary(verdict.classes, labels)).backward()
+    total.backward()
     players.g_optimizer.step()
     players.D.requires_grad_(True)
     return g_loss.detach()

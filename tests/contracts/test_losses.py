@@ -200,21 +200,21 @@ def test_the_penalty_s_gradient_against_finite_differences_in_float64() -> None:
         torch.testing.assert_close(gradient.double(), measured, rtol=1e-3, atol=1e-5)
 
 
-def test_the_penalty_is_the_same_under_autocast() -> None:
+def test_the_penalty_is_nearly_the_same_under_autocast() -> None:
     loss, plain, cast = loss_of("wgan-gp"), smooth_critic(), smooth_critic()
     fake = images(2).bfloat16()
     expected = loss.penalty(plain, images(1), fake.float(), seeded())
     with torch.autocast("cpu", dtype=torch.bfloat16):
         penalty = loss.penalty(cast, images(1), fake, seeded())
-    assert expected is not None and penalty is not None
-    assert penalty.dtype == torch.float32 and torch.equal(penalty, expected)
+    assert expected is not None and penalty is not None and penalty.dtype == torch.float32
+    torch.testing.assert_close(penalty, expected, rtol=2e-3, atol=0)
     expected.backward()
     penalty.backward()
     for p, q in zip(plain.parameters(), cast.parameters(), strict=True):
         if p.grad is None or q.grad is None:
             assert p.grad is q.grad
         else:
-            assert torch.equal(p.grad, q.grad)
+            assert (p.grad - q.grad).norm() < 0.02 * p.grad.norm()
 
 
 def test_smoothed_labels_are_one_sided_and_lie_where_they_should() -> None:

@@ -46,6 +46,14 @@ def z(seed: int = 2) -> Tensor:
     return torch.randn(BATCH, Z, generator=torch.Generator().manual_seed(seed))
 
 
+def move_d(players: Players, seed: int = 2, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    return d_step(players, real(), labels, players.generate(z(seed), labels, for_g=False))
+
+
+def move_g(players: Players, seed: int = 2, labels: Tensor | None = None) -> Tensor:
+    return g_step(players, players.generate(z(seed), labels, for_g=True), labels)
+
+
 def weights(network: nn.Module) -> list[Tensor]:
     return [parameter.detach().clone() for parameter in network.parameters()]
 
@@ -60,11 +68,11 @@ def same(network: nn.Module, before: list[Tensor]) -> list[bool]:
 def test_a_step_moves_its_own_player_alone(loss: str, spectral_norm: bool, precision: str) -> None:
     players = players_of(loss__name=loss, model__spectral_norm=spectral_norm, train__precision=precision)
     g_before, d_before = weights(players.G), weights(players.D)
-    terms = d_step(players, real(), None, z())
+    terms = move_d(players)
     assert all(same(players.G, g_before)) and all(p.grad is None for p in players.G.parameters())
     assert not any(moved for moved, old in zip(same(players.D, d_before), d_before, strict=True) if old.dim() > 1)
     d_before, d_grads = weights(players.D), [p.grad.clone() for p in players.D.parameters() if p.grad is not None]
-    term = g_step(players, z(3), None)
+    term = move_g(players, 3)
     assert all(same(players.D, d_before)) and not any(same(players.G, g_before))
     assert all(p.requires_grad for p in players.D.parameters())
     left = [p.grad for p in players.D.parameters() if p.grad is not None]
@@ -79,25 +87,25 @@ def test_the_reported_losses_are_those_before_the_step(loss: str) -> None:
     with torch.no_grad():
         fake = twin.G(z())
         expected = twin.loss.real(twin.D(real()).logits, twin.rng), twin.loss.fake(twin.D(fake).logits, twin.rng)
-    torch.testing.assert_close(d_step(players, real(), None, z()), expected)
+    torch.testing.assert_close(move_d(players), expected)
     with torch.no_grad():
         score = twin.loss.generator(players.D(twin.G(z(3))).logits)
-    torch.testing.assert_close(g_step(players, z(3), None), score)
+    torch.testing.assert_close(move_g(players, 3), score)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_steps_go_down_their_own_slope(loss: str) -> None:
     """Many steps of one player against a resting one lower that player's loss."""
     players = players_of(loss__name=loss, model__d_norm="none", optim__g_lr=1e-3, optim__d_lr=1e-3)
-    d_losses = [torch.stack(d_step(players, real(), None, z())).sum().item() for _ in range(30)]
+    d_losses = [torch.stack(move_d(players)).sum().item() for _ in range(30)]
     assert d_losses[-1] < d_losses[0] - 1e-3
-    g_losses = [g_step(players, z(), None).item() for _ in range(30)]
+    g_losses = [move_g(players).item() for _ in range(30)]
     assert g_losses[-1] < g_losses[0] - 1e-3
 
 
 def test_a_constraint_holds_after_every_d_step() -> None:
     players = players_of(loss__name="wgan", loss__clip=0.03, optim__d_lr=0.1)
-    d_step(players, real(), None, z())
+    move_d(players)
     bounds = [parameter.abs().max().item() for parameter in players.D.parameters()]
     assert max(bounds) == pytest.approx(0.03)
 
@@ -107,7 +115,7 @@ def test_a_penalty_counts() -> None:
     ends = []
     for weight in (1e-6, 1e3):
         players = players_of(loss__name="wgan-gp", loss__penalty_weight=weight)
-        d_step(players, real(), None, z())
+        move_d(players)
         ends.append(weights(players.D))
     assert not any(torch.equal(p, q) for p, q in zip(*ends, strict=True) if p.dim() > 1)
 
@@ -115,13 +123,13 @@ def test_a_penalty_counts() -> None:
 def test_d_sees_what_the_replay_buffer_has_mixed() -> None:
     """At its second step D sees the fakes of the first, whatever z that step is given."""
     players, twin = (players_of(replay__every=2, replay__fraction=1.0, replay__capacity=BATCH) for _ in range(2))
-    d_step(players, real(), None, z(2))
-    d_step(twin, real(), None, z(2))
-    assert torch.equal(d_step(players, real(), None, z(3))[1], d_step(twin, real(), None, z(4))[1])
+    move_d(players)
+    move_d(twin)
+    assert torch.equal(move_d(players, 3)[1], move_d(twin, 4)[1])
     plain, other = players_of(), players_of()
-    d_step(plain, real(), None, z(2))
-    d_step(other, real(), None, z(2))
-    assert not torch.equal(d_step(plain, real(), None, z(3))[1], d_step(other, real(), None, z(4))[1])
+    move_d(plain)
+    move_d(other)
+    assert not torch.equal(move_d(plain, 3)[1], move_d(other, 4)[1])
 
 
 class Recording(nn.Module):
@@ -152,7 +160,7 @@ def test_every_image_meets_its_own_label(replay: int) -> None:
         D.seen.clear()
         with torch.no_grad():
             drawn[seed] = copy.deepcopy(players.G)(z(seed), labels)
-        d_step(players, real(), labels, z(seed))
+        move_d(players, seed, labels)
     (of_real, real_labels), (of_fake, fake_labels), (between, between_labels) = D.seen
     assert torch.equal(of_real, real()) and torch.equal(real_labels, labels)
     known = [
@@ -168,7 +176,7 @@ def test_every_image_meets_its_own_label(replay: int) -> None:
     share = (between - drawn[3]) / (real() - drawn[3])
     assert share.flatten(1).std(1).max() < 1e-2
     D.seen.clear()
-    g_step(players, z(4), LABELS)
+    move_g(players, 4, LABELS)
     ((_, g_labels),) = D.seen
     assert torch.equal(g_labels, LABELS)
 
@@ -179,12 +187,12 @@ def test_acgan_learns_the_classes() -> None:
     head = players.D.head.classes
     before = head.weight.detach().clone()
     for _ in range(60):
-        d_step(players, real(), LABELS, z())
+        move_d(players, 2, LABELS)
     assert not torch.equal(head.weight, before)
     with torch.no_grad():
         found = players.D(real()).classes
         assert found is not None and (found.argmax(1) == LABELS).all()
     without = replace(copy.deepcopy(players), loss=registry.build("loss", LossConfig(class_weight=0)))
-    g_step(players, z(), LABELS)
-    g_step(without, z(), LABELS)
+    move_g(players, 2, LABELS)
+    move_g(without, 2, LABELS)
     assert not all(torch.equal(p, q) for p, q in zip(players.G.parameters(), without.G.parameters(), strict=True))

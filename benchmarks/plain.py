@@ -1,0 +1,134 @@
+"""The loops that people run today, to be compared with: same networks, same batch, same losses.
+
+`PlainLoop` is written in the manner of PyTorch's own DCGAN example: a DataLoader with two workers over torchvision's
+transforms, float32, Adam as it comes, `.item()` at every step.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn, optim
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from gansearch.config import TrialConfig
+from gansearch.models.attention import SelfAttention
+
+WORKERS = 2
+
+
+class Pictures(Dataset[Tensor]):
+    """Images as torchvision's CIFAR10 keeps them: an array in memory, each made a PIL image and transformed."""
+
+    def __init__(self, pixels: Tensor) -> None:
+        self.pixels: np.ndarray = pixels.permute(0, 2, 3, 1).numpy()
+        size = pixels.shape[-1]
+        self.transform = transforms.Compose(
+            [
+                transforms.Resize(size),
+                transforms.CenterCrop(size),
+                transforms.ToTensor(),
+                transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.transform(Image.fromarray(self.pixels[index]))
+
+
+def endless(loader: DataLoader[Tensor]) -> Iterator[Tensor]:
+    while True:
+        yield from loader
+
+
+class PlainAttention(SelfAttention):
+    """Self-attention as its common implementations write it: two products, a softmax between."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = (project(x).flatten(2) for project in (self.f, self.g, self.h))
+        attention = torch.softmax(torch.bmm(query.transpose(1, 2), key), dim=-1)
+        return x + self.gamma * self.out(torch.bmm(value, attention.transpose(1, 2)).view_as(x))
+
+
+class PlainLoop:
+    """A GAN of the networks given, which it changes, in the manner of the example."""
+
+    def __init__(self, config: TrialConfig, G: nn.Module, D: nn.Module, pixels: Tensor) -> None:
+        """`pixels`: uint8 (N, 3, H, W); the loss is one of bce, hinge and wgan-gp."""
+        self.G, self.D, self.z_dim = G, D, config.model.options["z_dim"]
+        for module in (*G.modules(), *D.modules()):
+            if type(module) is SelfAttention:
+                module.__class__ = PlainAttention
+        optimizers = [
+            optim.Adam(net.parameters(), lr=lr, betas=(config.optim.beta1, config.optim.beta2))
+            for net, lr in ((G, config.optim.g_lr), (D, config.optim.d_lr))
+        ]
+        self.g_optimizer, self.d_optimizer = optimizers
+        self.loss, self.d_steps = LOSSES[config.loss.name], config.optim.d_steps
+        loader = DataLoader(Pictures(pixels), config.train.batch, shuffle=True, num_workers=WORKERS, drop_last=True)
+        self.batches = endless(loader)
+        self.made = 0
+
+    def train(self, d_steps: int) -> dict[str, float]:
+        told: dict[str, float] = {}
+        for _ in range(d_steps):
+            real = next(self.batches)
+            fake = self.G(torch.randn(len(real), self.z_dim))
+            self.D.zero_grad()
+            of_real, of_fake = self.D(real).logits, self.D(fake.detach()).logits
+            d_loss = self.loss.discriminator(of_real, of_fake) + self.loss.penalty(self.D, real, fake.detach())
+            d_loss.backward()
+            self.d_optimizer.step()
+            told["d_loss"] = d_loss.item()
+            self.made += 1
+            if self.made % self.d_steps == 0:
+                self.G.zero_grad()
+                g_loss = self.loss.generator(self.D(fake).logits)
+                g_loss.backward()
+                self.g_optimizer.step()
+                told["g_loss"] = g_loss.item()
+        return told
+
+
+class PlainBCE:
+    criterion = nn.BCEWithLogitsLoss()
+
+    def discriminator(self, of_real: Tensor, of_fake: Tensor) -> Tensor:
+        return self.criterion(of_real, torch.ones_like(of_real)) + self.criterion(of_fake, torch.zeros_like(of_fake))
+
+    def generator(self, of_fake: Tensor) -> Tensor:
+        return self.criterion(of_fake, torch.ones_like(of_fake))
+
+    def penalty(self, D: nn.Module, real: Tensor, fake: Tensor) -> Tensor | float:
+        return 0.0
+
+
+class PlainHinge(PlainBCE):
+    def discriminator(self, of_real: Tensor, of_fake: Tensor) -> Tensor:
+        return torch.relu(1 - of_real).mean() + torch.relu(1 + of_fake).mean()
+
+    def generator(self, of_fake: Tensor) -> Tensor:
+        return -of_fake.mean()
+
+
+class PlainWGANGP(PlainHinge):
+    def discriminator(self, of_real: Tensor, of_fake: Tensor) -> Tensor:
+        return of_fake.mean() - of_real.mean()
+
+    def penalty(self, D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+        alpha = torch.rand(len(real), 1, 1, 1)
+        between = (alpha * real + (1 - alpha) * fake).requires_grad_(True)
+        logits = D(between).logits
+        (slope,) = torch.autograd.grad(
+            logits, between, grad_outputs=torch.ones_like(logits), create_graph=True, retain_graph=True
+        )
+        return 10.0 * ((slope.view(len(real), -1).norm(2, dim=1) - 1) ** 2).mean()
+
+
+LOSSES: dict[str, Any] = {"bce": PlainBCE(), "hinge": PlainHinge(), "wgan-gp": PlainWGANGP()}
