@@ -59,9 +59,9 @@ class PlainAttention(SelfAttention):
 class PlainLoop:
     """A GAN of the networks given, which it changes, in the manner of the example."""
 
-    def __init__(self, config: TrialConfig, G: nn.Module, D: nn.Module, pixels: Tensor) -> None:
+    def __init__(self, config: TrialConfig, G: nn.Module, D: nn.Module, pixels: Tensor, device: torch.device) -> None:
         """`pixels`: uint8 (N, 3, H, W); the loss is one of bce, hinge and wgan-gp."""
-        self.G, self.D, self.z_dim = G, D, config.model.options["z_dim"]
+        self.G, self.D, self.z_dim = G.to(device), D.to(device), config.model.options["z_dim"]
         for module in (*G.modules(), *D.modules()):
             if type(module) is SelfAttention:
                 module.__class__ = PlainAttention
@@ -73,13 +73,13 @@ class PlainLoop:
         self.loss, self.d_steps = LOSSES[config.loss.name], config.optim.d_steps
         loader = DataLoader(Pictures(pixels), config.train.batch, shuffle=True, num_workers=WORKERS, drop_last=True)
         self.batches = endless(loader)
-        self.made = 0
+        self.made, self.device = 0, device
 
     def train(self, d_steps: int) -> dict[str, float]:
         told: dict[str, float] = {}
         for _ in range(d_steps):
-            real = next(self.batches)
-            fake = self.G(torch.randn(len(real), self.z_dim))
+            real = next(self.batches).to(self.device)
+            fake = self.G(torch.randn(len(real), self.z_dim, device=self.device))
             self.D.zero_grad()
             of_real, of_fake = self.D(real).logits, self.D(fake.detach()).logits
             d_loss = self.loss.discriminator(of_real, of_fake) + self.loss.penalty(self.D, real, fake.detach())
@@ -122,7 +122,7 @@ class PlainWGANGP(PlainHinge):
         return of_fake.mean() - of_real.mean()
 
     def penalty(self, D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        alpha = torch.rand(len(real), 1, 1, 1)
+        alpha = torch.rand(len(real), 1, 1, 1, device=real.device)
         between = (alpha * real + (1 - alpha) * fake).requires_grad_(True)
         logits = D(between).logits
         (slope,) = torch.autograd.grad(

@@ -46,7 +46,7 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What a trial knows at one evaluation. Times in seconds since the evaluation before."""
+    """What a trial knows at one evaluation. Seconds since the one before: of training, of the FID and the artifacts."""
 
     kimg: float
     fid: float
@@ -300,6 +300,13 @@ class Ledger(dict[str, TrialState]):
                 f"{run} holds FIDs of other protocols ({', '.join(sorted(foreign))}) than its own ({protocol}): "
                 "search.json and results.jsonl are of two runs; restore them"
             )
+
+    @property
+    def evaluation_share(self) -> float | None:
+        """The share of the trials' time that evaluations took, FIDs and artifacts; None before the first one."""
+        rows = [row for trial in self.values() for row in trial.evals]
+        seconds = sum(row.train_seconds + row.eval_seconds for row in rows)
+        return sum(row.eval_seconds for row in rows) / seconds if seconds else None
 
     @property
     def best(self) -> TrialState | None:

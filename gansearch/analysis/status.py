@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gansearch.analysis.rank import STATUS_STYLES
-from gansearch.analysis.text import fid_text, kimg_text, origin_text
+from gansearch.analysis.text import fid_text, kimg_text, origin_text, share_text
 from gansearch.results import Ledger, TrialState
 
 
@@ -24,6 +24,8 @@ def render_status(ledger: Ledger, *, total: int, max_kimg: float, rows: int | No
     caption = f"{ended} of {total} trials ended{left_out}"
     if best and best.best:
         caption += f"; lowest FID {fid_text(best.best.fid)}: trial {best.trial_id} at {kimg_text(best.best.kimg)} kimg"
+    if ledger.evaluation_share is not None:
+        caption += f"\n{share_text(ledger.evaluation_share)}"
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", caption=Text(caption), caption_justify="left")
     for name in ("#", "trial", "origin", "kimg", "FID", "best FID", "status"):
         table.add_column(name, justify="left" if name in {"trial", "origin", "status"} else "right", no_wrap=True)

@@ -65,3 +65,8 @@ def flat_text(text: str) -> str:
 def floor_text(floor: Floor) -> str:
     """What a perfect generator would score."""
     return f"floor: real {floor.split} images score {fid_text(floor.fid)} ({floor.images} images)"
+
+
+def share_text(share: float) -> str:
+    """What evaluations cost, as a share of the trials' time."""
+    return f"FID and artifacts took {share:.1%} of the trials' time"

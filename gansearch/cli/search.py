@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gansearch.analysis.text import share_text
 from gansearch.cli.parser import (
     NO_FID,
     OK,
@@ -191,6 +192,8 @@ def _searched(plan: "Plan", search: "Callable[[Callable], tuple[Ledger, Interrup
         say(f"{plan.run.path}: no trial has a finite FID; `{PROG} status {plan.run.path}` gives the reasons")
         return NO_FID
     _conclude(plan.run)
+    if ledger.evaluation_share is not None:
+        say(share_text(ledger.evaluation_share))
     return OK
 
 

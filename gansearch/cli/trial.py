@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from gansearch.analysis.status import describe
+from gansearch.analysis.text import share_text
 from gansearch.cli.parser import NO_FID, OK, say
 from gansearch.config import TrialConfig, from_json
 from gansearch.errors import UserError, one_line
@@ -77,6 +78,8 @@ def _train(trainer: Trainer, plan: Plan, writer: Writer, origin: str) -> int:
     if state.best is None:
         say(f"{plan.run.path}: {describe(state)}")
         return NO_FID
+    if ledger.evaluation_share is not None:
+        say(share_text(ledger.evaluation_share))
     print(f"best FID {state.best.fid:.2f} at {state.best.kimg:g} kimg; run: {plan.run.path}")
     return OK
 

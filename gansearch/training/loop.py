@@ -141,6 +141,14 @@ class Trainer:
         of_real, of_fake = (torch.stack(terms).mean().item() for terms in zip(*d_losses, strict=True))
         return {"d_loss_real": of_real, "d_loss_fake": of_fake, "g_loss": torch.stack(g_losses).mean().item()}
 
+    def leave(self, artifacts: Artifacts) -> Evaluation:
+        """Records the artifacts of the newest evaluation, whose `eval_seconds` then have theirs; returns it."""
+        start = time.perf_counter()
+        artifacts.record(self.view())
+        last = self.evaluations[-1]
+        self.evaluations[-1] = replace(last, eval_seconds=last.eval_seconds + time.perf_counter() - start)
+        return self.evaluations[-1]
+
     def _look_at_losses(self, d_losses: list[tuple[Tensor, Tensor]], g_losses: list[Tensor]) -> None:
         """Adds the mean of losses since the last look to the curve; a value that is not finite ends the trial."""
         terms = [list(own) for own in zip(*d_losses, strict=True)] + ([g_losses] if g_losses else [])
@@ -264,7 +272,7 @@ def run(
         while not trainer.done:
             evaluation = trainer.advance()
             if artifacts is not None:
-                artifacts.record(trainer.view())
+                evaluation = trainer.leave(artifacts)
             if checkpoints is not None:
                 trainer.save(checkpoints)
             report(evaluation)

@@ -26,7 +26,12 @@ def test_every_trial_is_a_line_with_its_latest_and_its_best_fid(ledger):
         if state.best:
             assert f"{state.evals[-1].fid:.2f}" in line and f"{state.best.fid:.2f}" in line
         assert state.status in line
-    assert "15 of 16 trials ended" in _render(ledger) and ledger.best.trial_id in lines[-1] + lines[-2]
+    assert "15 of 16 trials ended" in _render(ledger) and ledger.best.trial_id in " ".join(lines[-4:])
+
+
+def test_the_share_of_evaluations_is_told(ledger):
+    text = _render(ledger)
+    assert ledger.evaluation_share == pytest.approx(0.4 / 2.9) and "FID and artifacts took 13.8% of" in text
 
 
 def test_where_rows_are_few_the_running_and_the_best_stay(ledger):

@@ -1,11 +1,13 @@
 """A trial as an actor: what it leaves when it is stopped, and what a full disk does to it. Ray is not started."""
 
 import errno
+import gc
 import json
 import os
 import pickle
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from gansearch.config import TrialConfig
 from gansearch.errors import UserError
 from gansearch.metrics.scorer import scorer_for
 from gansearch.search.trainable import GANTrial
+from gansearch.training.loop import Diverged
 
 CPU = torch.device("cpu")
 
@@ -54,7 +57,7 @@ def failing(code: int, where: str) -> Callable[[int], None]:
 def evaluate(trial: GANTrial) -> None:
     """A step but for the report, which asks Ray for its node."""
     trial._trainer.advance()
-    trial._artifacts.record(trial._trainer.view())
+    trial._trainer.leave(trial._artifacts)
     trial._trainer.save(trial._checkpoints)
 
 
@@ -86,6 +89,54 @@ def test_a_trial_that_the_scheduler_stops_gets_its_gif(tiny: TrialConfig, tmp_pa
     evaluate(trial)
     trial.cleanup()
     assert (tmp_path / "0001/samples.gif").exists()
+
+
+BUSY = {
+    "model.attention_at": 8,
+    "model.spectral_norm": True,
+    "model.conditioning": "concat",
+    "model.dropout": 0.3,
+    "loss.name": "wgan-gp",
+    "replay.every": 1,
+    "train.precision": "bf16",
+    "optim.d_steps": 2,
+    "seed": 5,
+}
+
+
+def test_a_trial_leaves_nothing_to_the_next(tiny: TrialConfig, tmp_path: Path) -> None:
+    """A, B, A in one actor: both A are equal bit by bit, whatever B is, also where B has diverged."""
+    trial = actor(tiny, tmp_path)
+    others = [tiny.override(BUSY), tiny.override({"optim.g_lr": 1e30, "optim.d_lr": 1e30})]
+    states, flags = [], []
+    for number, config in enumerate([tiny, others[0], tiny, others[1], tiny]):
+        if number:
+            trial.reset_config(told(config, tmp_path, f"{number:04d}"))
+        with suppress(Diverged):
+            while not trial._trainer.done:
+                evaluate(trial)
+        torch.rand(number + 1)  # whatever else draws from torch's own generator
+        flags.append((torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), torch.get_default_dtype()))
+        if config == tiny:
+            states.append(torch.load(next((tmp_path / f"{number:04d}").glob("checkpoint_*")) / "last.pt"))
+    assert len(set(flags)) == 1
+    for again in states[1:]:
+        for part in ("G", "D", "ema"):
+            assert all(torch.equal(again[part][name], value) for name, value in states[0][part].items())
+        assert [row["fid"] for row in again["evaluations"]] == [row["fid"] for row in states[0]["evaluations"]]
+        assert torch.equal(again["rng"], states[0]["rng"])
+
+
+def test_an_actor_does_not_grow_with_its_trials(tiny: TrialConfig, tmp_path: Path) -> None:
+    """The tensors alive after many trials are those after a few: no graph, buffer or hook holds on to a net."""
+    trial = actor(tiny, tmp_path)
+    alive = []
+    for number in range(1, 7):
+        trial.reset_config(told(tiny.override(BUSY if number % 2 else {}), tmp_path, f"{number:04d}"))
+        evaluate(trial)
+        gc.collect()
+        alive.append(sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects()))
+    assert alive[1] == alive[3] == alive[5] and alive[2] == alive[4]
 
 
 def test_a_trial_that_was_completed_before_a_restart_gets_its_gif(tiny: TrialConfig, tmp_path: Path) -> None:

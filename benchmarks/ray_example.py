@@ -1,0 +1,92 @@
+"""Ray Tune's own GAN example, its training function as installed, on networks of ours.
+
+It makes five steps a call, and at every step an inception score by a small classifier, here of random weights.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
+
+import ray
+import torch
+from ray.tune.examples.pbt_dcgan_mnist.common import Net, beta1, train_func, train_iterations_per_step, workers
+from torch import Tensor, nn, optim
+from torch.utils.data import DataLoader
+
+from benchmarks.plain import Pictures
+from gansearch.config import TrialConfig
+from gansearch.models.base import ImageShape
+from gansearch.training.build import build_players, check
+
+
+class FromColumns(nn.Module):
+    """G as the example calls it: z (N, z_dim, 1, 1)."""
+
+    def __init__(self, G: nn.Module) -> None:
+        super().__init__()
+        self.G = G
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.G(z.flatten(1))
+
+
+class Probability(nn.Module):
+    """D as the example calls it: images to probabilities."""
+
+    def __init__(self, D: nn.Module) -> None:
+        super().__init__()
+        self.D = D
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.sigmoid(self.D(images).logits)
+
+
+class Grey(nn.Module):
+    """The example's classifier, of images with three channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Net()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net(images.mean(1, keepdim=True))
+
+
+class Labelled(Pictures):
+    """What the example's loader gives: pairs of an image and a label, of which it takes the first."""
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:  # type: ignore[override]
+        return super().__getitem__(index), 0
+
+
+@contextmanager
+def ray_example(pixels: Tensor) -> Iterator[Callable[[int], object]]:
+    """What trains so many steps, a multiple of the example's five, within a Ray of its own."""
+    config = check(TrialConfig())
+    G, D = build_players(config, ImageShape(3, pixels.shape[-1]), torch.device("cpu"))
+    layout = torch.contiguous_format
+    nets = FromColumns(G.to(memory_format=layout)), Probability(D.to(memory_format=layout))
+    optimizers = [optim.Adam(net.parameters(), lr=2e-4, betas=(beta1, 0.999)) for net in nets]
+    loader = DataLoader(Labelled(pixels), config.train.batch, shuffle=True, num_workers=workers)
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        classifier = ray.put(Grey().eval())
+
+        def train(steps: int) -> None:
+            with redirect_stdout(StringIO()):
+                for iteration in range(steps // train_iterations_per_step):
+                    train_func(
+                        nets[1],
+                        nets[0],
+                        optimizers[0],
+                        optimizers[1],
+                        nn.BCELoss(),
+                        loader,
+                        iteration,
+                        torch.device("cpu"),
+                        classifier,
+                    )
+
+        yield train
+    finally:
+        ray.shutdown()
