@@ -32,7 +32,11 @@ KINDS: dict[str, dict[str, object]] = {
     "sagan": {"model.name": "sagan", "model.attention_at": 16, "loss.name": "hinge"},
     "wgan-gp": {"loss.name": "wgan-gp"},
 }
-SIDES = {"float32": {"train.precision": "float32"}, "bf16": {"train.precision": "bf16"}}
+SIDES = {
+    "float32": {"train.compile": "never"},
+    "bf16": {"train.compile": "never", "train.precision": "bf16"},
+    "bf16, compiled": {"train.compile": "always", "train.precision": "bf16"},
+}
 
 Train = Callable[[int], object]
 

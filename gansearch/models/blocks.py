@@ -7,6 +7,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 INIT_STD = 0.02
 Init = Callable[[Tensor], Tensor]
+_NORMED: dict[type[nn.Module], type[nn.Module]] = {}
 
 
 def dcgan_init(weight: Tensor) -> Tensor:
@@ -83,4 +84,10 @@ def initialised(
     bias = getattr(layer, "bias", None)
     if bias is not None:
         nn.init.zeros_(bias)
-    return spectral_norm(layer) if sn and not layer.weight.is_meta else layer
+    if not sn or layer.weight.is_meta:
+        return layer
+    kind = type(layer)
+    spectral_norm(layer)
+    # torch makes a class for every layer, and compiles code for every class: let layers of a kind share one.
+    layer.__class__ = _NORMED.setdefault(kind, type(layer))  # type: ignore[assignment]
+    return layer

@@ -9,6 +9,7 @@ from gansearch.data.base import Images
 from gansearch.errors import UserError
 from gansearch.losses.base import Loss
 from gansearch.models.base import ImageShape, Model
+from gansearch.training.compiled import should_compile
 
 _SOME_CLASSES = 10
 
@@ -23,6 +24,7 @@ def check(config: TrialConfig) -> TrialConfig:
     config = registry.resolve(config)
     with torch.device("meta"):
         build_players(config, likely_shape(config), torch.device("meta"))
+    should_compile(config.train, best_device())
     steps = config.train.eval_images // config.train.batch
     if config.optim.d_steps > steps:
         raise UserError(

@@ -25,6 +25,7 @@ from gansearch.results import Evaluation
 from gansearch.training.artifacts import SHOWN_ATTENTION, Artifacts, View
 from gansearch.training.build import build_players, check, check_data, image_shape
 from gansearch.training.checkpoint import About, CheckpointDir
+from gansearch.training.compiled import passes
 from gansearch.training.curves import Point
 from gansearch.training.ema import EMA
 from gansearch.training.optim import adam
@@ -63,9 +64,12 @@ class Trainer:
         self._batches = Batches(images, config.train.batch, self._rng)
         G, D = build_players(config, image_shape(images), device)
         self._ema = EMA(G, config.train.ema_kimg)
+        g_pass, d_pass = passes(config.train, (G, D), device)
         self._players = Players(
             G=G,
             D=D,
+            g_pass=g_pass,
+            d_pass=d_pass,
             g_optimizer=adam(G, config.optim.g_lr, config.optim),
             d_optimizer=adam(D, config.optim.d_lr, config.optim),
             loss=registry.build("loss", config.loss),

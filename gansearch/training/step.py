@@ -7,15 +7,21 @@ from torch import Generator, Tensor, nn
 from torch.optim import Adam
 
 from gansearch.losses.base import Loss
+from gansearch.training.compiled import Pass
 from gansearch.training.replay import Replay
 
 
 @dataclass(frozen=True)
 class Players:
-    """The two networks, their optimisers, and the loss that they play for."""
+    """The two networks, their optimisers, and the loss that they play for.
+
+    `g_pass` and `d_pass` are what is called in their place where one derivative is enough.
+    """
 
     G: nn.Module
     D: nn.Module
+    g_pass: Pass
+    d_pass: Pass
     g_optimizer: Adam
     d_optimizer: Adam
     loss: Loss
@@ -29,7 +35,7 @@ class Players:
     def generate(self, z: Tensor, labels: Tensor | None, *, for_g: bool) -> Tensor:
         """Images (N, C, H, W) of z (N, z_dim) and labels (N,); with `for_g` they carry G's gradients for `g_step`."""
         with self.autocast(), torch.set_grad_enabled(for_g):
-            return self.G(z, labels)
+            return self.g_pass(z, labels)
 
 
 def d_step(players: Players, real: Tensor, labels: Tensor | None, drawn: Tensor) -> tuple[Tensor, Tensor]:
@@ -42,7 +48,7 @@ def d_step(players: Players, real: Tensor, labels: Tensor | None, drawn: Tensor)
     drawn = drawn.detach()
     with players.autocast():
         fake, fake_labels = players.replay.mix(drawn, labels)
-        of_real, of_fake = D(real, labels), D(fake, fake_labels)
+        of_real, of_fake = players.d_pass(real, labels), players.d_pass(fake, fake_labels)
         real_term = loss.real(of_real.logits.float(), rng)
         fake_term = loss.fake(of_fake.logits.float(), rng)
         total = real_term + fake_term
@@ -62,7 +68,7 @@ def g_step(players: Players, drawn: Tensor, labels: Tensor | None) -> Tensor:
     loss = players.loss
     players.D.requires_grad_(False)  # its weight gradients would be computed and thrown away
     with players.autocast():
-        verdict = players.D(drawn, labels)
+        verdict = players.d_pass(drawn, labels)
         g_loss = loss.generator(verdict.logits.float())
         total = g_loss + loss.auxiliary(verdict.classes, labels)
     players.g_optimizer.zero_grad(set_to_none=True)

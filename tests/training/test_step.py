@@ -29,6 +29,8 @@ def players_of(**changes: Any) -> Players:
     return Players(
         G=G,
         D=D,
+        g_pass=G,
+        d_pass=D,
         g_optimizer=adam(G, config.optim.g_lr, config.optim),
         d_optimizer=adam(D, config.optim.d_lr, config.optim),
         loss=registry.build("loss", config.loss),
@@ -154,7 +156,7 @@ def test_every_image_meets_its_own_label(replay: int) -> None:
         model__conditioning="concat", loss__name="wgan-gp", replay__every=replay, replay__capacity=BATCH
     )
     D = Recording(players.D)
-    players = replace(players, D=D)
+    players = replace(players, D=D, d_pass=D)
     drawn = {}
     for labels, seed in ((LABELS, 2), (LABELS.flip(0), 3)):
         D.seen.clear()

@@ -1,0 +1,79 @@
+"""Compiled passes: they train as the nets themselves do, and one trial's code serves the next."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gansearch.config import TrialConfig
+from gansearch.errors import UserError
+from gansearch.training import compiled
+from gansearch.training.build import check
+from gansearch.training.compiled import PAYS_FROM_KIMG, should_compile
+from gansearch.training.loop import Trainer
+
+CPU = torch.device("cpu")
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "normed, with attention and labels": {
+        "model.spectral_norm": True,
+        "model.attention_at": 8,
+        "model.conditioning": "concat",
+    },
+}
+OTHERS: list[dict[str, Any]] = [
+    {"optim.g_lr": 1e-3, "optim.d_lr": 3e-4, "optim.beta1": 0.1},
+    {"model.leaky_slope": 0.07, "model.g_slope": 0.03},
+    {"loss.name": "hinge", "seed": 3},
+    {"loss.name": "wgan", "loss.clip": 0.02},
+    {"loss.name": "wgan", "loss.clip": 0.05},
+]
+
+
+def graphs() -> int:
+    return torch._dynamo.utils.counters["stats"]["unique_graphs"]
+
+
+def trained(config: TrialConfig) -> dict[str, float]:
+    return Trainer(config, CPU).train(10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_no_trial_compiles_again_for_another_constant(
+    architecture: str, tiny: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    torch._dynamo.reset()
+    plain = tiny.override({**ARCHITECTURES[architecture], "train.compile": "never"})
+    config = plain.override({"train.compile": "always"})
+    before = graphs()
+    first = trained(config)
+    made = graphs()
+    assert made > before
+    for name, value in trained(plain).items():
+        assert first[name] == pytest.approx(value, rel=1e-3), "compiled, it is the same training"
+    for changes in OTHERS:
+        other = trained(config.override(changes))
+        assert graphs() == made, f"{changes} were compiled anew"
+        for name, value in trained(plain.override(changes)).items():
+            assert other[name] == pytest.approx(value, rel=1e-3, abs=1e-5), "the constants in force are its own"
+    trained(config.override({"model.features": 16}))
+    assert graphs() > made, "the count would show it"
+
+
+@pytest.mark.parametrize(("kimg", "expected"), [(0.9, False), (1.0, True)])
+@pytest.mark.parametrize("device", PAYS_FROM_KIMG)
+def test_auto_goes_by_the_planned_length(device: str, kimg: float, expected: bool) -> None:
+    train = TrialConfig().override({}, PAYS_FROM_KIMG[device] * kimg + 0.6).train
+    assert should_compile(train, torch.device(device)) is expected
+
+
+def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled.shutil, "which", lambda name: None)
+    long = TrialConfig().override({}, 10_000)
+    assert not should_compile(long.train, CPU)
+    assert not should_compile(long.train, torch.device("cuda")), "Triton needs one too"
+    with pytest.raises(UserError, match=r"train\.compile=always: there is no C\+\+ compiler"):
+        check(long.override({"train.compile": "always"}))
