@@ -1,0 +1,60 @@
+"""Training in bfloat16 where it may be, float32 where it matters."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+
+from gansearch.config import TrialConfig
+from gansearch.training.loop import Trainer, run
+
+CPU = torch.device("cpu")
+SEEDS = range(5)
+KINDS: dict[str, dict[str, Any]] = {
+    "bce": {},
+    "hinge, spectral norm, attention": {
+        "loss.name": "hinge",
+        "model.spectral_norm": True,
+        "model.attention_at": 8,
+    },
+    "wgan-gp": {"loss.name": "wgan-gp"},
+}
+
+
+def fids(config: TrialConfig) -> list[float]:
+    trainer = Trainer(config, CPU)
+    run(trainer, lambda evaluation: None)
+    return [row.fid for row in trainer.evaluations]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_fid_curve_in_bfloat16_is_as_near_as_another_seeds(kind: str, tiny: TrialConfig) -> None:
+    """At every evaluation the median over five seeds lies within the spread of float32's five."""
+    learning = {"train.max_kimg": 5.76, "train.batch": 32, "optim.g_lr": 1e-3, "optim.d_lr": 1e-3, "model.features": 16}
+    config = tiny.override({**learning, "metrics.num_fake": 512, **KINDS[kind]})
+    curves = {
+        precision: torch.tensor([fids(config.override({"train.precision": precision, "seed": seed})) for seed in SEEDS])
+        for precision in ("float32", "bf16")
+    }
+    low, high = curves["float32"].aminmax(dim=0)
+    median = curves["bf16"].median(dim=0).values
+    assert (low <= median).all() and (median <= high).all(), curves
+    assert (curves["float32"] != curves["bf16"]).any(), "two precisions, not one"
+    first, *_, last = curves["float32"].median(dim=0).values
+    assert last < 0.8 * first, "curves of nets that learn"
+
+
+def test_weights_moments_and_statistics_stay_float32(tiny: TrialConfig) -> None:
+    changes = {"train.precision": "bf16", "model.spectral_norm": True, "model.attention_at": 8}
+    trainer = Trainer(tiny.override(changes), CPU)
+    before = copy.deepcopy(trainer._players.G.state_dict())
+    trainer.train(3)
+    players = trainer._players
+    tensors = [*players.G.state_dict().values(), *players.D.state_dict().values()]
+    for optimizer in (players.g_optimizer, players.d_optimizer):
+        tensors += [value for moments in optimizer.state.values() for value in moments.values()]
+        tensors += [p.grad for group in optimizer.param_groups for p in group["params"]]
+    assert {value.dtype for value in tensors if value.is_floating_point()} == {torch.float32}
+    assert any(not torch.equal(before[name], value) for name, value in players.G.state_dict().items() if "mean" in name)
