@@ -1,0 +1,116 @@
+"""From the end of a trial to the first step of the next in the same actor, driver included.
+
+    python -m benchmarks.turnaround [--space digits] [--trials 8] [--rounds 5] [--max-kimg 1.44]
+
+Two sides alternate, one trial at a time: a search (Ray's part, the proposal, the rows, the nets; of a trial that ASHA
+has stopped the animation too) and Ray Tune with a fresh actor for every trial that imports torch and does nothing. A
+round's figure is the median over its trials.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from ray import tune
+
+from benchmarks.spread import tell
+from gansearch.run_dir import RunDir
+from gansearch.search import tuning
+from gansearch.search.cluster import ray_session
+from gansearch.search.find_space import configure, find_space
+from gansearch.search.launch import start
+from gansearch.search.plan import Options, Plan
+from gansearch.search.trainable import GANTrial
+
+STEPS = 2
+CLOCK = "clock.txt"  # a line per step: trial, from when, to when
+
+
+def clock(folder: Path, trial_id: str, begun: float) -> None:
+    with (folder / CLOCK).open("a") as lines:
+        lines.write(f"{trial_id} {begun!r} {time.time()!r}\n")
+
+
+def gaps(folder: Path) -> Iterator[float]:
+    """Seconds between the last step of a trial and the first of the next."""
+    rows = [line.split() for line in (folder / CLOCK).read_text().splitlines()]
+    for (trial, _, end), (other, begin, _) in pairwise(rows):
+        if trial != other:
+            yield float(begin) - float(end)
+
+
+class Clocked(GANTrial):
+    """The trial as it is, with the times of its steps written down."""
+
+    def step(self) -> dict[str, Any]:
+        begun = time.time()
+        result = super().step()
+        clock(Path(self._root).parent, Path(self._root).name, begun)
+        return result
+
+
+class Empty(tune.Trainable):
+    """A trial in an actor of its own that does nothing but write down its times."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        import torch  # noqa: F401 - as every trial of a GAN does
+
+        self.made = 0
+
+    def step(self) -> dict[str, Any]:
+        begun = time.time()
+        self.made += 1
+        clock(Path(self.config["folder"]), self.trial_id, begun)
+        return {"done": self.made == STEPS}
+
+
+def search(space: str, trials: int, max_kimg: float, folder: Path) -> list[float]:
+    options = Options(trials=trials, max_concurrent=1)
+    plan = Plan(RunDir(folder), configure(find_space(space), {}, max_kimg), options)
+    with patch.object(tuning, "GANTrial", Clocked):
+        start(plan, lambda row, ledger: None, lambda text: None)
+    return list(gaps(folder / "trials"))
+
+
+def fresh(trials: int, folder: Path) -> list[float]:
+    folder.mkdir()
+    with ray_session(None):
+        tune.Tuner(
+            tune.with_resources(Empty, {"cpu": 1}),
+            param_space={"folder": str(folder)},
+            tune_config=tune.TuneConfig(num_samples=trials, max_concurrent_trials=1, reuse_actors=False),
+            run_config=tune.RunConfig(name="tune", storage_path=str(folder), verbose=0),
+        ).fit()
+    return list(gaps(folder))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space", default="digits")
+    parser.add_argument("--trials", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--max-kimg", type=float, default=1.44)
+    arguments = parser.parse_args()
+    trials, medians = arguments.trials, []
+    with tempfile.TemporaryDirectory() as name:
+        for number in range(arguments.rounds):
+            folder = Path(name)
+            found = (
+                search(arguments.space, trials, arguments.max_kimg, folder / f"search-{number}"),
+                fresh(trials, folder / f"fresh-{number}"),
+            )
+            medians.append([statistics.median(side) for side in found])
+    ours, others = zip(*medians, strict=True)
+    tell("a search, seconds between two trials", ours)
+    tell("a fresh actor with torch, seconds between two trials", others)
+    tell("a search / a fresh actor", [a / b for a, b in zip(ours, others, strict=True)])
+
+
+if __name__ == "__main__":
+    main()
