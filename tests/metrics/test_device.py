@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gansearch import registry
@@ -18,6 +17,7 @@ from gansearch.metrics.extractors.base import Extractor, Precision
 from gansearch.metrics.fid import _Sums
 from gansearch.metrics.reference import reference_of
 from gansearch.metrics.scorer import Scorer
+from tests.fake_gpu import move
 
 
 @pytest.fixture(scope="module")
@@ -32,19 +32,6 @@ def no_matrices() -> Iterator[None]:
     inception_v3_compat._stretch.cache_clear()
     yield
     inception_v3_compat._stretch.cache_clear()
-
-
-def move(module: nn.Module, fake: FakeTensorMode) -> None:
-    """Puts a module's tensors onto a GPU that need not be there."""
-
-    def moved(tensor: Tensor) -> Tensor:
-        return fake.from_tensor(tensor.detach()).to("cuda")
-
-    for part in module.modules():
-        for name, parameter in part.named_parameters(recurse=False):
-            part._parameters[name] = nn.Parameter(moved(parameter), requires_grad=False)
-        for name, buffer in part.named_buffers(recurse=False):
-            part._buffers[name] = moved(buffer)
 
 
 @pytest.mark.filterwarnings("ignore:CUDA is not available")

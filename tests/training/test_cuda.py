@@ -22,6 +22,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "loss.label_noise": 0.1,
     },
     "acgan in bfloat16": {"model.conditioning": "acgan", "train.precision": "bf16"},
+    "compiled": {"train.compile": "always", "train.precision": "bf16", "model.attention_at": 8},
     "penalty": {"model.name": "sagan", "model.conditioning": "projection", "loss.name": "wgan-gp"},
 }
 

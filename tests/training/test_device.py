@@ -1,42 +1,39 @@
 """Training on a GPU that need not be there: by fake tensors, which refuse to mix devices.
 
-Backward passes, and so a gradient penalty, can't run there.
+Backward passes, and so optimisers and a gradient penalty, can't run there.
 """
 
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gansearch import registry
-from gansearch.config import TrialConfig
+from gansearch.config import ReplayConfig, TrialConfig
+from gansearch.data.base import Images
+from gansearch.data.loader import Batches
 from gansearch.losses.base import Loss
 from gansearch.models.base import ImageShape
 from gansearch.training.build import build_players
 from gansearch.training.ema import EMA
+from gansearch.training.replay import Replay
+from tests.fake_gpu import GPU, GPUGenerator, move
 
 BATCH, CLASSES = 4, 3
-CPU, GPU = torch.device("cpu"), torch.device("cuda")
 MODELS: list[dict[str, Any]] = [
     *({"model.name": name} for name in sorted(registry.classes("model"))),
     {"model.attention_at": 8, "model.spectral_norm": True},
     {"model.name": "sagan", "model.attention_at": 16},
     *({"model.conditioning": how} for how in ("concat", "projection", "acgan")),
 ]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:CUDA is not available"),
+    pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor"),
+]
 
 
-def on_gpu(net: nn.Module, fake: FakeTensorMode) -> None:
-    """Moves what a net says it consists of: what it keeps beside that stays behind and is found."""
-    for part in net.modules():
-        for name, parameter in part.named_parameters(recurse=False):
-            part._parameters[name] = nn.Parameter(fake.from_tensor(parameter.detach()).to(GPU))
-        for name, buffer in part.named_buffers(recurse=False):
-            part._buffers[name] = fake.from_tensor(buffer).to(GPU)
-
-
-@pytest.mark.filterwarnings("ignore:CUDA is not available")
 @pytest.mark.parametrize("loss_name", sorted(registry.classes("loss")))
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("changes", MODELS, ids=str)
@@ -44,12 +41,12 @@ def test_every_forward_pass_stays_on_the_device(changes: dict[str, Any], precisi
     small = {"model.features": 8, "train.precision": precision, "loss.name": loss_name}
     config = registry.resolve(TrialConfig().override(small | changes))
     loss: Loss = registry.build("loss", config.loss)
-    G, D = build_players(config, ImageShape(3, 32, CLASSES), CPU)
-    ema = EMA(G, 1.0)
-    rng: Any = None  # a generator of a GPU can't be made without one
+    G, D = build_players(config, ImageShape(3, 32, CLASSES), torch.device("cpu"))
+    rng = GPUGenerator()
     with FakeTensorMode(allow_non_fake_inputs=True) as fake:
-        for net in (G, D, ema.model):
-            on_gpu(net, fake)
+        move(G, fake)
+        move(D, fake)
+        ema = EMA(G, 1.0)
         labels = torch.zeros(BATCH, dtype=torch.int64, device=GPU)
         z = torch.empty(BATCH, registry.build("model", config.model).z_dim, device=GPU)
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=precision == "bf16"):
@@ -58,8 +55,38 @@ def test_every_forward_pass_stays_on_the_device(changes: dict[str, Any], precisi
             logits = verdict.logits.float()
             terms = [loss.real(logits, rng), loss.fake(logits, rng), loss.generator(logits)]
             terms.append(logits.mean() + loss.auxiliary(verdict.classes, labels))
-            ema.model(z, labels)
+        loss.constrain(D)
+        ema.update(2 * BATCH, BATCH)
+        averaged = ema.model(z, labels)
         assert images.shape == (BATCH, 3, 32, 32)
-        assert {value.device.type for value in (images, logits, *terms)} == {"cuda"}
+        assert {value.device.type for value in (images, logits, averaged, *terms)} == {"cuda"}
         with pytest.raises(RuntimeError, match="device"):
             D(images.cpu(), labels)  # so that a tensor left behind is found
+
+
+def test_noise_in_labels_is_drawn_on_the_device() -> None:
+    config = registry.resolve(TrialConfig().override({"loss.smoothing": 0.1, "loss.label_noise": 0.1}))
+    loss: Loss = registry.build("loss", config.loss)
+    with FakeTensorMode():
+        logits = torch.empty(BATCH, device=GPU)
+        assert {term(logits, GPUGenerator()).device.type for term in (loss.real, loss.fake)} == {"cuda"}
+
+
+def test_replayed_fakes_stay_on_the_device() -> None:
+    """Three batches, so that the buffer is filled, mixed in and written over."""
+    with FakeTensorMode():
+        replay = Replay(ReplayConfig(every=1, capacity=BATCH + 1), GPUGenerator())
+        fakes, labels = torch.empty(BATCH, 3, 8, 8, device=GPU), torch.zeros(BATCH, dtype=torch.int64, device=GPU)
+        for _ in range(3):
+            mixed, theirs = replay.mix(fakes, labels)
+            assert theirs is not None and (mixed.device.type, theirs.device.type) == ("cuda", "cuda")
+
+
+def test_batches_are_chosen_on_the_device() -> None:
+    with FakeTensorMode():
+        pixels, labels = torch.zeros(10, 3, 8, 8, dtype=torch.uint8, device=GPU), torch.zeros(10, device=GPU).long()
+        batches = Batches(Images(pixels, labels, ("a", "b")), BATCH, GPUGenerator())
+        real, theirs = batches.next()
+        drawn = batches.labels(GPUGenerator(), BATCH)
+        assert theirs is not None and drawn is not None
+        assert {value.device.type for value in (real, theirs, drawn)} == {"cuda"}
