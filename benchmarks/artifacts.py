@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 import torch
 
+from benchmarks.of_recipe import add_arguments, prepare
 from benchmarks.spread import tell
 from gansearch.config import ArtifactsConfig, TrialConfig
-from gansearch.recipes import RECIPES, recipe
-from gansearch.search.find_space import parse_settings
 from gansearch.training.artifacts import Artifacts, View
 from gansearch.training.build import best_device
 from gansearch.training.checkpoint import CheckpointDir
@@ -79,14 +78,10 @@ def compare(config: TrialConfig, rounds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipe", choices=sorted(RECIPES), default="dcgan")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--max-kimg", type=float, help="default: the recipe's")
-    parser.add_argument("--set", action="append", default=[], dest="settings", metavar="PATH=VALUE")
+    add_arguments(parser, threads=1)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    config = recipe(arguments.recipe).config.override(parse_settings(arguments.settings, None), arguments.max_kimg)
+    config = prepare(arguments)
     compare(config, arguments.rounds)
 
 

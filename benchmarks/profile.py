@@ -21,12 +21,11 @@ from torch.optim import Adam
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from benchmarks.of_recipe import add_arguments, prepare
 from benchmarks.spread import tell
 from gansearch.config import TrialConfig
 from gansearch.data.loader import Batches
 from gansearch.metrics.scorer import Scorer
-from gansearch.recipes import RECIPES, recipe
-from gansearch.search.find_space import parse_settings
 from gansearch.training import loop
 from gansearch.training.artifacts import Artifacts
 from gansearch.training.build import best_device
@@ -166,14 +165,10 @@ def profile(config: TrialConfig, device: torch.device, evaluations: int) -> None
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipe", choices=sorted(RECIPES), default="dcgan")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--evaluations", type=int, default=5)
-    parser.add_argument("--max-kimg", type=float, help="default: the recipe's")
-    parser.add_argument("--set", action="append", default=[], dest="settings", metavar="PATH=VALUE")
+    add_arguments(parser, threads=torch.get_num_threads())
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    config = recipe(arguments.recipe).config.override(parse_settings(arguments.settings, None), arguments.max_kimg)
+    config = prepare(arguments)
     print(f"{arguments.recipe}, {config.train.precision}, {arguments.threads} threads, torch {torch.__version__}")
     profile(config, best_device(), min(arguments.evaluations, config.train.evaluations - 1))
 
