@@ -5,7 +5,8 @@
 Three GANs of 3 x 32 x 32 images, batch 64, 64 features: a DCGAN, a SAGAN with attention at 16 x 16 and the hinge loss,
 and a DCGAN with gradient penalty. `plain` is a loop in the manner of PyTorch's DCGAN example (`benchmarks/plain.py`);
 with `--ray` the training function of Ray Tune's own GAN example plays as well, on the same networks. Sides alternate in
-one process; a ratio is that of one round.
+one process; a ratio is that of one round. There are more images than the rounds take: where a DataLoader begins a new
+pass over few images, its workers start anew, and their forks slow down the other sides as well.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from gansearch.models.base import ImageShape
 from gansearch.training.build import best_device, build_players, check
 from gansearch.training.loop import Trainer
 
-BATCH, SIZE, IMAGES = 64, 32, 1280
+BATCH, SIZE, IMAGES = 64, 32, 12800
 KINDS: dict[str, dict[str, object]] = {
     "dcgan": {},
     "sagan": {"model.name": "sagan", "model.attention_at": 16, "loss.name": "hinge"},
