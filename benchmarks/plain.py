@@ -16,6 +16,7 @@ from torchvision import transforms
 
 from gansearch.config import TrialConfig
 from gansearch.models.attention import SelfAttention
+from gansearch.models.blocks import FromMaps, ToMaps
 
 WORKERS = 2
 
@@ -29,7 +30,6 @@ class Pictures(Dataset[Tensor]):
         self.transform = transforms.Compose(
             [
                 transforms.Resize(size),
-                transforms.CenterCrop(size),
                 transforms.ToTensor(),
                 transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
             ]
@@ -56,15 +56,40 @@ class PlainAttention(SelfAttention):
         return x + self.gamma * self.out(torch.bmm(value, attention.transpose(1, 2)).view_as(x))
 
 
+class PlainToMaps(ToMaps):
+    """A dense layer's output viewed as maps."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.view(len(x), -1, self.size, self.size)
+
+
+class PlainFromMaps(FromMaps):
+    """Maps in a row."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+
+PLAIN: dict[type[nn.Module], type[nn.Module]] = {
+    SelfAttention: PlainAttention,
+    ToMaps: PlainToMaps,
+    FromMaps: PlainFromMaps,
+}
+
+
+def plainly(net: nn.Module) -> nn.Module:
+    """The same net with layers as people write them, in the usual layout of memory."""
+    for module in net.modules():
+        module.__class__ = PLAIN.get(type(module), type(module))
+    return net.to(memory_format=torch.contiguous_format)
+
+
 class PlainLoop:
     """A GAN of the networks given, which it changes, in the manner of the example."""
 
     def __init__(self, config: TrialConfig, G: nn.Module, D: nn.Module, pixels: Tensor, device: torch.device) -> None:
         """`pixels`: uint8 (N, 3, H, W); the loss is one of bce, hinge and wgan-gp."""
-        self.G, self.D, self.z_dim = G.to(device), D.to(device), config.model.options["z_dim"]
-        for module in (*G.modules(), *D.modules()):
-            if type(module) is SelfAttention:
-                module.__class__ = PlainAttention
+        self.G, self.D, self.z_dim = plainly(G).to(device), plainly(D).to(device), config.model.options["z_dim"]
         optimizers = [
             optim.Adam(net.parameters(), lr=lr, betas=(config.optim.beta1, config.optim.beta2))
             for net, lr in ((G, config.optim.g_lr), (D, config.optim.d_lr))

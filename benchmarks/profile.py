@@ -8,6 +8,7 @@ product and a convolution. The first evaluation does not count.
 """
 
 import argparse
+import math
 import tempfile
 import time
 from collections import defaultdict
@@ -19,7 +20,7 @@ from unittest.mock import patch
 import torch
 from torch.optim import Adam
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 from benchmarks.of_recipe import add_arguments, prepare
 from benchmarks.spread import tell
@@ -81,7 +82,7 @@ class Stages:
     def installed(self, trainer: Trainer) -> Iterator[None]:
         """Times the stages of a trial, its penalty with its backward pass."""
         loss = type(trainer._players.loss)
-        penalty, step = loss.penalty, Adam.step
+        penalty, step, clear = loss.penalty, Adam.step, Adam.zero_grad
 
         def whole(*args: Any) -> None:
             with self.stage("penalty"):
@@ -92,7 +93,7 @@ class Stages:
 
         def step_and_clear(optimizer: Adam) -> None:
             step(optimizer)
-            optimizer.zero_grad(set_to_none=True)
+            clear(optimizer, set_to_none=True)
 
         with ExitStack() as stack:
             # Gradients are cleared after a step, not between the penalty and the rest of the loss.
@@ -103,6 +104,17 @@ class Stages:
             stack.enter_context(patch.object(Adam, "zero_grad", lambda optimizer, set_to_none=True: None))
             stack.enter_context(patch.object(loss, "penalty", whole))
             yield
+
+
+@register_flop_formula(torch.ops.gansearch.product_of_patches)
+def of_patches(large: Any, small: Any, **_: Any) -> int:
+    return 2 * math.prod(small) * large[1] * 4 * 4
+
+
+@register_flop_formula(torch.ops.gansearch.pixels)
+def of_pixels(small: Any, weight: Any, **_: Any) -> int:
+    """Those of the transposed convolution that it stands for."""
+    return 2 * math.prod(small) * weight[1] * 4 * 4
 
 
 class Operations(TorchDispatchMode):

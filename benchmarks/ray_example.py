@@ -13,10 +13,10 @@ from ray.tune.examples.pbt_dcgan_mnist.common import Net, beta1, train_func, tra
 from torch import Tensor, nn, optim
 from torch.utils.data import DataLoader
 
-from benchmarks.plain import Pictures
+from benchmarks.plain import Pictures, plainly
 from gansearch.config import TrialConfig
 from gansearch.models.base import ImageShape
-from gansearch.training.build import build_players, check
+from gansearch.training.build import build_players
 
 
 class FromColumns(nn.Module):
@@ -60,12 +60,10 @@ class Labelled(Pictures):
 
 
 @contextmanager
-def ray_example(pixels: Tensor) -> Iterator[Callable[[int], object]]:
+def ray_example(config: TrialConfig, pixels: Tensor) -> Iterator[Callable[[int], object]]:
     """What trains so many steps, a multiple of the example's five, within a Ray of its own."""
-    config = check(TrialConfig())
     G, D = build_players(config, ImageShape(3, pixels.shape[-1]), torch.device("cpu"))
-    layout = torch.contiguous_format
-    nets = FromColumns(G.to(memory_format=layout)), Probability(D.to(memory_format=layout))
+    nets = FromColumns(plainly(G)), Probability(plainly(D))
     optimizers = [optim.Adam(net.parameters(), lr=2e-4, betas=(beta1, 0.999)) for net in nets]
     loader = DataLoader(Labelled(pixels), config.train.batch, shuffle=True, num_workers=workers)
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)

@@ -17,7 +17,7 @@ ROOT = Path(gansearch.__file__).parent
 FLOORS = (
     ("errors",),
     ("config", "cache", "results", "run_dir"),
-    ("lock",),
+    ("lock", "derivatives"),
     ("registry", "recipes"),
     ("data", "models", "losses"),
     ("metrics",),

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn import functional as F
 
+from gansearch.derivatives import second_wanted
+
 
 class LeakyReLU(nn.Module):
     """max(x, slope * x); with `slope` 0 ReLU. Eager, it overwrites x.
@@ -23,7 +25,9 @@ class LeakyReLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.compiler.is_compiling():
-            return x * torch.where(x > 0, 1.0, self._slope).to(x.dtype)
+            # Without a mask: inductor would keep one for the backward pass, and is slow at writing and reading it.
+            size = x.abs()
+            return 0.5 * (x + size) + self._slope.to(x.dtype) * (0.5 * (x - size))
         return leaky_relu_(x, self.negative_slope)
 
     def extra_repr(self) -> str:
@@ -33,10 +37,10 @@ class LeakyReLU(nn.Module):
 def leaky_relu_(x: Tensor, slope: float) -> Tensor:
     """Leaky ReLU in place.
 
-    torch's own gives zeros for the derivative of its slope by x, and a gradient penalty's backward pass carries them
-    through all layers before: a third of its time. Here no gradient flows there.
+    Of torch's own the second derivative is a tensor of zeros, and a gradient penalty's backward pass carries them
+    through all layers before: a third of its time. Where a second derivative is wanted, no gradient flows there.
     """
-    return _LeakyReLU.apply(x, slope) if x.requires_grad else F.leaky_relu_(x, slope)
+    return _LeakyReLU.apply(x, slope) if x.requires_grad and second_wanted() else F.leaky_relu_(x, slope)
 
 
 class _LeakyReLU(Function):

@@ -22,7 +22,10 @@ Pass = Callable[..., Any]
 PAYS_FROM_KIMG = {"cpu": 500, "cuda": 1000}
 # The batch is small and the shapes never change: worth trying all kernels. CUDA graphs would hold G's images, which
 # D's and G's step share, in memory that the next pass overwrites.
-_MODES = {"cuda": "max-autotune-no-cudagraphs"}
+_MODES: dict[str, dict[str, Any]] = {
+    "cuda": {"mode": "max-autotune-no-cudagraphs"},
+    "cpu": {"options": {"cpp_wrapper": True}},  # a pass is one call from Python; on a CPU Python can't run ahead
+}
 # Passes of a code object (G's, D's) that are kept: by architecture, type and what needs gradients; torch's own is 8.
 _MOST_KEPT = 256
 
@@ -46,5 +49,5 @@ def passes(train: TrainConfig, nets: tuple[nn.Module, nn.Module], device: torch.
         return nets
     torch._dynamo.config.recompile_limit = _MOST_KEPT
     torch._dynamo.config.accumulated_recompile_limit = _MOST_KEPT
-    G, D = (torch.compile(net, dynamic=False, mode=_MODES.get(device.type)) for net in nets)
+    G, D = (torch.compile(net, dynamic=False, **_MODES[device.type]) for net in nets)
     return G, D

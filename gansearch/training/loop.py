@@ -28,6 +28,7 @@ from gansearch.training.checkpoint import About, CheckpointDir
 from gansearch.training.compiled import passes
 from gansearch.training.curves import Point
 from gansearch.training.ema import EMA
+from gansearch.training.memory import keep_freed_memory
 from gansearch.training.optim import adam
 from gansearch.training.replay import Replay
 from gansearch.training.samples import NonFiniteImage, scored_samples
@@ -53,6 +54,8 @@ class Trainer:
         `scorer` measures FID as the configuration says; by default one is made, and kept for the next trial.
         """
         self.config = config = check(config)
+        if device.type == "cpu":
+            keep_freed_memory()
         self._rng = torch.Generator(device).manual_seed(config.seed)
         images = device_images(config.data, device)
         check_data(config, images)
@@ -226,7 +229,7 @@ class Trainer:
         checkpoints.save(last, self._best, about)
 
     def restore(self, checkpoints: CheckpointDir) -> None:
-        """Continues from the newest checkpoint, bit by bit as if there had been no break.
+        """Continues from the newest checkpoint, on a CPU bit by bit as if there had been no break.
 
         It may be of a trial that was to end earlier; UserError where it is of any other.
         """
