@@ -5,9 +5,9 @@
 Three GANs of 3 x 32 x 32 images, batch 64, 64 features: a DCGAN, a SAGAN with attention at 16 x 16 and the hinge loss,
 and a DCGAN with gradient penalty. `plain` is a loop in the manner of PyTorch's DCGAN example (`benchmarks/plain.py`);
 with `--ray` the training function of Ray Tune's own GAN example plays as well, on the same networks. Every side is a
-process of its own, with the threads and the memory that it chooses, and one of them trains at a time: a ratio is that
-of one round. There are more images than the rounds take, so that the plain loop's DataLoader does not start its workers
-anew within one; Ray's example does so at every fifth step.
+process of its own (Ray's example: this one), with the threads and the memory that it chooses, and one of them trains at
+a time: a ratio is that of one round. There are more images than the rounds take, so that the plain loop's DataLoader
+does not start its workers anew within one; Ray's example does so at every fifth step.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -46,6 +46,7 @@ OURS: dict[str, dict[str, object]] = {
 PLAIN, RAY = "plain", "Ray's example"
 
 Train = Callable[[int], object]
+Turn = Callable[[int], float]  # trains so many D steps and says how many images a second that were
 
 
 def random_images(folder: Path, count: int = 1280) -> None:
@@ -60,66 +61,72 @@ def plain(config: TrialConfig, pixels: Tensor) -> Train:
     return PlainLoop(config, G, D, pixels, best_device()).train
 
 
-def trainer_of(name: str, kind: str, folder: str) -> AbstractContextManager[Train]:
-    """What trains so many D steps on one side."""
+def config_of(kind: str, folder: str) -> TrialConfig:
     images = {"data.name": "image_folder", "data.dir": folder, "train.batch": BATCH}
-    config = check(TrialConfig().override({**images, **KINDS[kind]}))
-    if name in OURS:
-        return nullcontext(Trainer(config.override(OURS[name]), best_device()).train)
-    pixels = load_images(config.data, "train").pixels
-    if name == PLAIN:
-        return nullcontext(plain(config, pixels))
-    from benchmarks.ray_example import ray_example
-
-    return ray_example(config, pixels)
+    return check(TrialConfig().override({**images, **KINDS[kind]}))
 
 
-def side(name: str, kind: str, folder: str, threads: int, turns: Connection) -> None:
-    """Trains as many D steps as it is sent, and sends back how many images a second that were; 0 ends it."""
+def timed(train: Train) -> Turn:
+    def turn(steps: int) -> float:
+        start = time.perf_counter()
+        train(steps)
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return steps * BATCH / (time.perf_counter() - start)
+
+    return turn
+
+
+def side(name: str, config: TrialConfig, threads: int, turns: Connection) -> None:
+    """Takes a turn of as many D steps as it is sent; 0 ends it."""
     torch.set_num_threads(threads)
-    with trainer_of(name, kind, folder) as train:
-        while steps := turns.recv():
-            start = time.perf_counter()
-            train(steps)
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            turns.send(steps * BATCH / (time.perf_counter() - start))
+    if name == PLAIN:
+        turn = timed(plain(config, load_images(config.data, "train").pixels))
+    else:
+        turn = timed(Trainer(config.override(OURS[name]), best_device()).train)
+    while steps := turns.recv():
+        turns.send(turn(steps))
 
 
 @contextmanager
-def running(names: list[str], kind: str, folder: str, threads: int) -> Iterator[dict[str, Connection]]:
-    """The sides, each waiting for its turn."""
+def elsewhere(names: list[str], config: TrialConfig, threads: int) -> Iterator[dict[str, Turn]]:
+    """The turns of sides in processes of their own, which wait in between."""
     spawn = multiprocessing.get_context("spawn")
-    turns: dict[str, Connection] = {}
-    processes = []
+    pipes, processes = [], []
     for name in names:
-        turns[name], theirs = spawn.Pipe()
-        processes.append(spawn.Process(target=side, args=(name, kind, folder, threads, theirs)))
+        ours, theirs = spawn.Pipe()
+        pipes.append(ours)
+        processes.append(spawn.Process(target=side, args=(name, config, threads, theirs)))
         processes[-1].start()
         theirs.close()
+
+    def turn_of(pipe: Connection) -> Turn:
+        def turn(steps: int) -> float:
+            pipe.send(steps)
+            return pipe.recv()
+
+        return turn
+
     try:
-        yield turns
-        for turn in turns.values():
-            turn.send(0)
-        for process in processes:
+        yield dict(zip(names, map(turn_of, pipes), strict=True))
+        for pipe, process in zip(pipes, processes, strict=True):
+            pipe.send(0)
             process.join(60)
     finally:
         for process in processes:
             process.kill()
 
 
-def compare(names: list[str], kind: str, folder: str, arguments: argparse.Namespace) -> None:
+def compare(kind: str, turns: dict[str, Turn], steps: int, rounds: int) -> None:
     """Prints the images a second of every side, and those of the others over those of the first."""
-    found: dict[str, list[float]] = {name: [] for name in names}
-    with running(names, kind, folder, arguments.threads) as turns:
-        for number in range(arguments.rounds + 1):
-            for name, turn in turns.items():
-                turn.send(arguments.steps)
-                rate = turn.recv()
-                if number:  # the first is for warming up
-                    found[name].append(rate)
-    base, *others = names
-    for name in names:
+    found: dict[str, list[float]] = {name: [] for name in turns}
+    for number in range(rounds + 1):
+        for name, turn in turns.items():
+            rate = turn(steps)
+            if number:  # the first is for warming up
+                found[name].append(rate)
+    base, *others = found
+    for name in found:
         print(f"{kind}, {name}: {statistics.median(found[name]):.0f} images/s")
     for name in others:
         tell(f"{kind}, {name} / {base}", [a / b for a, b in zip(found[name], found[base], strict=True)])
@@ -139,9 +146,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         random_images(Path(folder), BATCH * arguments.steps * (arguments.rounds + 2))
         for kind in arguments.kinds:
-            compare([PLAIN, *OURS], kind, folder, arguments)
+            with elsewhere([PLAIN, *OURS], config_of(kind, folder), arguments.threads) as turns:
+                compare(kind, turns, arguments.steps, arguments.rounds)
         if arguments.ray:
-            compare([RAY, "bf16"], "dcgan", folder, arguments)
+            from benchmarks.ray_example import ray_example
+
+            torch.set_num_threads(arguments.threads)
+            config = config_of("dcgan", folder)
+            pixels = load_images(config.data, "train").pixels
+            with ray_example(config, pixels) as train, elsewhere(["bf16"], config, arguments.threads) as turns:
+                compare("dcgan", {RAY: timed(train), **turns}, arguments.steps, arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from gansearch.errors import UserError
 Pass = Callable[..., Any]
 
 # Trials from this length on win back, under `auto`, what compiling costs where nothing is in the cache yet.
-PAYS_FROM_KIMG = {"cpu": 500, "cuda": 1000}
+PAYS_FROM_KIMG = {"cpu": 1000, "cuda": 1000}
 # The batch is small and the shapes never change: worth trying all kernels. CUDA graphs would hold G's images, which
 # D's and G's step share, in memory that the next pass overwrites.
 _MODES: dict[str, dict[str, Any]] = {
