@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from gansearch.derivatives import second_wanted
 
 FEW_CHANNELS = 4
-_SMALL_MAP = 8 * 8
+_SMALL_MAP = 8 * 8  # at 8 x 8 the product gains in a step on two threads, though not when timed by itself
 
 
 class Halving(nn.Conv2d):

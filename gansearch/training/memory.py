@@ -4,7 +4,7 @@ import ctypes
 import platform
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h; mallopt(3)
-_MOST, _MOST_OF_OLD = 1 << 30, 32 << 20  # glibc before 2.35 takes no more
+_MOST, _MOST_OF_OLD = 1 << 30, 32 << 20  # older glibc refuses more than the second
 
 
 def keep_freed_memory() -> None:
