@@ -30,7 +30,7 @@ from gansearch.export import LoadedGenerator, export, load_generator
 from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.fid import Moments, frechet_distance
 from gansearch.metrics.reference import reference_of
-from gansearch.run_dir import RunDir
+from gansearch.run.paths import RunDir
 from gansearch.search.find_space import parse_settings
 from gansearch.training.build import best_device
 

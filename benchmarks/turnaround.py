@@ -20,13 +20,13 @@ from unittest.mock import patch
 from ray import tune
 
 from benchmarks.spread import tell
-from gansearch.run_dir import RunDir
-from gansearch.search import tuning
-from gansearch.search.cluster import ray_session
+from gansearch.run.paths import RunDir
 from gansearch.search.find_space import configure, find_space
 from gansearch.search.launch import start
 from gansearch.search.plan import Options, Plan
-from gansearch.search.trainable import GANTrial
+from gansearch.search.ray import tuning
+from gansearch.search.ray.cluster import ray_session
+from gansearch.search.ray.trainable import GANTrial
 
 STEPS = 2
 CLOCK = "clock.txt"  # a line per step: trial, from when, to when

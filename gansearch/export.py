@@ -24,10 +24,11 @@ from gansearch.data.loader import Batches
 from gansearch.data.loading import load_images
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.final import FinalScores, final_scores
-from gansearch.metrics.protocol import Protocol
 from gansearch.models.base import ImageShape
-from gansearch.results import Floor, Ledger, read
-from gansearch.run_dir import RunDir, join
+from gansearch.run.ledger import Ledger
+from gansearch.run.paths import RunDir, join
+from gansearch.run.protocol import Floor, Protocol
+from gansearch.run.rows import read
 from gansearch.training import grids
 from gansearch.training.build import best_device
 from gansearch.training.checkpoint import CheckpointDir

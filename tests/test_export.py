@@ -12,10 +12,11 @@ from gansearch.config import TrialConfig
 from gansearch.data.base import to_uint8
 from gansearch.errors import UserError
 from gansearch.export import export, load_generator, measure
-from gansearch.metrics.protocol import Protocol
 from gansearch.metrics.scorer import scorer_for
-from gansearch.results import Floor, Ledger, Start, read, to_json
-from gansearch.run_dir import RunDir
+from gansearch.run.ledger import Ledger
+from gansearch.run.paths import RunDir
+from gansearch.run.protocol import Floor, Protocol
+from gansearch.run.rows import Start, read, to_json
 from gansearch.training.build import check
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Trainer

@@ -16,8 +16,8 @@ ROOT = Path(gansearch.__file__).parent
 # Lower rooms first. A room may import itself and what stands in a line before its own.
 FLOORS = (
     ("errors",),
-    ("config", "cache", "results", "run_dir"),
-    ("lock", "derivatives"),
+    ("config", "cache"),
+    ("lock", "derivatives", "run"),
     ("registry", "recipes"),
     ("data", "models", "losses"),
     ("metrics",),
@@ -97,11 +97,6 @@ def test_imports_point_down_only(module: str) -> None:
             assert FLOOR[room(name)] < FLOOR[own], f"{module} imports {name}"
 
 
-@pytest.mark.parametrize("module", in_room("results", "run_dir"))
-def test_the_files_of_a_run_are_leaves(module: str) -> None:
-    assert {name for name in imports(module) if name in MODULES} <= {"gansearch.errors"}
-
-
 @pytest.mark.parametrize("module", in_room("training", "data", "models", "losses", "metrics", "registry", "export"))
 def test_a_trial_needs_neither_ray_nor_optuna(module: str) -> None:
     assert not foreign(module) & {"ray", "optuna"}
@@ -111,10 +106,10 @@ def test_a_trial_needs_neither_ray_nor_optuna(module: str) -> None:
 def test_analysis_needs_neither_ray_nor_torch(module: str) -> None:
     assert not foreign(module) & {"ray", "torch", "torchvision", "torch_fidelity"}
     rooms = {room(name) for name in reached(module) if name in MODULES and name != "gansearch"}
-    assert rooms <= {"analysis", "errors", "results", "run_dir", "config"}
+    assert rooms <= {"analysis", "errors", "run", "config"}
 
 
-@pytest.mark.parametrize("module", in_room("errors", "config", "results", "run_dir", "cache"))
+@pytest.mark.parametrize("module", in_room("errors", "config", "run", "cache"))
 def test_the_ground_floor_is_light(module: str) -> None:
     assert foreign(module) <= set(sys.stdlib_module_names) | {"pydantic"}
 

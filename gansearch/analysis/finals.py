@@ -12,7 +12,7 @@ from scipy.stats import tukey_hsd
 from gansearch.analysis.load import LoadedRun
 from gansearch.analysis.rank import by_fid
 from gansearch.analysis.text import MISSING, aligned, fid_text, params_text
-from gansearch.results import Ledger, TrialState
+from gansearch.run.ledger import Ledger, TrialState
 
 _LEVEL = 0.05  # the chance that any two of equal configurations are told apart
 

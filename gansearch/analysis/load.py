@@ -11,8 +11,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gansearch.errors import UserError
-from gansearch.results import Eval, Floor, Ledger, Row, Start, read
-from gansearch.run_dir import RunDir, join
+from gansearch.run.ledger import Ledger
+from gansearch.run.paths import RunDir, join
+from gansearch.run.protocol import Floor
+from gansearch.run.rows import Eval, Row, Start, read
 
 
 class _Data(BaseModel):

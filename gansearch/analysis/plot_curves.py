@@ -8,7 +8,7 @@ from matplotlib.patheffects import withStroke
 from gansearch.analysis.plot_info import Curve, CurvesInfo
 from gansearch.analysis.plot_style import BEST, INK, LEGEND, LOOK, MUTED, dress
 from gansearch.analysis.text import fid_text, kimg_text
-from gansearch.results import Floor
+from gansearch.run.protocol import Floor
 
 _RUNG: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1}
 _FLOOR: dict[str, Any] = {"color": INK, "linewidth": 1.0, "linestyle": ":", "zorder": 1.5}

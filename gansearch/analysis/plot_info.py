@@ -6,7 +6,9 @@ from typing import Any, Literal, NamedTuple
 
 from gansearch.analysis.load import LoadedRun
 from gansearch.analysis.text import value_text
-from gansearch.results import Floor, Status, TrialState, lowest
+from gansearch.run.ledger import TrialState, lowest
+from gansearch.run.protocol import Floor
+from gansearch.run.rows import Status
 
 # Below this ratio of highest to lowest, a linear FID axis shows more.
 _WIDE = 8.0

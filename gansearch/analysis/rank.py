@@ -24,8 +24,10 @@ from gansearch.analysis.text import (
     origin_text,
     params_text,
 )
-from gansearch.results import Floor, Relation, Status, TrialState
-from gansearch.run_dir import RunDir
+from gansearch.run.ledger import TrialState
+from gansearch.run.paths import RunDir
+from gansearch.run.protocol import Floor
+from gansearch.run.rows import Relation, Status
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from gansearch.analysis.rank import STATUS_STYLES
 from gansearch.analysis.text import fid_text, kimg_text, origin_text, share_text
-from gansearch.results import Ledger, TrialState
+from gansearch.run.ledger import Ledger, TrialState
 
 
 def render_status(ledger: Ledger, *, total: int, max_kimg: float, rows: int | None = None) -> Table:

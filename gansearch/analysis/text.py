@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from gansearch.results import Floor, Relation
+from gansearch.run.protocol import Floor
+from gansearch.run.rows import Relation
 
 MISSING = "-"
 _RELATIONS: dict[Relation, str] = {"retry": "retry of", "longer": "continues", "final": "of"}

@@ -14,8 +14,8 @@ from gansearch.analysis.text import fid_text, floor_text
 from gansearch.cli.parser import NO_FID, OK, Parser, call, positive_int, say
 from gansearch.cli.resources import add_resource_options, given_resources
 from gansearch.errors import UserError, unknown
-from gansearch.results import Ledger, TrialState
-from gansearch.run_dir import DEFAULT_RUNS_DIR, find_run
+from gansearch.run.ledger import Ledger, TrialState
+from gansearch.run.paths import DEFAULT_RUNS_DIR, find_run
 
 if TYPE_CHECKING:
     from gansearch.search.interrupt import Interruption

@@ -14,10 +14,10 @@ from gansearch.cli.parser import OK, WRONG_INPUT, say
 from gansearch.data.loading import load_images
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.extractors.base import Extractor
-from gansearch.run_dir import RunDir
+from gansearch.run.paths import RunDir
 from gansearch.search.claim import checkpoint_bytes
-from gansearch.search.cluster import cores
 from gansearch.search.plan import Options, Plan
+from gansearch.search.ray.cluster import cores
 from gansearch.search.rungs import rungs
 from gansearch.search.space import Space
 from gansearch.training.build import best_device

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from gansearch.analysis.status import describe, render_status
 from gansearch.cli.parser import say
-from gansearch.results import Eval, Ledger, Row, Start
+from gansearch.run.ledger import Ledger
+from gansearch.run.rows import Eval, Row, Start
 
 _TABLE_ROWS = 30
 

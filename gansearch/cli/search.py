@@ -23,11 +23,12 @@ from gansearch.cli.parser import (
 )
 from gansearch.cli.resources import add_budget_options, add_resource_options, given_resources
 from gansearch.recipes import RECIPES
-from gansearch.results import Ledger, is_being_written, read
-from gansearch.run_dir import DEFAULT_RUNS_DIR, RunDir, find_run, new_run
+from gansearch.run.ledger import Ledger
+from gansearch.run.paths import DEFAULT_RUNS_DIR, RunDir, find_run, new_run
+from gansearch.run.rows import is_being_written, read
 
 if TYPE_CHECKING:
-    from gansearch.metrics.protocol import Protocol
+    from gansearch.run.protocol import Protocol
     from gansearch.search.interrupt import Interruption
     from gansearch.search.plan import Plan
 

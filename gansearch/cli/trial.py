@@ -11,8 +11,9 @@ from gansearch.config import TrialConfig, from_json
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.floor import floor_of
 from gansearch.recipes import RECIPES, recipe
-from gansearch.results import Eval, Evaluation, Ledger, Row, Writer
-from gansearch.run_dir import RunDir
+from gansearch.run.ledger import Ledger
+from gansearch.run.paths import RunDir
+from gansearch.run.rows import Eval, Evaluation, Row, Writer
 from gansearch.search.agenda import Proposal
 from gansearch.search.claim import claimed
 from gansearch.search.find_space import parse_settings

@@ -18,9 +18,9 @@ from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.fid import Moments
 from gansearch.metrics.infinity import Infinity, fid_infinity
 from gansearch.metrics.kid import KID, kid
-from gansearch.metrics.protocol import Protocol
 from gansearch.metrics.reference import BATCH, Reference, protocol_of, reference_of
 from gansearch.metrics.scorer import Stream
+from gansearch.run.protocol import Protocol
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from gansearch.metrics.chunks import Cut, draw
 from gansearch.metrics.extractors.base import Extractor
 from gansearch.metrics.kept import kept
 from gansearch.metrics.reference import Reference, chunk_moments, reference_key
-from gansearch.results import Floor
+from gansearch.run.protocol import Floor
 
 
 def floor_of(config: TrialConfig, reference: Reference, device: torch.device) -> Floor | None:

@@ -22,7 +22,7 @@ from gansearch.metrics.chunks import Cut, draw, estimator
 from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.fid import Moments, frechet_distance
 from gansearch.metrics.kept import kept
-from gansearch.metrics.protocol import Protocol
+from gansearch.run.protocol import Protocol
 
 BATCH = 256
 _FORMAT = 3

@@ -11,8 +11,8 @@ from gansearch.config import DataConfig, MetricsConfig, TrialConfig
 from gansearch.data.loading import load_images
 from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.fid import Moments
-from gansearch.metrics.protocol import Protocol
 from gansearch.metrics.reference import BATCH, Reference, reference_of
+from gansearch.run.protocol import Protocol
 
 
 class Scorer:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gansearch.results import Ledger, Relation, TrialState
+from gansearch.run.ledger import Ledger, TrialState
+from gansearch.run.rows import Relation
 from gansearch.search.plan import Plan
 
 

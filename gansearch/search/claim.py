@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from gansearch.errors import UserError, one_line
-from gansearch.run_dir import taken
+from gansearch.run.paths import taken
 from gansearch.search.plan import Plan
 from gansearch.training.build import build_players, likely_shape
 from gansearch.training.checkpoint import CheckpointDir

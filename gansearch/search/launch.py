@@ -7,20 +7,21 @@ from gansearch.data.loading import load_images
 from gansearch.errors import UserError
 from gansearch.metrics.extractors.base import unload
 from gansearch.metrics.floor import floor_of
-from gansearch.metrics.protocol import Protocol
 from gansearch.metrics.reference import Reference, protocol_of, reference_of
-from gansearch.results import Ledger, TrialState, Writer, read
-from gansearch.run_dir import RunDir
+from gansearch.run.ledger import Ledger, TrialState
+from gansearch.run.paths import RunDir
+from gansearch.run.protocol import Protocol
+from gansearch.run.rows import Writer, read
 from gansearch.search.agenda import Agenda, finals_agenda, search_agenda
-from gansearch.search.callbacks import hours
 from gansearch.search.claim import check_room, claimed
-from gansearch.search.cluster import check_shared, fit_to_cluster, ray_session
 from gansearch.search.interrupt import Interruption, interruptible
 from gansearch.search.plan import Plan, load_plan
+from gansearch.search.ray.callbacks import hours
+from gansearch.search.ray.cluster import check_shared, fit_to_cluster, ray_session
+from gansearch.search.ray.scheduler import KimgASHA
+from gansearch.search.ray.tuning import tune_trials
 from gansearch.search.recorder import Listener, Recorder
-from gansearch.search.scheduler import KimgASHA
 from gansearch.search.study import Study
-from gansearch.search.tuning import tune_trials
 from gansearch.training.build import best_device
 from gansearch.training.checkpoint import CheckpointDir
 

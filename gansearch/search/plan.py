@@ -12,9 +12,8 @@ from typing import Any
 
 from gansearch.cache import atomic_write
 from gansearch.errors import UserError, one_line
-from gansearch.metrics.protocol import Protocol
-from gansearch.results import Floor
-from gansearch.run_dir import RunDir, join
+from gansearch.run.paths import RunDir, join
+from gansearch.run.protocol import Floor, Protocol
 from gansearch.search.rungs import rungs
 from gansearch.search.space import Space
 

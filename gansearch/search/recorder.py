@@ -6,8 +6,9 @@ from typing import Any
 
 from gansearch.cache import atomic_write
 from gansearch.config import TrialConfig
-from gansearch.results import Eval, Evaluation, Ledger, Row, Start, Status, TrialState, Writer
-from gansearch.run_dir import RunDir
+from gansearch.run.ledger import Ledger, TrialState
+from gansearch.run.paths import RunDir
+from gansearch.run.rows import Eval, Evaluation, Row, Start, Status, Writer
 from gansearch.search.agenda import Proposal
 from gansearch.search.study import Study
 

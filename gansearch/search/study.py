@@ -14,7 +14,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState as OptunaState
 from optuna.trial import create_trial
 
-from gansearch.results import End, Eval, Ledger, TrialState
+from gansearch.run.ledger import Ledger, TrialState
+from gansearch.run.rows import End, Eval
 from gansearch.search.space import Space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

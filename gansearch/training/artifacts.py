@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gansearch.config import ArtifactsConfig
-from gansearch.results import Evaluation
+from gansearch.run.rows import Evaluation
 from gansearch.training import attention_maps, grids
 from gansearch.training.curves import Point, events
 from gansearch.training.storage import Storage

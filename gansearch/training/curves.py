@@ -8,7 +8,7 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
 
-from gansearch.results import Evaluation
+from gansearch.run.rows import Evaluation
 
 Point = tuple[float, float, float, float]
 """A moment of training: kimg, and the losses of D on real images, of D on fake ones, and of G."""

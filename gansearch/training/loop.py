@@ -21,7 +21,7 @@ from gansearch.errors import UserError
 from gansearch.metrics.reference import Reference
 from gansearch.metrics.scorer import Scorer, scorer_for
 from gansearch.models.base import Model
-from gansearch.results import Evaluation
+from gansearch.run.rows import Evaluation
 from gansearch.training.artifacts import SHOWN_ATTENTION, Artifacts, View
 from gansearch.training.build import build_players, check, check_data, image_shape
 from gansearch.training.checkpoint import About, CheckpointDir

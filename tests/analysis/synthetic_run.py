@@ -6,8 +6,8 @@ import random
 from pathlib import Path
 from typing import Any
 
-from gansearch.results import End, Eval, Row, Start, Writer
-from gansearch.run_dir import RunDir
+from gansearch.run.paths import RunDir
+from gansearch.run.rows import End, Eval, Row, Start, Writer
 
 KIMG = [round(6.4 * step, 1) for step in range(1, 10)]
 RUNGS = [6.4, 19.2, 57.6]

@@ -15,7 +15,7 @@ from scipy.stats import tukey_hsd
 from gansearch.analysis.finals import _places, finalists, standings, write_finals
 from gansearch.analysis.load import LoadedRun, load
 from gansearch.analysis.rank import to_json
-from gansearch.results import End, Row, Start, Status
+from gansearch.run.rows import End, Row, Start, Status
 
 from .synthetic_run import evaluation, make_run
 

@@ -2,7 +2,8 @@ import pytest
 from rich.console import Console
 
 from gansearch.analysis.status import as_json, describe, render_status
-from gansearch.results import Ledger, read
+from gansearch.run.ledger import Ledger
+from gansearch.run.rows import read
 
 from .synthetic_run import make_search
 

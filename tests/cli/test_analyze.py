@@ -8,8 +8,8 @@ import pytest
 from gansearch.analysis.text import fid_text
 from gansearch.cli.analyze import main
 from gansearch.cli.trial import run_trial
-from gansearch.results import End
-from gansearch.run_dir import RunDir
+from gansearch.run.paths import RunDir
+from gansearch.run.rows import End
 from gansearch.training.build import check
 
 from ..analysis.synthetic_run import FLOOR, make_run, make_search, start

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from gansearch.cli.analyze import main as analyze
 from gansearch.cli.search import _is_saved, main
 from gansearch.errors import UserError
-from gansearch.results import End, Eval, read
-from gansearch.run_dir import RunDir
+from gansearch.run.paths import RunDir
+from gansearch.run.rows import End, Eval, read
 from gansearch.search.claim import claimed
 from gansearch.search.find_space import find_space
 from gansearch.search.plan import Options, Plan, load_plan

@@ -19,7 +19,7 @@ from gansearch.metrics.fid import Moments, frechet_distance
 from gansearch.metrics.floor import floor_of
 from gansearch.metrics.reference import Reference, reference_of
 from gansearch.metrics.scorer import Scorer
-from gansearch.results import Floor
+from gansearch.run.protocol import Floor
 
 CPU = torch.device("cpu")
 

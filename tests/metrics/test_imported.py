@@ -19,8 +19,8 @@ from gansearch.errors import UserError
 from gansearch.metrics.extractors.base import loaded
 from gansearch.metrics.extractors.imported import Imported
 from gansearch.metrics.reference import reference_of
-from gansearch.results import End, read
-from gansearch.run_dir import RunDir
+from gansearch.run.paths import RunDir
+from gansearch.run.rows import End, read
 
 CPU = torch.device("cpu")
 

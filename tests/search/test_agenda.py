@@ -9,8 +9,9 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from gansearch.config import TrialConfig
-from gansearch.results import End, Eval, Ledger, Relation, Row, Start, Status
-from gansearch.run_dir import RunDir
+from gansearch.run.ledger import Ledger
+from gansearch.run.paths import RunDir
+from gansearch.run.rows import End, Eval, Relation, Row, Start, Status
 from gansearch.search.agenda import Agenda, finals_agenda, search_agenda
 from gansearch.search.plan import Options, Plan
 from gansearch.search.space import Space

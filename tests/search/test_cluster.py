@@ -8,9 +8,9 @@ import ray
 
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
-from gansearch.run_dir import RunDir
-from gansearch.search.cluster import fit_to_cluster
+from gansearch.run.paths import RunDir
 from gansearch.search.plan import Options, Plan
+from gansearch.search.ray.cluster import fit_to_cluster
 from gansearch.search.space import Space
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from gansearch.results import End, Eval, Ledger, Start, read
+from gansearch.run.ledger import Ledger
+from gansearch.run.rows import End, Eval, Start, read
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from optuna.distributions import FloatDistribution
 
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
-from gansearch.run_dir import RunDir
+from gansearch.run.paths import RunDir
 from gansearch.search.plan import Options, Plan, load_plan
 from gansearch.search.space import Space
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from ray.tune.schedulers import TrialScheduler
 
 from gansearch.config import TrainConfig, whole_kimg
-from gansearch.results import Eval, Ledger, Row, Start
+from gansearch.run.ledger import Ledger
+from gansearch.run.rows import Eval, Row, Start
+from gansearch.search.ray.scheduler import KimgASHA
 from gansearch.search.rungs import rungs
-from gansearch.search.scheduler import KimgASHA
 
 ETA = 3
 CONTINUE, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP

@@ -10,12 +10,13 @@ from optuna.distributions import FloatDistribution
 from ray.tune.search import Searcher
 
 from gansearch.config import TrialConfig
-from gansearch.results import Evaluation, Ledger, Start, Writer, read
-from gansearch.run_dir import RunDir
+from gansearch.run.ledger import Ledger
+from gansearch.run.paths import RunDir
+from gansearch.run.rows import Evaluation, Start, Writer, read
 from gansearch.search.agenda import finals_agenda, search_agenda
 from gansearch.search.plan import Options, Plan
+from gansearch.search.ray.searcher import SpaceSearcher
 from gansearch.search.recorder import Recorder
-from gansearch.search.searcher import SpaceSearcher
 from gansearch.search.space import Space
 from gansearch.search.study import Study
 

@@ -13,7 +13,8 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import TrialState
 
 from gansearch.config import TrainConfig, TrialConfig
-from gansearch.results import Eval, Ledger, Start, Status
+from gansearch.run.ledger import Ledger
+from gansearch.run.rows import Eval, Start, Status
 from gansearch.search.space import Space, When
 from gansearch.search.study import Study
 

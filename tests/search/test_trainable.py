@@ -18,7 +18,7 @@ import torch
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
 from gansearch.metrics.scorer import scorer_for
-from gansearch.search.trainable import GANTrial
+from gansearch.search.ray.trainable import GANTrial
 from gansearch.training.loop import Diverged
 
 CPU = torch.device("cpu")

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gansearch.config import ArtifactsConfig, TrialConfig
 from gansearch.data.base import to_uint8
-from gansearch.run_dir import join
+from gansearch.run.paths import join
 from gansearch.training import grids
 from gansearch.training.artifacts import Artifacts
 from gansearch.training.checkpoint import CheckpointDir

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gansearch.errors import UserError
-from gansearch.run_dir import join
+from gansearch.run.paths import join
 from gansearch.training.checkpoint import About, CheckpointDir
 from gansearch.training.storage import open_storage
 

@@ -12,7 +12,7 @@ from gansearch.config import TrialConfig
 from gansearch.data.base import to_uint8
 from gansearch.errors import UserError
 from gansearch.metrics.scorer import scorer_for
-from gansearch.results import Evaluation
+from gansearch.run.rows import Evaluation
 from gansearch.training.build import check
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Diverged, Trainer, run

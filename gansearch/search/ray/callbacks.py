@@ -7,7 +7,8 @@ from typing import Any
 
 from ray.tune import Callback, Stopper
 
-from gansearch.results import Evaluation, Ledger
+from gansearch.run.ledger import Ledger
+from gansearch.run.rows import Evaluation
 from gansearch.search.interrupt import Interruption
 from gansearch.search.recorder import Recorder
 

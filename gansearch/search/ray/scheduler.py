@@ -6,7 +6,7 @@ from typing import Any
 
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from gansearch.results import Ledger
+from gansearch.run.ledger import Ledger
 
 _NO_CONTROLLER: Any = None  # ASHA does not look at it
 

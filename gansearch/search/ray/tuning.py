@@ -5,13 +5,13 @@ from ray import tune
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.reference import Reference
 from gansearch.search.agenda import Agenda
-from gansearch.search.callbacks import Ending, TrialEvents
 from gansearch.search.interrupt import Interruption
 from gansearch.search.plan import Plan
+from gansearch.search.ray.callbacks import Ending, TrialEvents
+from gansearch.search.ray.scheduler import KimgASHA
+from gansearch.search.ray.searcher import SpaceSearcher
+from gansearch.search.ray.trainable import GANTrial
 from gansearch.search.recorder import Recorder
-from gansearch.search.scheduler import KimgASHA
-from gansearch.search.searcher import SpaceSearcher
-from gansearch.search.trainable import GANTrial
 
 _MOST_FAILURES = 2  # of one trial: a lost node is survived, a fault of the configuration soon given up
 

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gansearch.errors import UserError
-from gansearch.results import End, Eval, Ledger, Row, Start, Writer, read, to_json
+from gansearch.run.ledger import Ledger
+from gansearch.run.rows import End, Eval, Row, Start, Writer, read, to_json
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
@@ -115,7 +116,7 @@ def test_a_value_that_is_not_finite_is_no_row(value: float, tmp_path: Path) -> N
 HOLD = """
 import sys
 from pathlib import Path
-from gansearch.results import Start, Writer
+from gansearch.run.rows import Start, Writer
 writer = Writer(Path(sys.argv[1]))
 print("open", flush=True)
 number = 0

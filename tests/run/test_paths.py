@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gansearch.errors import UserError
-from gansearch.run_dir import RunDir, find_run, new_run
+from gansearch.run.paths import RunDir, find_run, new_run
 
 
 def written(path: Path) -> Path:

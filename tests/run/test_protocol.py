@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from gansearch.metrics.protocol import Protocol
+from gansearch.run.protocol import Protocol
 
 PROTOCOL = Protocol(
     extractor="digits-classifier",

@@ -7,13 +7,13 @@ from gansearch.analysis.load import Space, load
 from gansearch.analysis.rank import ranking
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
-from gansearch.metrics.protocol import Protocol
-from gansearch.results import Floor, to_json
-from gansearch.run_dir import RunDir
+from gansearch.run.paths import RunDir
+from gansearch.run.protocol import Floor, Protocol
+from gansearch.run.rows import to_json
 from gansearch.search.plan import Options, Plan, load_plan
 from gansearch.search.space import Space as SearchSpace
 
-from .synthetic_run import FLOOR, PARAMS, PROTOCOL, evaluation, make_run, make_search, start
+from tests.analysis.synthetic_run import FLOOR, PARAMS, PROTOCOL, evaluation, make_run, make_search, start
 
 SPACE = Space.model_validate({"base": {"loss": {"name": "bce"}}, "params": PARAMS})
 

@@ -16,8 +16,8 @@ from gansearch.data.loading import load_images
 from gansearch.errors import one_line
 from gansearch.metrics.reference import Reference, protocol_of
 from gansearch.metrics.scorer import Scorer
-from gansearch.results import Evaluation
-from gansearch.run_dir import join
+from gansearch.run.paths import join
+from gansearch.run.rows import Evaluation
 from gansearch.training.artifacts import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Diverged, Trainer

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -66,6 +67,22 @@ class Protocol:
         return ", ".join(
             f"{name} {_short(mine[name])} / {_short(theirs[name])}" for name in mine if mine[name] != theirs[name]
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Floor:
+    """What a perfect generator would score: the FID of `images` real images of `split`, which is not the reference's.
+
+    Fewer images give a higher FID. ValueError for a FID that is negative or not finite.
+    """
+
+    split: str
+    images: int
+    fid: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.fid) and self.fid >= 0 and self.images >= 2):
+            raise ValueError(f"a floor of {self.fid} from {self.images} images")
 
 
 def _short(value: object) -> str:
