@@ -23,13 +23,13 @@ from torch import Tensor
 
 from benchmarks.spread import tell
 from gansearch import registry
-from gansearch.analysis.load import load
 from gansearch.data.base import to_uint8
 from gansearch.data.loading import load_images
 from gansearch.export import LoadedGenerator, export, load_generator
 from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.fid import Moments, frechet_distance
 from gansearch.metrics.reference import reference_of
+from gansearch.run.loaded import load
 from gansearch.run.paths import RunDir
 from gansearch.search.find_space import parse_settings
 from gansearch.training.build import best_device
@@ -47,8 +47,9 @@ class Generated:
 
 def generators(run: RunDir, folder: Path) -> list[LoadedGenerator]:
     """The best generator of every trial that has one."""
-    trials = [state.trial_id for state in load(run).ledger.values() if state.best]
-    return [load_generator(export(run, trial_id, folder / trial_id)) for trial_id in trials]
+    loaded = load(run)
+    trials = [state.trial_id for state in loaded.ledger.values() if state.best]
+    return [load_generator(export(loaded, trial_id, folder / trial_id)) for trial_id in trials]
 
 
 def generate(generator: LoadedGenerator, extractor: Extractor, count: int, device: torch.device) -> Generated:

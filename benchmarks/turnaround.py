@@ -20,13 +20,13 @@ from unittest.mock import patch
 from ray import tune
 
 from benchmarks.spread import tell
+from gansearch.run.manifest import Options, Plan
 from gansearch.run.paths import RunDir
 from gansearch.search.find_space import configure, find_space
-from gansearch.search.launch import start
-from gansearch.search.plan import Options, Plan
 from gansearch.search.ray import tuning
 from gansearch.search.ray.cluster import ray_session
 from gansearch.search.ray.trainable import GANTrial
+from gansearch.search.search import Search
 
 STEPS = 2
 CLOCK = "clock.txt"  # a line per step: trial, from when, to when
@@ -74,7 +74,7 @@ def search(space: str, trials: int, max_kimg: float, folder: Path) -> list[float
     options = Options(trials=trials, max_concurrent=1)
     plan = Plan(RunDir(folder), configure(find_space(space), {}, max_kimg), options)
     with patch.object(tuning, "GANTrial", Clocked):
-        start(plan, lambda row, ledger: None, lambda text: None)
+        Search(plan, lambda row, ledger: None).start()
     return list(gaps(folder / "trials"))
 
 

@@ -25,16 +25,12 @@ from gansearch.data.loading import load_images
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.final import FinalScores, final_scores
 from gansearch.models.base import ImageShape
-from gansearch.run.ledger import Ledger
-from gansearch.run.paths import RunDir, join
-from gansearch.run.protocol import Floor, Protocol
-from gansearch.run.rows import read
+from gansearch.run import Floor, Protocol, Run
+from gansearch.run.paths import CONFIG, GENERATOR, GRID, SCORES, join
 from gansearch.training import grids
 from gansearch.training.build import best_device
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.samples import NonFiniteImage, scored_samples
-
-_WEIGHTS, _CONFIG, _SAMPLES, _SCORES = "generator.safetensors", "config.json", "samples.png", "scores.json"
 
 
 class LoadedGenerator:
@@ -96,8 +92,8 @@ def load_generator(folder: str | Path, device: str = "cpu") -> LoadedGenerator:
     """The generator that `export` wrote into `folder`; UserError where it did not."""
     folder = Path(folder)
     try:
-        content = json.loads((folder / _CONFIG).read_text())
-        weights = load_file(folder / _WEIGHTS, device=device)
+        content = json.loads((folder / CONFIG).read_text())
+        weights = load_file(folder / GENERATOR, device=device)
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError(
             f"{folder} holds no exported generator ({one_line(error)}): name a folder of `export`"
@@ -106,44 +102,48 @@ def load_generator(folder: str | Path, device: str = "cpu") -> LoadedGenerator:
     return _generator(trial, content["channels"], content["classes"], weights, device)
 
 
-def export(run: RunDir, trial_id: str | None = None, out: Path | None = None) -> Path:
-    """Writes a trial's best generator (default: the best trial's) into `out` (default: RUN/best); returns it.
+def export(run: Run, trial_id: str | None = None, out: Path | None = None) -> Path:
+    """Writes the best generator of a trial as files that stand alone: weights, configuration, samples.
 
-    `generator.safetensors`, `config.json` (the trial's configuration, its FID and where it comes from) and
-    `samples.png`. Raises UserError for an unknown trial, one without an evaluation, or a checkpoint that is gone.
+    Args:
+        run: A loaded run.
+        trial_id: Which trial; None takes the one with the lowest FID.
+        out: The folder to write; None takes the run's `best`.
+
+    Returns:
+        The folder. `config.json` there has the trial's configuration, its FID and where the generator comes from.
+
+    Raises:
+        UserError: There is no such trial, the trial was never evaluated, its checkpoint is gone, or the folder can't be
+            written.
     """
-    search = json.loads(run.search_json.read_text())
-    ledger = Ledger(read(run.results))
-    ledger.require(search["protocol"]["hash"], run.path)
-    trial = ledger.best if trial_id is None else ledger.get(trial_id)
+    trial = run.ledger.best if trial_id is None else run.ledger.get(trial_id)
     if trial is None:
         wanted = "no trial has an FID yet" if trial_id is None else f"there is no trial {trial_id}"
-        raise UserError(f"{run.path}: {wanted}; `gansearch-analyze rank {run.path}` lists the trials")
-    checkpoints = CheckpointDir(join(search["checkpoints"] or str(run.trials), trial.trial_id))
-    weights, about = checkpoints.best()
-    config = from_json(run.trial_config(trial.trial_id).read_text())
+        raise UserError(f"{run.dir.path}: {wanted}; `gansearch-analyze rank {run.dir.path}` lists the trials")
+    root = join(run.manifest.checkpoints or str(run.dir.trials), trial.trial_id)
+    weights, about = CheckpointDir(root).best()
+    config = from_json(json.dumps(about.config))
     generator = _generator(config, about.channels, about.classes, weights, "cpu")
-    out = out or run.best
+    out = out or run.dir.best
+    content = {
+        "run": run.dir.name,
+        "trial_id": trial.trial_id,
+        "fid": about.best_fid,
+        "kimg": about.best_kimg,
+        "protocol": run.manifest.protocol.to_record(),
+        "floor": None if run.manifest.floor is None else asdict(run.manifest.floor),
+        "channels": about.channels,
+        "classes": about.classes,
+        "trial": config.model_dump(),
+    }
+    caption = f"{run.dir.name}, trial {trial.trial_id}: FID {about.best_fid:.2f} at {about.best_kimg:g} kimg"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / _SCORES).unlink(missing_ok=True)  # those of the generator that was here before
-        save_file(weights, out / _WEIGHTS)
-        content = {
-            "run": run.name,
-            "trial_id": trial.trial_id,
-            "fid": about.best_fid,
-            "kimg": about.best_kimg,
-            "protocol": search["protocol"],
-            "floor": search.get("floor"),
-            "channels": about.channels,
-            "classes": about.classes,
-            "trial": config.model_dump(),
-        }
-        (out / _CONFIG).write_text(json.dumps(content, indent=2))
-        caption = f"{run.name}, trial {trial.trial_id}: FID {about.best_fid:.2f} at {about.best_kimg:g} kimg"
-        (out / _SAMPLES).write_bytes(
-            grids.png(grids.sampled(generator.module, generator.z_dim, about.classes, caption))
-        )
+        (out / SCORES).unlink(missing_ok=True)  # those of the generator that was here before
+        save_file(weights, out / GENERATOR)
+        (out / CONFIG).write_text(json.dumps(content, indent=2))
+        (out / GRID).write_bytes(grids.png(grids.sampled(generator.module, generator.z_dim, about.classes, caption)))
     except OSError as error:
         raise UserError(f"can't write to {out} ({one_line(error)}): name another --out") from None
     return out
@@ -157,12 +157,12 @@ def measure(folder: Path, count: int, device: torch.device | None = None) -> tup
     """
     device = device or best_device()
     generator = load_generator(folder, str(device))
-    content = json.loads((folder / _CONFIG).read_text())
+    content = json.loads((folder / CONFIG).read_text())
     try:
         search = Protocol.from_record(content["protocol"])
         floor = Floor(**content["floor"]) if content.get("floor") else None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{folder / _CONFIG}: no protocol or floor ({one_line(error)}): export anew") from None
+        raise UserError(f"{folder / CONFIG}: no protocol or floor ({one_line(error)}): export anew") from None
     scores = final_scores(generator.config, generator.scored(count), count, device, search)
     told = {name: value for name, value in asdict(scores).items() if name != "missing"}
     told |= {
@@ -176,7 +176,7 @@ def measure(folder: Path, count: int, device: torch.device | None = None) -> tup
         path.write_text(json.dumps(told, indent=2, allow_nan=False))
 
     try:
-        atomic_write(folder / _SCORES, write)
+        atomic_write(folder / SCORES, write)
     except OSError as error:
         raise UserError(f"can't write to {folder} ({one_line(error)}): name another --out") from None
     return scores, floor

@@ -81,7 +81,7 @@ def test_imports_are_seen_wherever_they_stand() -> None:
     source = "import a.b\nif TYPE_CHECKING:\n    from c import d\ndef f():\n    from e.f import g as h\n"
     assert set(imported(source)) == {"a.b", "c", "c.d", "e.f", "e.f.g"}
     assert {"torch", "pydantic", "pyarrow"} <= foreign("gansearch.training.loop")
-    assert {"ray", "optuna", "torch"} <= foreign("gansearch.search.launch")
+    assert {"ray", "optuna", "torch"} <= foreign("gansearch.search.search")
 
 
 def test_every_room_stands_on_a_floor() -> None:
@@ -117,7 +117,7 @@ def test_the_ground_floor_is_light(module: str) -> None:
 @pytest.mark.parametrize(
     ("command", "heavy"),
     [
-        ("import gansearch.search.rungs, gansearch.training.loop", {"ray", "optuna"}),
+        ("import gansearch.run.manifest, gansearch.training.loop", {"ray", "optuna"}),
         (
             "import gansearch.cli.analyze, gansearch.cli.search, gansearch.analysis.plots, gansearch.analysis.status",
             {"ray", "torch", "optuna"},

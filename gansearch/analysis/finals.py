@@ -9,10 +9,10 @@ from typing import Any, TextIO
 import numpy as np
 from scipy.stats import tukey_hsd
 
-from gansearch.analysis.load import LoadedRun
 from gansearch.analysis.rank import by_fid
 from gansearch.analysis.text import MISSING, aligned, fid_text, params_text
 from gansearch.run.ledger import Ledger, TrialState
+from gansearch.run.loaded import Run
 
 _LEVEL = 0.05  # the chance that any two of equal configurations are told apart
 
@@ -44,24 +44,24 @@ def finalists(ledger: Ledger, top: int) -> list[TrialState]:
     found: dict[str, TrialState] = {}
     for state in sorted(ledger.values(), key=by_fid):
         if state.best and not state.is_final:
-            found.setdefault(state.parameters, state)
+            found.setdefault(state.params_key, state)
     return list(found.values())[:top]
 
 
-def standings(loaded: LoadedRun, top: int, seeds: int) -> list[Standing]:
+def standings(loaded: Run, top: int, seeds: int) -> list[Standing]:
     """The `top` finalists by the mean FID of their finals; those with less than two finished ones last.
 
     Places are by Games and Howell's test (1976, doi.org/10.3102/10769986001002113) of all pairs at 5 %: variances need
     not be equal, and it allows for as many pairs as there are.
     """
-    full = round(loaded.search.budget.max_kimg * 1000)
+    full = round(loaded.manifest.max_kimg * 1000)
     found = [_standing(loaded, finalist, full, seeds) for finalist in finalists(loaded.ledger, top)]
     found.sort(key=lambda one: (one.std_fid is None, one.mean_fid if one.mean_fid is not None else one.searched_fid))
     return list(_placed(found))
 
 
-def _standing(loaded: LoadedRun, finalist: TrialState, full: int, seeds: int) -> Standing:
-    finals = [state for state in loaded.ledger.values() if state.is_final and state.parameters == finalist.parameters]
+def _standing(loaded: Run, finalist: TrialState, full: int, seeds: int) -> Standing:
+    finals = [state for state in loaded.ledger.values() if state.is_final and state.params_key == finalist.params_key]
     finished = [state for state in finals if state.is_finished(full)]
     completed = [state for state in finished if state.status == "completed"]
     fids = tuple(state.best.fid for state in completed if state.best)
@@ -76,7 +76,7 @@ def _standing(loaded: LoadedRun, finalist: TrialState, full: int, seeds: int) ->
         diverged=len(finished) - len(completed),
         missing=max(0, seeds - len(finished)),
         trials=tuple(state.trial_id for state in completed),
-        params=loaded.search.space.active(finalist.start.params),
+        params=loaded.manifest.space.active(finalist.start.params),
     )
 
 

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
-from gansearch.analysis.load import LoadedRun
 from gansearch.analysis.text import value_text
-from gansearch.run.ledger import TrialState, lowest
+from gansearch.run.ledger import TrialState, best_trial
+from gansearch.run.loaded import Run
 from gansearch.run.protocol import Floor
 from gansearch.run.rows import Status
 
@@ -71,48 +71,48 @@ class ParamInfo(NamedTuple):
         return [point.fid for point in self.points if point.x == index]
 
 
-def curves_info(loaded: LoadedRun) -> CurvesInfo:
+def curves_info(loaded: Run) -> CurvesInfo:
     curves = [
         _curve(loaded, state) for state in sorted(loaded.ledger.values(), key=lambda state: state.number) if state.evals
     ]
     fids = [fid for curve in curves for fid in curve.fid]
-    floor, log_fid = loaded.search.floor, is_wide(fids)
+    floor, log_fid = loaded.manifest.floor, is_wide(fids)
     return CurvesInfo(
-        run=loaded.search.name,
+        run=loaded.manifest.name,
         curves=curves,
         best=_best_id(loaded.ledger.values()),
-        rungs=tuple(sorted(loaded.search.budget.rungs)),
+        rungs=tuple(sorted(loaded.manifest.rungs_kimg)),
         log_fid=log_fid,
         floor=floor,
         floor_fits=floor is not None and fits(floor.fid, fids, log_fid),
     )
 
 
-def _curve(loaded: LoadedRun, state: TrialState) -> Curve:
+def _curve(loaded: Run, state: TrialState) -> Curve:
     """One that continues another trial's shows the whole way."""
-    rows = loaded.ledger.way(state.trial_id)
+    rows = loaded.ledger.history(state.trial_id)
     return Curve(state.trial_id, state.number, state.status, [row.kimg for row in rows], [row.fid for row in rows])
 
 
-def param_info(loaded: LoadedRun, path: str) -> ParamInfo:
+def param_info(loaded: Run, path: str) -> ParamInfo:
     """The numbers for the searched parameter `path`; trials in which it was not active are left out.
 
     So are finals, which would give their configurations more weight.
     """
-    parameter = loaded.search.space.params[path]
+    parameter = loaded.manifest.space.params[path]
     domain, when = parameter.domain, parameter.when
     values: list[tuple[Any, Point]] = []
     searched = [state for state in loaded.ledger.values() if not state.is_final]
     for state in searched:
-        params = loaded.search.space.active(state.start.params)
+        params = loaded.manifest.space.active(state.start.params)
         if state.best and path in params:
             values.append((params[path], Point(math.nan, state.best.fid, state.trial_id, state.status)))
-    choices = _labels(domain.attributes.choices, [value for value, _ in values]) if domain.categorical else None
+    choices = _labels(domain.choices, [value for value, _ in values]) if domain.is_categorical else None
     if choices is None:
         points = [point._replace(x=float(value)) for value, point in values if isinstance(value, int | float)]
     else:
         points = [point._replace(x=float(choices.index(value_text(value)))) for value, point in values]
-    ends = [0.0, len(choices) - 1.0] if choices else [domain.attributes.low, domain.attributes.high]
+    ends = [0.0, len(choices) - 1.0] if choices else [domain.range.low, domain.range.high]
     ends += [point.x for point in points]
     return ParamInfo(
         path=path,
@@ -121,7 +121,7 @@ def param_info(loaded: LoadedRun, path: str) -> ParamInfo:
         limits=(min(ends), max(ends)),
         best=_best_id(searched),
         # A baseline may lie outside the domain, at zero too.
-        log_x=domain.attributes.log and all(point.x > 0 for point in points),
+        log_x=choices is None and domain.range.log and all(point.x > 0 for point in points),
         log_fid=is_wide(point.fid for point in points),
         only_where=f"{when.path} = {value_text(when.equals)}" if when else None,
     )
@@ -149,5 +149,5 @@ def _labels(choices: Sequence[Any], seen: Sequence[Any]) -> list[str]:
 
 
 def _best_id(states: Iterable[TrialState]) -> str | None:
-    best = lowest(states)
+    best = best_trial(states)
     return best.trial_id if best else None

@@ -13,14 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from gansearch.analysis.load import LoadedRun
 from gansearch.analysis.plot_curves import draw_curves
 from gansearch.analysis.plot_info import CurvesInfo, ParamInfo, Point, curves_info, param_info
 from gansearch.analysis.plot_style import BEST, BOX, INK, LEGEND, LOOK, MUTED, dress, plain_ticks
 from gansearch.errors import UserError
+from gansearch.run.loaded import Run
 
 
-def plot(loaded: LoadedRun, out: Path | None = None) -> list[Path]:
+def plot(loaded: Run, out: Path | None = None) -> list[Path]:
     """Writes every plot of a run into `out` (default: the run's `plots/`) and returns the files' paths.
 
     Raises UserError where nothing has been evaluated yet or the files cannot be written.
@@ -29,7 +29,7 @@ def plot(loaded: LoadedRun, out: Path | None = None) -> list[Path]:
     if not curves.curves:
         raise UserError(f"{loaded.dir.path} has no evaluation to plot yet: wait for its first FID")
     out = out or loaded.dir.plots
-    infos = [param_info(loaded, path) for path in loaded.search.space.params]
+    infos = [param_info(loaded, path) for path in loaded.manifest.space.params]
     infos = [info for info in infos if info.points]
     figures = {"fid_vs_kimg": partial(curves_figure, curves)}
     figures |= {

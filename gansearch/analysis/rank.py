@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from gansearch.analysis.load import LoadedRun, load
 from gansearch.analysis.text import (
     MISSING,
     aligned,
@@ -25,7 +24,7 @@ from gansearch.analysis.text import (
     params_text,
 )
 from gansearch.run.ledger import TrialState
-from gansearch.run.paths import RunDir
+from gansearch.run.loaded import Run
 from gansearch.run.protocol import Floor
 from gansearch.run.rows import Relation, Status
 
@@ -62,22 +61,14 @@ class Ranked:
     checkpoint: str | None
 
 
-def ranking(run: RunDir) -> list[Ranked]:
-    """All trials of a run, the lowest FID first, those without an evaluation last. Raises UserError as `load` does."""
-    return rank(load(run))
-
-
-def rank(loaded: LoadedRun) -> list[Ranked]:
+def rank(loaded: Run) -> list[Ranked]:
     """The ranking of a run in memory. Of equal FIDs the one reached at fewer kimg comes first."""
     states = sorted(loaded.ledger.values(), key=by_fid)
-    fids = [state.best.fid for state in states if state.best]
-    return [_ranked(loaded, state, 1 + fids.index(state.best.fid) if state.best else None) for state in states]
-
-
-def print_ranking(run: RunDir, top: int | None = 10, file: TextIO | None = None) -> None:
-    """Prints the `top` trials of a run (None: all) as `write_table` does; default: to stdout."""
-    loaded = load(run)
-    write_table(rank(loaded), loaded.search.floor, top=top, file=file)
+    places: dict[float, int] = {}
+    for place, state in enumerate(states, 1):
+        if state.best:
+            places.setdefault(state.best.fid, place)
+    return [_ranked(loaded, state, places[state.best.fid] if state.best else None) for state in states]
 
 
 def write_table(
@@ -123,7 +114,7 @@ def by_fid(state: TrialState) -> tuple[bool, float, float, int]:
     return (best is None, best.fid if best else 0.0, best.kimg if best else 0.0, state.number)
 
 
-def _ranked(loaded: LoadedRun, state: TrialState, place: int | None) -> Ranked:
+def _ranked(loaded: Run, state: TrialState, place: int | None) -> Ranked:
     best = state.best
     fids = [row.fid for row in state.evals]
     return Ranked(
@@ -140,7 +131,7 @@ def _ranked(loaded: LoadedRun, state: TrialState, place: int | None) -> Ranked:
         origin=state.start.origin,
         parent=state.start.parent,
         relation=state.start.relation,
-        params=loaded.search.space.active(state.start.params),
+        params=loaded.manifest.space.active(state.start.params),
         protocol=best.protocol if best else None,
         checkpoint=loaded.checkpoint(state.trial_id),
     )

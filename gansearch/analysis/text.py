@@ -7,7 +7,7 @@ from gansearch.run.protocol import Floor
 from gansearch.run.rows import Relation
 
 MISSING = "-"
-_RELATIONS: dict[Relation, str] = {"retry": "retry of", "longer": "continues", "final": "of"}
+_RELATIONS: dict[Relation, str] = {"retry": "retry of", "continuation": "continues", "final": "of"}
 
 
 def fid_text(fid: float | None) -> str:

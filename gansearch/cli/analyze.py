@@ -1,24 +1,25 @@
 """The second command line: rank, plot and export what a search has found, and hold finals."""
 
 import argparse
+import logging
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gansearch.analysis.load import LoadedRun, load
 from gansearch.analysis.rank import Ranked, rank, to_csv, to_json, write_table
 from gansearch.analysis.text import fid_text, floor_text
-from gansearch.cli.parser import NO_FID, OK, Parser, call, positive_int, say
+from gansearch.cli.parser import NO_FID, OK, Parser, call, positive_int
 from gansearch.cli.resources import add_resource_options, given_resources
 from gansearch.errors import UserError, unknown
-from gansearch.run.ledger import Ledger, TrialState
-from gansearch.run.paths import DEFAULT_RUNS_DIR, find_run
+from gansearch.run import Ledger, Run, TrialState, find_run, load
+from gansearch.run.paths import DEFAULT_RUNS_DIR
 
 if TYPE_CHECKING:
-    from gansearch.search.interrupt import Interruption
+    from gansearch.search.shutdown import GracefulShutdown
+
+logger = logging.getLogger(__name__)
 
 Handler = Callable[[argparse.Namespace], int]
 
@@ -44,7 +45,7 @@ def _all(args: argparse.Namespace) -> int:
         raise unknown("command", first, _COMMANDS)
     loaded = load(find_run(first, args.runs_dir))
     rows = rank(loaded)
-    write_table(rows, loaded.search.floor)
+    write_table(rows, loaded.manifest.floor)
     return _write_plots(loaded, None) if _scored(rows) else _no_fid(loaded)
 
 
@@ -52,11 +53,11 @@ def _rank(args: argparse.Namespace) -> int:
     loaded = load(find_run(args.run, args.runs_dir))
     rows = rank(loaded)
     if args.csv:
-        _write(args.csv, to_csv(rows[: args.top], loaded.search.space.params))
+        _write(args.csv, to_csv(rows[: args.top], loaded.manifest.space.params))
     if args.json:
         print(to_json(rows[: args.top]))
     else:
-        write_table(rows, loaded.search.floor, top=args.top)
+        write_table(rows, loaded.manifest.floor, top=args.top)
     return OK if _scored(rows) else _no_fid(loaded)
 
 
@@ -69,9 +70,7 @@ def _export(args: argparse.Namespace) -> int:
     # Imports torch, which the other commands do without.
     from gansearch.export import export
 
-    run = find_run(args.run, args.runs_dir)
-    load(run)  # refuses FIDs of several protocols, and says what differs
-    folder = export(run, args.trial, args.out)
+    folder = export(load(find_run(args.run, args.runs_dir)), args.trial, args.out)
     print(folder, flush=True)
     if args.measure is not None:
         _measure(folder, args.measure)
@@ -87,40 +86,42 @@ def _finals(args: argparse.Namespace) -> int:
     chosen = finalists(loaded.ledger, args.top)
     if not chosen:
         return _no_fid(loaded)
-    interruption = _train_finals(loaded, chosen, args)
+    shutdown = _train_finals(loaded, chosen, args)
     if len(chosen) < args.top:
-        say(f"the search has {len(chosen)} configuration{'s' if len(chosen) > 1 else ''} with an FID, not {args.top}")
+        plural = "s" if len(chosen) > 1 else ""
+        logger.info("the search has %d configuration%s with an FID, not %d", len(chosen), plural, args.top)
     found = standings(load(run), args.top, args.seeds)
     if args.json:
         print(to_json(found))
     else:
         write_finals(found)
-    if interruption is not None and interruption.signal is not None:
-        say(f"interrupted, everything is saved; continue with: gansearch-analyze {shlex.join(args.words)}")
-        return interruption.exit_code
+    if shutdown is not None and shutdown.signal is not None:
+        logger.info("interrupted, everything is saved; continue with: gansearch-analyze %s", shlex.join(args.words))
+        return shutdown.exit_code
     return OK if any(one.fids for one in found) else NO_FID
 
 
-def _train_finals(loaded: LoadedRun, chosen: list[TrialState], args: argparse.Namespace) -> "Interruption | None":
+def _train_finals(loaded: Run, chosen: list[TrialState], args: argparse.Namespace) -> "GracefulShutdown | None":
     """Trains the finals that are missing; None where none is."""
-    from gansearch.search.agenda import finals_agenda
-    from gansearch.search.plan import load_plan
+    from gansearch.search.queue import finals_queue
 
-    plan, protocol = load_plan(loaded.dir)
-    if not finals_agenda(plan, loaded.ledger, chosen, args.seeds):
+    plan = loaded.plan
+    if not finals_queue(plan, loaded.ledger, chosen, args.seeds):
         return None
     from gansearch.cli.progress import Progress
-    from gansearch.search.launch import finals
+    from gansearch.search.search import Search
 
-    given = {"time_budget": None, "gpu_hours": None, **given_resources(args)}  # budgets were the search's
-    plan = replace(plan, options=replace(plan.options, **given))
+    # The budgets were those of the search.
+    plan = plan.with_options({"time_budget": None, "gpu_hours": None, **given_resources(args)})
 
     def total(ledger: Ledger) -> int:
         return sum(not trial.is_final for trial in ledger.values()) + len(chosen) * args.seeds
 
     progress = Progress(total, plan.space.base.train.max_kimg)
+    search = Search(plan, progress.listen)
     with progress.shown():
-        return finals(plan, protocol, chosen, args.seeds, progress.listen, say)[1]
+        search.finals(chosen, args.seeds)
+    return search.shutdown
 
 
 def _measure(folder: Path, count: int) -> None:
@@ -137,7 +138,7 @@ def _measure(folder: Path, count: int) -> None:
     if floor is not None:
         print(floor_text(floor))
     for reason in scores.missing:
-        say(f"not measured: {reason}")
+        logger.info("not measured: %s", reason)
 
 
 _NO_COMMAND = "all"
@@ -198,12 +199,12 @@ def _scored(rows: Sequence[Ranked]) -> bool:
     return any(row.rank is not None for row in rows)
 
 
-def _no_fid(loaded: LoadedRun) -> int:
-    say(f"no trial of {loaded.dir.path} has a finite FID")
+def _no_fid(loaded: Run) -> int:
+    logger.info("no trial of %s has a finite FID", loaded.dir.path)
     return NO_FID
 
 
-def _write_plots(loaded: LoadedRun, out: Path | None) -> int:
+def _write_plots(loaded: Run, out: Path | None) -> int:
     # Imports matplotlib, which `rank` does without.
     from gansearch.analysis.plots import plot
 

@@ -1,6 +1,7 @@
 """`run_search.py doctor`: what is here, what is missing, and what a search of a space would cost."""
 
 import itertools
+import logging
 import os
 import platform
 import shutil
@@ -10,18 +11,19 @@ from pathlib import Path
 import torch
 
 from gansearch import registry
-from gansearch.cli.parser import OK, WRONG_INPUT, say
+from gansearch.cli.parser import OK, WRONG_INPUT
 from gansearch.data.loading import load_images
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.extractors.base import Extractor
-from gansearch.run.paths import RunDir
-from gansearch.search.claim import checkpoint_bytes
-from gansearch.search.plan import Options, Plan
+from gansearch.run import Options, Plan, RunDir, Space
+from gansearch.run.manifest import rungs
+from gansearch.search.feasibility import check_space, check_space_data
 from gansearch.search.ray.cluster import cores
-from gansearch.search.rungs import rungs
-from gansearch.search.space import Space
-from gansearch.training.build import best_device
+from gansearch.search.run_lock import checkpoint_bytes
+from gansearch.training.device import best_device
 from gansearch.training.loop import Diverged, Trainer
+
+logger = logging.getLogger(__name__)
 
 _PROBE_EVALUATIONS = 1
 _PROBE_BATCHES = 20
@@ -29,7 +31,7 @@ _MIB = 2**20
 
 
 def examine(space: Space, runs_dir: Path) -> int:
-    """Prints one line for each thing that a search needs; exit code 2 where one is missing (said on stderr)."""
+    """Prints one line for each thing that a search needs. Returns exit code 2 where one is missing, which is logged."""
     packages = ("ray", "torch", "optuna", "torch-fidelity")
     print(f"python {platform.python_version()}; " + ", ".join(f"{name} {version(name)}" for name in packages))
     print(f"{cores()} CPU cores; {_gpus()}")
@@ -39,12 +41,12 @@ def examine(space: Space, runs_dir: Path) -> int:
     print(f"runs go to {runs_dir} ({free / _MIB:.0f} MiB free{'' if writable else ', NOT writable'})")
     missing = 0 if writable else 1
     try:
-        space.check()
+        check_space(space)
         print(f"space: {len(space.params)} parameters, baselines {', '.join(space.baselines) or 'none'}")
         if not _to_download(space):
             _cost(space)
     except UserError as error:
-        say(f"missing: {one_line(error)}")
+        logger.error("missing: %s", one_line(error))
         missing += 1
     return WRONG_INPUT if missing else OK
 
@@ -55,13 +57,13 @@ def _gpus() -> str:
 
 
 def _to_download(space: Space) -> bool:
-    """Whether a start would fetch the extractor's weights, which is said; then the data are looked at all the same."""
+    """Returns whether a start would fetch the extractor's weights, and prints so; the data are checked in any case."""
     base = space.base
     extractor: Extractor = registry.build("metrics", base.metrics)
     lacks = extractor.missing()
     if lacks is None:
         return False
-    space.check_data(load_images(base.data, "train"))
+    check_space_data(space, load_images(base.data, "train"))
     print(f"data are here; a start downloads what is not: {lacks}; what a search costs can be said then")
     return True
 
@@ -70,13 +72,14 @@ def _cost(space: Space) -> None:
     """Trains the base for a moment and scales up: a figure of the right size, not a promise."""
     train = space.base.train
     images = train.batch * _PROBE_BATCHES
-    probe = space.base.override({"train.max_kimg": images / 1000, "train.evaluations": _PROBE_EVALUATIONS})
+    changes = {"train.max_kimg": images / 1000, "train.evaluations": _PROBE_EVALUATIONS}
+    probe = registry.resolve(space.base.override(changes))
     device = best_device()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         trainer = Trainer(probe, device)
-        row = trainer.advance()
+        row = trainer.train_until_evaluation()
     except Diverged as divergence:
         print(f"the base diverges: {divergence}")
         return
@@ -95,7 +98,7 @@ def _cost(space: Space) -> None:
 
 
 def asha_share(space: Space, eta: int) -> float:
-    """The share of full training that ASHA spends where each rung lets one in `eta` through."""
+    """Returns the share of full training that ASHA spends where one trial in `eta` passes each rung."""
     train = space.base.train
     levels = [0, *rungs(train, eta)]
     spent = sum((high - low) / eta**level for level, (low, high) in enumerate(itertools.pairwise(levels)))

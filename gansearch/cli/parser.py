@@ -1,12 +1,15 @@
-"""What both command lines share: errors of one line, nearest names, exit codes."""
+"""What both command lines share: errors of one line, nearest names, exit codes, and where messages go."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from gansearch.errors import UserError, one_line
+
+logger = logging.getLogger(__name__)
 
 OK, WRONG_INPUT, NO_FID, INTERRUPTED = 0, 2, 3, 130
 
@@ -32,10 +35,11 @@ class Parser(argparse.ArgumentParser):
 
 def call(prog: str, command: Callable[[], int]) -> int:
     """Runs a command; a UserError becomes one line on stderr and exit code 2."""
+    _log_to_stderr()
     try:
         return command()
     except UserError as error:
-        say(f"{prog}: {one_line(error)}")
+        logger.error("%s: %s", prog, one_line(error))
         return WRONG_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -45,9 +49,19 @@ def call(prog: str, command: Callable[[], int]) -> int:
         return OK
 
 
-def say(message: str) -> None:
-    """Progress and messages go to stderr; results alone to stdout."""
-    print(message, file=sys.stderr, flush=True)
+class _Stderr(logging.Handler):
+    """Writes bare messages to what `sys.stderr` is at the time: a live table replaces it while it is shown."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+def _log_to_stderr() -> None:
+    """Sends the package's progress and messages to stderr; results alone go to stdout."""
+    package = logging.getLogger("gansearch")
+    package.setLevel(logging.INFO)
+    if not any(isinstance(handler, _Stderr) for handler in package.handlers):
+        package.addHandler(_Stderr())
 
 
 def positive_int(text: str) -> int:

@@ -1,5 +1,6 @@
 """What a person sees while a search runs: a live table in a terminal, plain lines in a pipe."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,9 +11,10 @@ from rich.live import Live
 from rich.text import Text
 
 from gansearch.analysis.status import describe, render_status
-from gansearch.cli.parser import say
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import Eval, Row, Start
+
+logger = logging.getLogger(__name__)
 
 _TABLE_ROWS = 30
 
@@ -37,7 +39,7 @@ class Progress:
             best = ledger.best
             lowest = f"; lowest so far {best.best.fid:.2f} (trial {best.trial_id})" if best and best.best else ""
             left = f"; {self._left()}" if isinstance(row, Eval) else ""
-            say(f"{describe(ledger[row.trial_id])}{lowest}{left}")
+            logger.info("%s%s%s", describe(ledger[row.trial_id]), lowest, left)
 
     @contextmanager
     def shown(self) -> Iterator[None]:

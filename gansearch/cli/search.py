@@ -2,10 +2,11 @@
 
 import argparse
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,18 +20,17 @@ from gansearch.cli.parser import (
     non_negative_int,
     positive_float,
     positive_int,
-    say,
 )
 from gansearch.cli.resources import add_budget_options, add_resource_options, given_resources
 from gansearch.recipes import RECIPES
-from gansearch.run.ledger import Ledger
-from gansearch.run.paths import DEFAULT_RUNS_DIR, RunDir, find_run, new_run
-from gansearch.run.rows import is_being_written, read
+from gansearch.run import Options, Plan, Run, RunDir, find_run, load, new_run
+from gansearch.run.paths import DEFAULT_RUNS_DIR
+from gansearch.run.rows import is_being_written
 
 if TYPE_CHECKING:
-    from gansearch.run.protocol import Protocol
-    from gansearch.search.interrupt import Interruption
-    from gansearch.search.plan import Plan
+    from gansearch.search.search import Search
+
+logger = logging.getLogger(__name__)
 
 PROG = "gansearch"
 DEFAULT_SPACE = "digits"
@@ -99,7 +99,7 @@ def _parser() -> Parser:
 
 def _add_config_options(parser: Parser) -> None:
     parser.add_argument("--max-kimg", type=positive_float, metavar="K", help="full length in thousands of real images")
-    parser.add_argument("--data-dir", metavar="DIR", help="the image folder, or where a data set is kept")
+    parser.add_argument("--data-dir", metavar="DIR", help="the image folder, or where a data set lies")
     parser.add_argument(
         "--set", action="append", default=[], metavar="PATH=VALUE", help="set an option, e.g. train.batch=32"
     )
@@ -112,7 +112,7 @@ def _more(text: str) -> int:
 
 
 def _dated(source: str) -> str:
-    """A name for a run of the space, recipe or file `source`."""
+    """Returns a name for a run of the space, recipe or file `source`."""
     return f"{Path(source).stem}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
@@ -120,25 +120,22 @@ def _start(args: argparse.Namespace) -> int:
     run = new_run(args.name or _dated(args.space), args.runs_dir)
     plan = _plan(args, run)
     if args.dry_run:
-        from gansearch.search.launch import prepare
-        from gansearch.search.plan import describe
+        from gansearch.search.search import prepare
 
         prepare(plan)
-        print(json.dumps(describe(plan), indent=2))
+        print(json.dumps(_described(plan), indent=2))
         return OK
-    from gansearch.search.launch import start
-
-    return _searched(plan, lambda listener: start(plan, listener, say))
+    return _run_search(plan, lambda search: search.start())
 
 
-def _plan(args: argparse.Namespace, run: RunDir) -> "Plan":
+def _plan(args: argparse.Namespace, run: RunDir) -> Plan:
     from gansearch.search.find_space import configure, find_space, parse_settings
-    from gansearch.search.plan import Options, Plan
 
     space = find_space(args.space)
     space = configure(space, parse_settings(args.set, args.data_dir), args.max_kimg)
     if args.max_kimg and space.base.train.max_kimg != args.max_kimg:
-        say(f"length: {space.base.train.max_kimg:g} kimg, the nearest with all evaluations at whole batches")
+        length = space.base.train.max_kimg
+        logger.info("length: %g kimg, the nearest with all evaluations at whole batches", length)
     storage = args.storage
     options: dict[str, Any] = {
         "trials": args.trials or space.trials,
@@ -149,94 +146,85 @@ def _plan(args: argparse.Namespace, run: RunDir) -> "Plan":
     return Plan(run, space, Options(**options))
 
 
-def _resume(args: argparse.Namespace) -> int:
-    run = find_run(args.run, args.runs_dir)
-    from gansearch.search.launch import resume
+def _described(plan: Plan) -> dict[str, Any]:
+    """Returns what `--dry-run` prints."""
+    return {
+        "run": str(plan.run.path),
+        "options": asdict(plan.options),
+        "max_kimg": plan.space.base.train.max_kimg,
+        "rungs_kimg": [images / 1000 for images in plan.rungs],
+        "space": plan.space.model_dump(mode="json"),
+    }
 
-    plan, protocol = _known_plan(run, args)
-    return _searched(plan, lambda listener: resume(plan, protocol, listener, say, retry_failed=args.retry_failed))
+
+def _resume(args: argparse.Namespace) -> int:
+    plan = _known_plan(args)
+    return _run_search(plan, lambda search: search.resume(retry_failed=args.retry_failed))
 
 
 def _extend(args: argparse.Namespace) -> int:
-    run = find_run(args.run, args.runs_dir)
-    from gansearch.search.launch import extend
-
-    plan, protocol = _known_plan(run, args)
-    plan = plan.extended(args.trials, args.max_kimg)
-    return _searched(plan, lambda listener: extend(plan, protocol, listener, say))
+    plan = _known_plan(args).extended(args.trials, args.max_kimg)
+    return _run_search(plan, lambda search: search.extend())
 
 
-def _known_plan(run: RunDir, args: argparse.Namespace) -> "tuple[Plan, Protocol]":
-    """What `load_plan` gives, with the resources of this command; refuses rows of several protocols, and says why."""
-    from gansearch.analysis.load import load
-    from gansearch.search.plan import load_plan
-
-    load(run)
-    plan, protocol = load_plan(run)
-    return replace(plan, options=replace(plan.options, **given_resources(args))), protocol
+def _known_plan(args: argparse.Namespace) -> Plan:
+    """Returns the plan of a run that exists, with the resources and budgets of this command."""
+    return load(find_run(args.run, args.runs_dir)).plan.with_options(given_resources(args))
 
 
-def _searched(plan: "Plan", search: "Callable[[Callable], tuple[Ledger, Interruption]]") -> int:
-    """Runs a search under a progress display; then ranks, plots and exports what it found."""
+def _run_search(plan: Plan, work: "Callable[[Search], None]") -> int:
+    """Does `work` with a search under a progress display; then ranks, plots and exports what it found."""
     from gansearch.cli.progress import Progress
+    from gansearch.search.search import Search
 
     progress = Progress(lambda ledger: ledger.total(plan.options.trials), plan.space.base.train.max_kimg)
+    search = Search(plan, progress.listen)
     with progress.shown():
-        ledger, interruption = search(progress.listen)
-    if interruption.signal is not None:
-        if _is_saved(plan):
-            say(f"interrupted, everything is saved; continue with: {PROG} resume {plan.run.path}")
+        work(search)
+    if search.shutdown.signal is not None:
+        if search.is_saved:
+            logger.info("interrupted, everything is saved; continue with: %s resume %s", PROG, plan.run.path)
         else:
-            say("interrupted before the first trial; nothing is left behind")
-        return interruption.exit_code
-    if ledger.best is None:
-        say(f"{plan.run.path}: no trial has a finite FID; `{PROG} status {plan.run.path}` gives the reasons")
+            logger.info("interrupted before the first trial; nothing is left behind")
+        return search.shutdown.exit_code
+    if search.ledger.best is None:
+        logger.info(
+            "%s: no trial has a finite FID; `%s status %s` gives the reasons", plan.run.path, PROG, plan.run.path
+        )
         return NO_FID
-    _conclude(plan.run)
-    if ledger.evaluation_share is not None:
-        say(share_text(ledger.evaluation_share))
+    _conclude(load(plan.run))
+    if search.ledger.evaluation_share is not None:
+        logger.info(share_text(search.ledger.evaluation_share))
     return OK
 
 
-def _is_saved(plan: "Plan") -> bool:
-    """Whether the run is there, and as long and as many trials as `plan` says."""
-    from gansearch.search.plan import load_plan
-
-    if not plan.run.search_json.exists():
-        return False
-    saved, _ = load_plan(plan.run)
-    return (saved.space.base.train, saved.options.trials) == (plan.space.base.train, plan.options.trials)
-
-
-def _conclude(run: RunDir) -> None:
-    from gansearch.analysis.load import load
+def _conclude(run: Run) -> None:
     from gansearch.analysis.plots import plot
-    from gansearch.analysis.rank import print_ranking
+    from gansearch.analysis.rank import rank, write_table
     from gansearch.export import export
 
-    print_ranking(run)
-    plot(load(run))
+    write_table(rank(run), run.manifest.floor, top=10)
+    plot(run)
     best = export(run)
-    print(f"\nplots: {run.plots}/\nbest generator: {best}/ (its sample grid: {best}/samples.png)")
+    print(f"\nplots: {run.dir.plots}/\nbest generator: {best}/ (its sample grid: {best}/samples.png)")
 
 
 def _status(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from gansearch.analysis.load import load
     from gansearch.analysis.status import as_json, render_status
 
-    run = find_run(args.run, args.runs_dir)
+    paths = find_run(args.run, args.runs_dir)
     while True:
-        budget = load(run).search.budget
-        ledger = Ledger(read(run.results))
+        run = load(paths)
         if args.json:
-            print(json.dumps(as_json(ledger), allow_nan=False), flush=True)
+            print(json.dumps(as_json(run.ledger), allow_nan=False), flush=True)
         else:
+            total = run.ledger.total(run.manifest.options.trials)
             Console(width=None if sys.stdout.isatty() else 120).print(
-                render_status(ledger, total=ledger.total(budget.trials), max_kimg=budget.max_kimg)
+                render_status(run.ledger, total=total, max_kimg=run.manifest.max_kimg)
             )
-        if not args.watch or not is_being_written(run.results):
+        if not args.watch or not is_being_written(paths.results):
             return OK
         time.sleep(2)
 
@@ -249,7 +237,9 @@ def _trial(args: argparse.Namespace) -> int:
     known = RECIPES.get(args.config)
     code = run_trial(config, run, origin=f"baseline:{args.config}" if known else "replay")
     if code == OK and known and known.reported:
-        say(f"the source of {args.config} gives FID {known.reported}: measured otherwise, not comparable with ours")
+        logger.info(
+            "the source of %s gives FID %s: measured otherwise, not comparable with ours", args.config, known.reported
+        )
     return code
 
 

@@ -1,72 +1,74 @@
 """`run_search.py trial`: one trial in this process, without Ray. It leaves a run of one trial."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from gansearch.analysis.status import describe
 from gansearch.analysis.text import share_text
-from gansearch.cli.parser import NO_FID, OK, say
+from gansearch.cli.parser import NO_FID, OK
 from gansearch.config import TrialConfig, from_json
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.floor import floor_of
 from gansearch.recipes import RECIPES, recipe
-from gansearch.run.ledger import Ledger
-from gansearch.run.paths import RunDir
+from gansearch.run import Ledger, Options, Plan, RunDir, Space
 from gansearch.run.rows import Eval, Evaluation, Row, Writer
-from gansearch.search.agenda import Proposal
-from gansearch.search.claim import claimed
 from gansearch.search.find_space import parse_settings
-from gansearch.search.interrupt import Interruption, interruptible
-from gansearch.search.plan import Options, Plan
+from gansearch.search.queue import Proposal
 from gansearch.search.recorder import Recorder
-from gansearch.search.space import Space
-from gansearch.search.study import Study
+from gansearch.search.run_lock import locked_run
+from gansearch.search.shutdown import GracefulShutdown
 from gansearch.training.artifacts import Artifacts
-from gansearch.training.build import best_device, check
 from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.device import best_device, best_precision
+from gansearch.training.feasibility import check
 from gansearch.training.loop import Diverged, Trainer, run
+
+logger = logging.getLogger(__name__)
 
 
 def trial_config(source: str, settings: Sequence[str], data_dir: str | None, max_kimg: float | None) -> TrialConfig:
-    """The configuration of a trial's config.json or of a recipe, with options set; UserError where it is wrong."""
+    """Returns the resolved configuration of a trial's config.json or of a recipe, with options set.
+
+    The precision is that of this machine where it is left to the machine, so that the run records it.
+
+    Raises:
+        UserError: There is no such file or recipe, or an option is wrong.
+    """
     if source.endswith(".json") or "/" in source:
         try:
             config = from_json(Path(source).read_text())
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{source}: {one_line(error)}; give a trial's config.json or one of {_known()}") from None
+            known = ", ".join(RECIPES)
+            raise UserError(f"{source}: {one_line(error)}; give a trial's config.json or one of {known}") from None
     else:
         config = recipe(source).config
-    return check(config.override(parse_settings(settings, data_dir), max_kimg))
-
-
-def _known() -> str:
-    return ", ".join(RECIPES)
+    config = config.override(parse_settings(settings, data_dir), max_kimg)
+    if config.train.precision == "auto":
+        config = config.override({"train.precision": best_precision(best_device())})
+    return check(config)
 
 
 def run_trial(config: TrialConfig, run_dir: RunDir, origin: str) -> int:
-    """Trains `config` to its end, reporting on stderr; the best FID goes to stdout."""
+    """Trains a resolved `config` to the end and prints the best FID. Returns the exit code."""
     plan = Plan(run_dir, Space(base=config, params={}, trials=1), Options(trials=1, seed=config.seed))
-    device = best_device()
-    interruption = Interruption()
-    with interruptible(interruption), claimed(plan) as claim:
+    device, shutdown = best_device(), GracefulShutdown()
+    with shutdown.handling(), locked_run(plan) as lock:
         trainer = Trainer(config, device)
-        plan.save(trainer.reference.protocol, floor_of(config, trainer.reference, device))
-        claim.keep = True
+        plan.manifest(trainer.reference.protocol, floor_of(config, trainer.reference, device)).save(run_dir)
+        lock.commit()
         with closing(Writer(run_dir.results)) as writer:
-            return _train(trainer, plan, writer, origin)
+            return _train(trainer, Recorder(plan, writer, Ledger(), _log), Proposal({}, origin, config.seed), run_dir)
     if run_dir.search_json.exists():
-        say(f"interrupted; continue with: gansearch resume {run_dir.path}")
-    return interruption.exit_code
+        logger.info("interrupted; continue with: gansearch resume %s", run_dir.path)
+    return shutdown.exit_code
 
 
-def _train(trainer: Trainer, plan: Plan, writer: Writer, origin: str) -> int:
-    ledger = Ledger()
-    study = Study(plan.run.study_journal, plan.run.name, plan.space, ledger, plan.options.seed)
-    recorder = Recorder(plan.run, writer, ledger, study, _tell)
-    state = recorder.start(Proposal({}, origin, trainer.config.seed), plan.space.config)
-    folder = plan.run.trial(state.trial_id)
-    checkpoints, artifacts = CheckpointDir(folder), Artifacts(str(folder), trainer.config.artifacts)
+def _train(trainer: Trainer, recorder: Recorder, proposal: Proposal, run_dir: RunDir) -> int:
+    state, config = recorder.start(proposal)
+    folder = run_dir.trial(state.trial_id)
+    checkpoints, artifacts = CheckpointDir(folder), Artifacts(str(folder), config.artifacts)
 
     def report(evaluation: Evaluation) -> None:
         recorder.evaluation(state.trial_id, evaluation)
@@ -77,14 +79,14 @@ def _train(trainer: Trainer, plan: Plan, writer: Writer, origin: str) -> int:
     except Diverged as divergence:
         recorder.end(state.trial_id, "diverged", str(divergence), divergence.kimg)
     if state.best is None:
-        say(f"{plan.run.path}: {describe(state)}")
+        logger.info("%s: %s", run_dir.path, describe(state))
         return NO_FID
-    if ledger.evaluation_share is not None:
-        say(share_text(ledger.evaluation_share))
-    print(f"best FID {state.best.fid:.2f} at {state.best.kimg:g} kimg; run: {plan.run.path}")
+    if recorder.ledger.evaluation_share is not None:
+        logger.info(share_text(recorder.ledger.evaluation_share))
+    print(f"best FID {state.best.fid:.2f} at {state.best.kimg:g} kimg; run: {run_dir.path}")
     return OK
 
 
-def _tell(row: Row, ledger: Ledger) -> None:
+def _log(row: Row, ledger: Ledger) -> None:
     if isinstance(row, Eval):
-        say(f"{describe(ledger[row.trial_id])}, {row.images_per_second:.0f} images/s")
+        logger.info("%s, %.0f images/s", describe(ledger[row.trial_id]), row.images_per_second)

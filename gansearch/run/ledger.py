@@ -4,11 +4,9 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
-from gansearch.errors import UserError
-from gansearch.run.rows import End, Eval, Row, Start, Status
+from gansearch.run.rows import End, Eval, Row, Start, Status, images_of
 
 
 @dataclass
@@ -29,16 +27,16 @@ class TrialState:
 
     @property
     def is_final(self) -> bool:
-        """Whether it tries a configuration that the search has found: not a step of the search itself."""
+        """Whether the trial tries a configuration that the search has found: it is not a step of the search itself."""
         return self.start.relation == "final"
 
     @property
-    def parameters(self) -> str:
-        """Equal for trials of equal parameters."""
+    def params_key(self) -> str:
+        """A text that is equal for trials of equal parameters."""
         return json.dumps(self.start.params, sort_keys=True)
 
     def is_finished(self, images: int) -> bool:
-        """Whether it has come to `images`, or diverged: an outcome, not an accident."""
+        """Returns whether the trial has come to `images`, or has diverged: an outcome, not an accident."""
         return self.status == "diverged" or (self.status == "completed" and self.images >= images)
 
     @property
@@ -57,11 +55,10 @@ class TrialState:
 
     @property
     def images(self) -> int:
-        """The same as kimg in real images: a whole number."""
-        return round(self.kimg * 1000)
+        return images_of(self.kimg)
 
     def ended(self, status: Status, reason: str | None = None, kimg: float | None = None) -> End:
-        """The row that ends this trial now, at `kimg` (default: that of the last evaluation)."""
+        """Returns the row that ends this trial now, at `kimg` (default: that of the last evaluation)."""
         return End(
             trial_id=self.trial_id,
             number=self.number,
@@ -73,34 +70,41 @@ class TrialState:
         )
 
 
-def lowest(trials: Iterable[TrialState]) -> TrialState | None:
-    """The trial with the lowest FID, None where none has one."""
+def best_trial(trials: Iterable[TrialState]) -> TrialState | None:
+    """Returns the trial with the lowest FID, the first of equal ones; None where no trial has a FID."""
     scored = [trial for trial in trials if trial.best]
-    return min(scored, key=lambda trial: trial.best.fid if trial.best else 0.0, default=None)
+    return min(scored, key=lambda trial: trial.best.fid if trial.best else math.inf, default=None)
 
 
 class Ledger(dict[str, TrialState]):
-    """The trials of a run by id, in order of their start, as its rows tell them."""
+    """The trials of a run by id, in the order of their start.
+
+    Rows of a trial whose start row is lost are left out: without its parameters the trial can be neither ranked nor
+    continued. `without_start` has the numbers of these trials. They are not given to other trials, whose checkpoints
+    would lie in the same folder.
+    """
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         super().__init__()
+        self.without_start: dict[str, int] = {}
         for row in rows:
             self.add(row)
 
-    def knows(self, row: Row) -> bool:
-        """Whether a row says nothing new: its trial has started, has come as far, or has ended already."""
+    def is_duplicate(self, row: Row) -> bool:
+        """Returns whether a row says nothing new: its trial has started, has come as far, or has ended already."""
         if isinstance(row, Start):
             return row.trial_id in self
-        if row.trial_id not in self:
-            raise UserError(f"a row of trial {row.trial_id} stands before its start: restore results.jsonl")
         state = self[row.trial_id]
         if state.end is not None:
             return True
         return isinstance(row, Eval) and bool(state.evals) and row.kimg <= state.evals[-1].kimg
 
     def add(self, row: Row) -> None:
-        """Takes in one row, unless it is known already."""
-        if self.knows(row):
+        """Takes in one row. A duplicate changes nothing."""
+        if not isinstance(row, Start) and row.trial_id not in self:
+            self.without_start[row.trial_id] = row.number
+            return
+        if self.is_duplicate(row):
             return
         match row:
             case Start():
@@ -110,40 +114,55 @@ class Ledger(dict[str, TrialState]):
             case End():
                 self[row.trial_id].end = row
 
+    @property
+    def next_number(self) -> int:
+        """The number of the next trial: above all that were ever given."""
+        return 1 + max((*(trial.number for trial in self.values()), *self.without_start.values()), default=-1)
+
+    @property
+    def num_proposed(self) -> int:
+        """How many trials the search has proposed, lost ones included; those that follow others do not count."""
+        return self.next_number - self._num_following
+
     def total(self, trials: int) -> int:
-        """How many trials there will be where a search proposes `trials`: those that follow others come on top."""
-        return trials + sum(trial.start.parent is not None for trial in self.values())
+        """Returns how many trials there will be where a search proposes `trials`; followers come on top."""
+        return trials + self._num_following
 
-    def first(self, trial_id: str) -> str:
-        """The trial whose training `trial_id` has continued, at once or through others; else itself."""
+    @property
+    def _num_following(self) -> int:
+        return sum(trial.start.parent is not None for trial in self.values())
+
+    def root_id(self, trial_id: str) -> str:
+        """Returns the trial whose training `trial_id` continues, at once or through others; else `trial_id` itself."""
+        parent = self._continued(trial_id)
+        return trial_id if parent is None else self.root_id(parent)
+
+    def history(self, trial_id: str) -> list[Eval]:
+        """Returns the evaluations of a trial, and before them those of the trial that it continues, if there is one."""
+        evals, parent = self[trial_id].evals, self._continued(trial_id)
+        if parent is None:
+            return evals
+        first = evals[0].kimg if evals else math.inf
+        return [*(row for row in self.history(parent) if row.kimg < first), *evals]
+
+    def _continued(self, trial_id: str) -> str | None:
+        """Returns the parent that `trial_id` continues; None for another relation, and where the parent is lost."""
         start = self[trial_id].start
-        return self.first(start.parent) if start.relation == "longer" and start.parent else trial_id
-
-    def way(self, trial_id: str) -> list[Eval]:
-        """The evaluations of a trial, before them those of the trial that it continues, where there is one."""
-        state = self[trial_id]
-        if state.start.relation != "longer" or state.start.parent is None:
-            return state.evals
-        own = state.evals[0].kimg if state.evals else math.inf
-        return [*(row for row in self.way(state.start.parent) if row.kimg < own), *state.evals]
-
-    def require(self, protocol: str, run: Path) -> None:
-        """UserError where there are FIDs of another protocol than that of the hash `protocol`."""
-        foreign = {row.protocol for trial in self.values() for row in trial.evals} - {protocol}
-        if foreign:
-            raise UserError(
-                f"{run} holds FIDs of other protocols ({', '.join(sorted(foreign))}) than its own ({protocol}): "
-                "search.json and results.jsonl are of two runs; restore them"
-            )
+        return start.parent if start.relation == "continuation" and start.parent in self else None
 
     @property
     def evaluation_share(self) -> float | None:
-        """The share of the trials' time that evaluations took, FIDs and artifacts; None before the first one."""
+        """The share of the trials' time that FIDs and artifacts took; None before the first evaluation."""
         rows = [row for trial in self.values() for row in trial.evals]
         seconds = sum(row.train_seconds + row.eval_seconds for row in rows)
         return sum(row.eval_seconds for row in rows) / seconds if seconds else None
 
+    def gpu_hours(self, gpus_per_trial: float) -> float:
+        """Returns the GPU hours of the search's evaluations. Finals do not count."""
+        rows = (row for trial in self.values() if not trial.is_final for row in trial.evals)
+        return gpus_per_trial * sum(row.train_seconds + row.eval_seconds for row in rows) / 3600
+
     @property
     def best(self) -> TrialState | None:
         """The trial with the lowest FID so far."""
-        return lowest(self.values())
+        return best_trial(self.values())

@@ -1,4 +1,4 @@
-"""Every file name inside a run directory, once."""
+"""The names of all files and folders in a run directory. No other module writes one down."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,36 @@ from pathlib import Path
 from gansearch.errors import UserError, unknown
 
 DEFAULT_RUNS_DIR = Path("runs")
+
+# A checkpoint is a folder of its trial: `checkpoint_000057600`, by the images shown.
+CHECKPOINT_PREFIX = "checkpoint_"
+LAST, BEST, ABOUT = "last.pt", "best.safetensors", "checkpoint.json"
+
+# The artifacts of a trial, below the root of its checkpoints.
+CURVES, SAMPLES, ATTENTION, GIF = "curves", "samples", "attention", "samples.gif"
+
+# What `export` writes.
+GENERATOR, CONFIG, GRID, SCORES = "generator.safetensors", "config.json", "samples.png", "scores.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def checkpoint_name(images: int) -> str:
+    """Returns the name of the checkpoint after `images` real images; names sort as the images do."""
+    return f"{CHECKPOINT_PREFIX}{images:09d}"
+
+
+def curves_file(images: int) -> str:
+    """Returns the name of the TensorBoard file of one evaluation, relative to the trial's root."""
+    return f"{CURVES}/events.out.tfevents.{images:09d}"
+
+
+def samples_file(images: int) -> str:
+    return f"{SAMPLES}/{images:09d}.png"
+
+
+def attention_file(images: int, network: str) -> str:
+    """Returns the name of the attention maps of `network`, `G` or `D`, at one evaluation."""
+    return f"{ATTENTION}/{images:09d}_{network}.png"
 
 
 @dataclass(frozen=True)
@@ -40,7 +69,7 @@ class RunDir:
         return self.trials / trial_id
 
     def trial_config(self, trial_id: str) -> Path:
-        return self.trial(trial_id) / "config.json"
+        return self.trial(trial_id) / CONFIG
 
     def trial_error(self, trial_id: str) -> Path:
         return self.trial(trial_id) / "error.txt"

@@ -1,121 +1,156 @@
-"""The rows of `results.jsonl`: their schema, how they are appended and read, and what they say of a trial.
+"""The rows of `results.jsonl`: one schema, one writer, and one reader with one policy for damage.
 
-The file is append only and has one writer, the driver. It is the truth for status, rank, plots and resume.
+The file is append only and is written by the driver alone. Every command takes the file for the truth.
+
+The policy for damage: a line that is no whole, valid row is left out with a warning, by every command in the same way.
 """
 
 import errno
 import fcntl
-import json
 import os
-import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from gansearch.errors import UserError, one_line
+from gansearch.logs import warn_once
 
 Status = Literal["completed", "stopped", "diverged", "failed"]
-Relation = Literal["retry", "longer", "final"]
+Relation = Literal["retry", "continuation", "final"]
+
+# Strict: a number written as text is damage, not a number.
+_SCHEMA = ConfigDict(strict=True, extra="forbid")
+
+
+def _with_zone(time: str) -> str:
+    if datetime.fromisoformat(time).utcoffset() is None:
+        raise ValueError("a time has its zone")
+    return time
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Start:
-    """A trial was proposed. `params` is flat (`"loss.name": "wgan"`); `origin` says by whom.
+TrialId = Annotated[str, Field(pattern=r"^[0-9]{4,}$")]
+"""A trial's number with at least four digits. It is a folder's name as well."""
+Number = Annotated[int, Field(ge=0)]
+Time = Annotated[str, AfterValidator(_with_zone)]
+Kimg = Annotated[FiniteFloat, Field(ge=0)]
 
-    Where it comes from an earlier trial, the `parent`, `relation` says how: it runs that failed one again (`retry`),
-    trains it further than it was to go (`longer`), or trains its parameters with another seed (`final`).
+
+def images_of(kimg: float) -> int:
+    """Returns a length in kimg as real images, a whole number."""
+    return round(kimg * 1000)
+
+
+@dataclass(frozen=True, kw_only=True, config=_SCHEMA)
+class Start:
+    """A trial was proposed.
+
+    Args:
+        params: The values of the parameters that apply, by dotted path (`"loss.name": "wgan"`).
+        origin: Who proposed the trial: `baseline:NAME`, `sampled`, `final`, `replay`.
+        parent: The id of the earlier trial that this one follows, None where there is none.
+        relation: How the trial follows its parent: it runs a failed one again (`retry`), trains the parent
+            further than the parent was to go (`continuation`), or trains the parent's parameters with another seed
+            (`final`).
     """
 
-    event: ClassVar[str] = "start"
-    trial_id: str
-    number: int
+    event: Literal["start"] = "start"
+    trial_id: TrialId
+    number: Number
     params: dict[str, Any]
     origin: str
-    seed: int
-    parent: str | None = None
+    seed: Number
+    parent: TrialId | None = None
     relation: Relation | None = None
-    time: str = field(default_factory=_now)
+    time: Time = field(default_factory=_now)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=_SCHEMA)
 class Evaluation:
-    """What a trial knows at one evaluation. Seconds since the one before: of training, of the FID and the artifacts."""
+    """What a trial knows at one evaluation.
 
-    kimg: float
-    fid: float
+    Args:
+        kimg: Thousands of real images shown to D so far.
+        protocol: The hash of the protocol of `fid`.
+        train_seconds: The time of the training since the evaluation before.
+        eval_seconds: The time of the FID and of the artifacts.
+    """
+
+    kimg: Kimg
+    fid: FiniteFloat
     protocol: str
-    train_seconds: float
-    eval_seconds: float
-    d_loss_real: float
-    d_loss_fake: float
-    g_loss: float
-    images_per_second: float
+    train_seconds: FiniteFloat
+    eval_seconds: FiniteFloat
+    d_loss_real: FiniteFloat
+    d_loss_fake: FiniteFloat
+    g_loss: FiniteFloat
+    images_per_second: FiniteFloat
 
     @property
     def images(self) -> int:
-        """The same as kimg in real images: a whole number."""
-        return round(self.kimg * 1000)
+        return images_of(self.kimg)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=_SCHEMA)
 class Eval(Evaluation):
-    """A trial's evaluation, as a row. `node` is the Ray node that the trial ran on, None without Ray."""
+    """The evaluation of a trial, as a row. `node` is the Ray node that the trial ran on, None without Ray."""
 
-    event: ClassVar[str] = "eval"
-    trial_id: str
-    number: int
+    event: Literal["eval"] = "eval"
+    trial_id: TrialId
+    number: Number
     node: str | None = None
-    time: str = field(default_factory=_now)
+    time: Time = field(default_factory=_now)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=_SCHEMA)
 class End:
-    """A trial has ended. `best_fid` and `best_kimg` are None where it was never evaluated."""
+    """A trial has ended. `best_fid` and `best_kimg` are None where the trial was never evaluated."""
 
-    event: ClassVar[str] = "end"
-    trial_id: str
-    number: int
+    event: Literal["end"] = "end"
+    trial_id: TrialId
+    number: Number
     status: Status
-    best_fid: float | None
-    best_kimg: float | None
-    kimg: float
+    best_fid: FiniteFloat | None
+    best_kimg: Kimg | None
+    kimg: Kimg
     reason: str | None
-    time: str = field(default_factory=_now)
+    time: Time = field(default_factory=_now)
 
     @property
     def images(self) -> int:
-        """The same as kimg in real images: a whole number."""
-        return round(self.kimg * 1000)
+        return images_of(self.kimg)
 
 
 Row = Start | Eval | End
-_ROWS: dict[str, type[Start] | type[Eval] | type[End]] = {row.event: row for row in (Start, Eval, End)}
+_ROW: TypeAdapter[Row] = TypeAdapter(Annotated[Row, Field(discriminator="event")])
 
 
-def to_json(row: Row) -> str:
-    """One line of strict JSON (ValueError on NaN or infinity: there are no sentinel values)."""
-    return json.dumps({"event": row.event, **asdict(row)}, allow_nan=False)
+def to_json(row: Row) -> bytes:
+    """Returns a row as one line of strict JSON, without its end. All numbers of a row are finite."""
+    return _ROW.dump_json(row)
 
 
 def read(path: Path) -> list[Row]:
-    """All whole rows of `path`, in order. A half row, as a crash leaves it, is skipped and said once."""
+    """Reads all whole rows of a file, in order. Lines that are no valid rows are left out, with a warning."""
     rows: list[Row] = []
-    broken: list[int] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    damaged: list[str] = []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
-            fields = json.loads(line)
-            kind = _ROWS.get(fields.pop("event"))
-            if kind is not None:
-                rows.append(kind(**fields))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            broken.append(number)
-    if broken:
-        print(f"{path}: skipped what is no whole row (line {', '.join(map(str, broken))})", file=sys.stderr)
+            rows.append(_ROW.validate_json(line))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"][1:]))
+            damaged.append(f"line {number}: {where + ': ' if where else ''}{first['msg']}")
+    if damaged:
+        more = f", and {len(damaged) - 1} more lines" if len(damaged) > 1 else ""
+        warn_once(f"{path}: left out what is no whole row ({damaged[0]}{more})")
     return rows
 
 
@@ -123,11 +158,15 @@ class Writer:
     """The one writer of a results file: every row is on disk when `append` returns."""
 
     def __init__(self, path: Path) -> None:
-        """Opens `path` and cuts off a half row at its end; UserError where it can't be, or another process does."""
+        """Opens a file and cuts off a half row at its end.
+
+        Raises:
+            UserError: The file cannot be written, or another process writes it.
+        """
         try:
             self._file = path.open("a+b", buffering=0)
         except OSError as error:
-            raise UserError(f"can't write to {path} ({one_line(error)}): mend that first") from None
+            raise UserError(f"can't write to {path} ({one_line(error)}): fix that first") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -138,7 +177,8 @@ class Writer:
         self._file.truncate(content.rfind(b"\n") + 1)
 
     def append(self, row: Row) -> None:
-        line = to_json(row).encode() + b"\n"
+        """Writes a row; it is on the disk when this returns. OSError where the disk refuses."""
+        line = to_json(row) + b"\n"
         written = self._file.write(line)
         if written != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._file.name)
@@ -149,7 +189,7 @@ class Writer:
 
 
 def is_being_written(path: Path) -> bool:
-    """Whether a driver is at work on this file."""
+    """Returns whether a driver is at work on this file."""
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -4,21 +4,24 @@ import importlib.util
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from optuna.distributions import CategoricalDistribution
+from pydantic import ValidationError
 
-from gansearch.config import TrialConfig
+from gansearch.config import TrialConfig, describe
 from gansearch.errors import UserError, one_line, unknown
-from gansearch.search.space import Space, When, contains, outside
+from gansearch.run.space import Choices, Domain, Parameter, Space
 
 _PATHS = ("data.dir", "metrics.weights")
 
 
 def find_space(name: str) -> Space:
-    """The SPACE of a file: a path, or a name under `search_spaces/` here or in the installed package."""
+    """Returns the SPACE of a file: `name` is a path, or a name under `search_spaces/` here or in the installed package.
+
+    Raises:
+        UserError: There is no such file, or the file defines no space.
+    """
     if name.endswith(".py") or "/" in name:
         path = Path(name)
         if not path.is_file():
@@ -31,7 +34,7 @@ def find_space(name: str) -> Space:
 
 
 def space_files() -> dict[str, Path]:
-    """The spaces by name; a file under ./search_spaces/ goes before the package's of that name."""
+    """Returns the files of all spaces by name. A file under ./search_spaces/ hides the package's file of that name."""
     installed = importlib.util.find_spec("search_spaces")
     folders = [Path(folder) for folder in (installed.submodule_search_locations or [])] if installed else []
     return {
@@ -50,7 +53,9 @@ def _load(path: Path) -> Space:
     writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # no __pycache__ beside the user's file
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # a space is the user's code: whatever is wrong in it is theirs to mend
+    except ValidationError as error:
+        raise UserError(f"space {path}: {error.title}: {describe(error)}") from error
+    except (Exception, SystemExit) as error:  # a space is the user's code: whatever is wrong in it is the user's to fix
         raise UserError(f"space {path}: {type(error).__name__}: {one_line(error)}") from error
     finally:
         sys.dont_write_bytecode = writes_bytecode
@@ -61,7 +66,7 @@ def _load(path: Path) -> Space:
 
 
 def parse_settings(settings: Sequence[str], data_dir: str | None) -> dict[str, Any]:
-    """The options of `--set path=value ...` and `--data-dir`; values are JSON where they can be, else text."""
+    """Returns the options of `--set path=value ...` and `--data-dir`. Values are JSON where they can be, else text."""
     changes: dict[str, Any] = {}
     for setting in settings:
         path, equals, text = setting.partition("=")
@@ -85,25 +90,33 @@ def _value(text: str) -> Any:
 
 
 def configure(space: Space, changes: Mapping[str, Any], max_kimg: float | None) -> Space:
-    """The space with options set in its base. A parameter that is set is searched no more.
+    """Returns a space with options set in its base. A parameter that is set is not searched any more.
 
-    Conditions on it are decided: what can't apply is left out. A conditional one is fixed for where it applies.
-    UserError as `TrialConfig.override` says.
+    Conditions on such a parameter are decided: parameters that can't apply are left out. A conditional parameter is
+    fixed for the trials to which it applies.
+
+    Raises:
+        UserError: A path is no option, or a value lies outside its domain.
     """
     if "seed" in changes:
         raise UserError("--set seed: all trials of a search share its seed; give it with --seed")
     params, fixed = dict(space.params), dict(changes)
     for path, value in changes.items():
-        entry = params.pop(path, None)
-        if entry is not None and not contains(space.domain(path), value):
-            raise outside(path, value, space.domain(path))
-        if isinstance(entry, When) and entry.path not in changes:  # it can't stand in the base, where it may not apply
-            params[path] = When(entry.path, entry.equals, CategoricalDistribution([fixed.pop(path)]))
+        parameter = params.pop(path, None)
+        if parameter is None:
+            continue
+        if not parameter.domain.contains(value):
+            raise parameter.domain.outside(path, value)
+        when = parameter.when
+        if when is not None and when.path not in changes:  # it can't stand in the base, where it may not apply
+            domain = Domain(name="CategoricalDistribution", attributes=Choices(choices=(fixed.pop(path),)))
+            params[path] = Parameter(domain=domain, when=when)
     base: TrialConfig = space.base.override(fixed, max_kimg)
-    for path, entry in list(params.items()):
-        if isinstance(entry, When) and entry.path in changes:
-            if changes[entry.path] == entry.equals:
-                params[path] = entry.domain
+    for path, parameter in list(params.items()):
+        when = parameter.when
+        if when is not None and when.path in changes:
+            if changes[when.path] == when.equals:
+                params[path] = Parameter(domain=parameter.domain)
             else:
                 del params[path]
-    return replace(space, base=base, params=params)
+    return space.replaced(base=base, params=params)

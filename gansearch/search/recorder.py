@@ -1,4 +1,4 @@
-"""The driver's pen: what happens to a trial goes, in this order, to its files, to `results.jsonl`, to the study."""
+"""What happens to a trial is written, in this order, to its files, to `results.jsonl` and to the study."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,39 +6,40 @@ from typing import Any
 
 from gansearch.cache import atomic_write
 from gansearch.config import TrialConfig
+from gansearch.registry import resolve
 from gansearch.run.ledger import Ledger, TrialState
-from gansearch.run.paths import RunDir
+from gansearch.run.manifest import Plan
 from gansearch.run.rows import Eval, Evaluation, Row, Start, Status, Writer
-from gansearch.search.agenda import Proposal
+from gansearch.search.queue import Proposal
 from gansearch.search.study import Study
 
 Listener = Callable[[Row, Ledger], None]
 
 
 class Recorder:
-    """Keeps the ledger, the rows and the study in step. Nothing is recorded twice.
+    """Writes what happens, so that the ledger, the rows and the study agree. Nothing is recorded twice.
 
-    `fault` is the first refusal of the disk: Tune would pass it on as an error of its own.
+    `fault` is the first refusal of the disk, which Tune would report as an error of its own.
     """
 
-    def __init__(self, run: RunDir, writer: Writer, ledger: Ledger, study: Study, listener: Listener) -> None:
-        self.run, self.ledger, self.study = run, ledger, study
-        self._writer, self._listener = writer, listener
+    def __init__(self, plan: Plan, writer: Writer, ledger: Ledger, listener: Listener) -> None:
+        self.ledger = ledger
         self.fault: OSError | None = None
+        self._run, self._space = plan.run, plan.space
+        self._writer, self._listener = writer, listener
+        self._study = Study(plan.run.study_journal, plan.run.name, plan.space, ledger, plan.options.seed)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles what it is given, for a way of resuming that is not used here."""
+        """Returns nothing: Tune pickles what it is given, for a way of resuming that is not used here."""
         return {}
 
-    def start(self, proposal: Proposal, config: Callable[[dict[str, Any], int], TrialConfig]) -> TrialState:
-        """A new trial, its configuration made of parameters and seed; that is on disk before the row is."""
+    def start(self, proposal: Proposal) -> tuple[TrialState, TrialConfig]:
+        """Starts a new trial. Its configuration is on the disk before its row is."""
         with self._disk():
-            number = len(self.ledger)
-            params = self.study.propose(number, proposal.params, counts=proposal.relation != "final")
-            trial_id = f"{number:04d}"
-            self.configure(trial_id, config(params, proposal.seed))
+            number = self.ledger.next_number
+            params = self._study.propose(number, proposal.params, counts=proposal.relation != "final")
             row = Start(
-                trial_id=trial_id,
+                trial_id=f"{number:04d}",
                 number=number,
                 params=params,
                 origin=proposal.origin,
@@ -46,36 +47,42 @@ class Recorder:
                 parent=proposal.parent,
                 relation=proposal.relation,
             )
+            config = self._configure(row)
             self._write(row)
-        return self.ledger[trial_id]
+        return self.ledger[row.trial_id], config
 
-    def configure(self, trial_id: str, config: TrialConfig) -> None:
-        """Writes a trial's configuration, whole or not at all."""
-        path = self.run.trial_config(trial_id)
+    def restart(self, trial: TrialState) -> TrialConfig:
+        """Returns the configuration of an unfinished trial, written anew: its search may be longer than it was."""
         with self._disk():
-            atomic_write(path, lambda staging: staging.write_text(config.to_json()))
+            return self._configure(trial.start)
+
+    def _configure(self, start: Start) -> TrialConfig:
+        config = self._space.config(start.params, start.seed, resolve=resolve)
+        text = config.to_json()
+        atomic_write(self._run.trial_config(start.trial_id), lambda staging: staging.write_text(text))
+        return config
 
     def evaluation(self, trial_id: str, evaluation: Evaluation, node: str | None = None) -> None:
-        """An evaluation; one that is known already (from before a trial was restarted) is passed over."""
+        """Records an evaluation. One from before the trial was restarted is a duplicate, and changes nothing."""
         with self._disk():
             row = Eval(trial_id=trial_id, number=self.ledger[trial_id].number, node=node, **vars(evaluation))
             if self._write(row):
-                self.study.observe(row)
+                self._study.observe(row)
 
     def end(self, trial_id: str, status: Status, reason: str | None, kimg: float | None = None) -> None:
         with self._disk():
             row = self.ledger[trial_id].ended(status, reason, kimg)
             if self._write(row):
-                self.study.finish(row, self.ledger.way(trial_id))
+                self._study.finish(row, self.ledger.history(trial_id))
 
     def failed(self, trial_id: str, traceback: str) -> None:
-        """A trial that raised: all of it into `error.txt`, the last line as the reason."""
+        """Records a trial that raised: the whole traceback in `error.txt`, the last line as the reason."""
         with self._disk():
-            self.run.trial_error(trial_id).write_text(traceback)
+            self._run.trial_error(trial_id).write_text(traceback)
         self.end(trial_id, "failed", traceback.strip().splitlines()[-1])
 
     def _write(self, row: Row) -> bool:
-        if self.ledger.knows(row):
+        if self.ledger.is_duplicate(row):
             return False
         self._writer.append(row)
         self.ledger.add(row)

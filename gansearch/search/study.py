@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution, json_to_distribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
@@ -16,7 +17,7 @@ from optuna.trial import create_trial
 
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.rows import End, Eval
-from gansearch.search.space import Space
+from gansearch.run.space import Domain, Space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -35,13 +36,17 @@ class Study:
         storage = JournalStorage(JournalFileBackend(str(journal)))
         self._study = optuna.create_study(storage=storage, study_name=name, direction="minimize")
         self._running: dict[int, optuna.Trial] = {}
-        for trial in ledger.values():
-            if trial.end is None:
-                self.propose(trial.number, trial.start.params, counts=not trial.is_final)
+        trials = {trial.number: trial for trial in ledger.values()}
+        for number in range(ledger.next_number):
+            trial = trials.get(number)
+            if trial is None:  # the rows of this trial are lost, its number is not
+                self._study.add_trial(create_trial(state=OptunaState.FAIL))
+            elif trial.end is None:
+                self.propose(number, trial.start.params, counts=not trial.is_final)
                 for row in trial.evals:
                     self.observe(row)
             else:
-                self._study.add_trial(_ended(trial, ledger.way(trial.trial_id), space))
+                self._study.add_trial(_ended(trial, ledger.history(trial.trial_id), space))
 
     def propose(self, number: int, params: dict[str, Any] | None = None, *, counts: bool = True) -> dict[str, Any]:
         """The parameters of trial `number`: `params` where they are given, else sampled.
@@ -64,19 +69,42 @@ class Study:
         if not counts:
             trial.set_user_attr(_FINAL, True)
         self._running[number] = trial
-        return self._space.suggest(trial)
+        return suggest(trial, self._space)
 
     def observe(self, row: Eval) -> None:
         self._running[row.number].report(row.fid, row.images)
 
-    def finish(self, row: End, way: Sequence[Eval]) -> None:
-        """Tells the outcome: of a completed trial the lowest FID on its `way`.
+    def finish(self, row: End, history: Sequence[Eval]) -> None:
+        """Tells the outcome: of a completed trial the lowest FID of its `history`.
 
         One that was stopped or diverged counts as pruned, so that TPE keeps away.
         """
         trial = self._running.pop(row.number)
         state = _state(row, self._space, counts=not trial.user_attrs)
-        self._study.tell(trial, _value(state, way), state=state)
+        self._study.tell(trial, _value(state, history), state=state)
+
+
+def suggest(trial: optuna.Trial, space: Space) -> dict[str, Any]:
+    """Asks Optuna for a value of every parameter that applies."""
+    chosen: dict[str, Any] = {}
+    for path in space.ordered:
+        if space.applies(path, chosen):
+            chosen[path] = _suggest(trial, path, space.params[path].domain)
+    return chosen
+
+
+def _suggest(trial: optuna.Trial, path: str, domain: Domain) -> Any:
+    match distribution(domain):
+        case FloatDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_float(path, low, high, step=step, log=log)
+        case IntDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_int(path, low, high, step=step, log=log)
+    return trial.suggest_categorical(path, domain.choices)
+
+
+def distribution(domain: Domain) -> BaseDistribution:
+    """Returns the Optuna distribution of a domain."""
+    return json_to_distribution(domain.model_dump_json())
 
 
 def _state(row: End, space: Space, *, counts: bool) -> OptunaState:
@@ -92,18 +120,18 @@ def _state(row: End, space: Space, *, counts: bool) -> OptunaState:
     }[row.status]
 
 
-def _value(state: OptunaState, way: Sequence[Eval]) -> float | None:
-    return min(row.fid for row in way) if state is OptunaState.COMPLETE else None
+def _value(state: OptunaState, history: Sequence[Eval]) -> float | None:
+    return min(row.fid for row in history) if state is OptunaState.COMPLETE else None
 
 
-def _ended(trial: TrialState, way: Sequence[Eval], space: Space) -> optuna.trial.FrozenTrial:
+def _ended(trial: TrialState, history: Sequence[Eval], space: Space) -> optuna.trial.FrozenTrial:
     assert trial.end is not None
     state = _state(trial.end, space, counts=not trial.is_final)
     frozen = create_trial(
         state=state,
-        value=_value(state, way),
+        value=_value(state, history),
         params=trial.start.params,
-        distributions=space.active(trial.start.params),
+        distributions={path: distribution(space.params[path].domain) for path in trial.start.params},
         intermediate_values={row.images: row.fid for row in trial.evals},
         user_attrs={_FINAL: True} if trial.is_final else {},
     )

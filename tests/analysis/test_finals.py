@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy.stats import tukey_hsd
 
 from gansearch.analysis.finals import _places, finalists, standings, write_finals
-from gansearch.analysis.load import LoadedRun, load
 from gansearch.analysis.rank import to_json
+from gansearch.run.loaded import Run, load
 from gansearch.run.rows import End, Row, Start, Status
 
 from .synthetic_run import evaluation, make_run
@@ -33,9 +33,7 @@ def trial(
     return [begin, evaluation(own["trial_id"], number, kimg, fid), end]
 
 
-def run_of(
-    path, finals: dict[str, list[float]], searched: dict[str, float], more: list[Row] | None = None
-) -> LoadedRun:
+def run_of(path, finals: dict[str, list[float]], searched: dict[str, float], more: list[Row] | None = None) -> Run:
     """A search that found `searched`, and the FIDs of each configuration's finals."""
     rows = [row for number, name in enumerate(searched) for row in trial(number, PLACES[name], searched[name])]
     number = len(searched)
@@ -48,7 +46,7 @@ def run_of(
 
 
 def test_finalists_are_the_best_configurations_of_the_search_each_once(tmp_path) -> None:
-    again = trial(9, PLACES["b"], 3.0, parent="0001", relation="longer")
+    again = trial(9, PLACES["b"], 3.0, parent="0001", relation="continuation")
     loaded = run_of(tmp_path, {"c": [1.0, 1.0]}, {"a": 5.0, "b": 4.0, "c": 6.0}, again)
     assert [state.trial_id for state in finalists(loaded.ledger, 9)] == ["0009", "0000", "0002"]
     assert [state.trial_id for state in finalists(loaded.ledger, 2)] == ["0009", "0000"]

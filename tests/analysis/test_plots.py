@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from gansearch.analysis.load import load
 from gansearch.analysis.plot_info import curves_info, fits, is_wide, param_info
 from gansearch.analysis.plots import curves_figure, parameter_figure, plot
 from gansearch.analysis.text import fid_text
 from gansearch.errors import UserError
+from gansearch.run.loaded import load
 
 from .synthetic_run import FLOOR, KIMG, PARAMS, RUNGS, End, evaluation, make_run, make_search, start
 
@@ -65,7 +65,12 @@ def test_a_trial_that_continues_another_shows_the_whole_way_and_a_final_is_no_po
         return replace(start(f"t{number}", number, {"optim.g_lr": 1e-3}), parent="t0", relation=relation)
 
     rows = [start("t0", 0, {"optim.g_lr": 1e-3}), evaluation("t0", 0, 6.4, 9.0), evaluation("t0", 0, 12.8, 7.0)]
-    rows += [follower(1, "longer"), evaluation("t1", 1, 19.2, 6.0), follower(2, "final"), evaluation("t2", 2, 6.4, 1.0)]
+    rows += [
+        follower(1, "continuation"),
+        evaluation("t1", 1, 19.2, 6.0),
+        follower(2, "final"),
+        evaluation("t2", 2, 6.4, 1.0),
+    ]
     run = load(make_run(tmp_path / "run", rows))
     info = curves_info(run)
     assert [(curve.kimg, curve.fid) for curve in info.curves] == [

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gansearch.analysis.load import load
-from gansearch.analysis.rank import print_ranking, ranking, to_csv, to_json, write_table
+from gansearch.analysis.rank import to_csv, to_json, write_table
 from gansearch.analysis.status import describe
 from gansearch.analysis.text import params_text
+from gansearch.run.loaded import load
 
 from .synthetic_run import FLOOR, PARAMS, evaluation, make_run, make_search, start
 
@@ -24,7 +24,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def rows(tmp_path):
-    return ranking(make_search(tmp_path / "run"))
+    return ranked_run(make_search(tmp_path / "run"))
 
 
 def test_the_lowest_fid_is_first_and_trials_without_one_are_last(rows):
@@ -47,17 +47,18 @@ def test_the_lowest_fid_is_first_and_trials_without_one_are_last(rows):
 def test_the_best_and_its_kimg_are_not_the_last(tmp_path):
     fids = [(6.4, 90.0), (12.8, 40.0), (19.2, 60.0)]
     run = make_run(tmp_path / "run", [start("a", 0), *(evaluation("a", 0, *pair) for pair in fids)])
-    (row,) = ranking(run)
+    (row,) = ranked_run(run)
     assert (row.best_fid, row.best_kimg, row.kimg, row.status) == (40.0, 12.8, 19.2, "running")
 
 
 @pytest.mark.parametrize(
-    ("relation", "told"), [(None, "sampled"), ("retry", "sampled (retry of a)"), ("longer", "sampled (continues a)")]
+    ("relation", "told"),
+    [(None, "sampled"), ("retry", "sampled (retry of a)"), ("continuation", "sampled (continues a)")],
 )
 def test_a_trial_that_comes_from_another_says_so(tmp_path, relation, told):
     follower = replace(start("b", 1), parent=relation and "a", relation=relation)
     run = make_run(tmp_path / "run", [start("a", 0), follower, evaluation("b", 1, 6.4, 9.0)])
-    (row, _) = ranking(run)
+    (row, _) = ranked_run(run)
     assert (row.parent, row.relation) == (relation and "a", relation)
     file = io.StringIO()
     print_ranking(run, file=file)
@@ -72,7 +73,7 @@ def test_minimum_mean_and_maximum_are_over_a_trials_evaluations(tmp_path):
         rows.append(start(trial_id, number))
         rows += [evaluation(trial_id, number, 6.4 * (step + 1), fid) for step, fid in enumerate(values)]
     run = make_run(tmp_path / "run", rows, params={})
-    ranked = ranking(run)
+    ranked = ranked_run(run)
     assert [(row.trial_id, row.best_fid, row.mean_fid, row.max_fid) for row in ranked] == [
         ("b", 90.0, 90.0, 90.0),
         ("a", 238.5, 330.6875, 472.0),
@@ -98,7 +99,7 @@ def test_equal_fids_share_a_rank_and_the_faster_comes_first(tmp_path):
         [("a", 12.8, 50.0), ("b", 6.4, 50.0), ("c", 6.4, 60.0), ("d", 6.4, 50.0)]
     ):
         rows += [start(trial_id, number), evaluation(trial_id, number, kimg, fid)]
-    ranked = ranking(make_run(tmp_path / "run", rows))
+    ranked = ranked_run(make_run(tmp_path / "run", rows))
     assert [(row.trial_id, row.rank) for row in ranked] == [("b", 1), ("d", 1), ("a", 1), ("c", 4)]
 
 
@@ -110,7 +111,7 @@ def test_ranks_are_a_competition_ranking_of_the_lowest_fids(trials):
         rows.append(start(f"t{number}", number))
         rows += [evaluation(f"t{number}", number, 6.4 * (step + 1), fid) for step, fid in enumerate(fids)]
     with tempfile.TemporaryDirectory() as folder:
-        ranked = ranking(make_run(Path(folder) / "run", rows))
+        ranked = ranked_run(make_run(Path(folder) / "run", rows))
     assert sorted(row.number for row in ranked) == list(range(len(trials)))
     lowest = [min(fids) for fids in trials if fids]
     for row in ranked:
@@ -150,7 +151,7 @@ def test_csv_gives_back_every_number(rows, tmp_path):
 
 def test_csv_has_a_column_for_a_parameter_that_the_space_does_not_hold(tmp_path):
     run = make_run(tmp_path / "run", [start("a", 0, {"train.batch": 32})], params={})
-    assert pd.read_csv(io.StringIO(to_csv(ranking(run), [])))["train.batch"].tolist() == [32]
+    assert pd.read_csv(io.StringIO(to_csv(ranked_run(run), [])))["train.batch"].tolist() == [32]
 
 
 def test_in_a_pipe_a_trial_is_one_whole_line(rows):

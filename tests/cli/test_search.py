@@ -15,11 +15,11 @@ from safetensors.torch import save_file
 from gansearch.cli.analyze import main as analyze
 from gansearch.cli.search import _is_saved, main
 from gansearch.errors import UserError
+from gansearch.run.manifest import Options, Plan, load_plan
 from gansearch.run.paths import RunDir
 from gansearch.run.rows import End, Eval, read
-from gansearch.search.claim import claimed
 from gansearch.search.find_space import find_space
-from gansearch.search.plan import Options, Plan, load_plan
+from gansearch.search.run_lock import locked_run
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +136,7 @@ def test_two_starts_of_one_name_leave_the_first_alone() -> None:
     """The second finds the name free, and taken when it makes the directory."""
     plan = Plan(RunDir(Path("runs/mine")), find_space("digits"), Options(trials=1))
     plan.run.trials.mkdir(parents=True)
-    with pytest.raises(UserError, match="exists already"), claimed(plan):
+    with pytest.raises(UserError, match="exists already"), locked_run(plan):
         pass
     assert plan.run.trials.is_dir()
 
@@ -149,7 +149,7 @@ def test_two_starts_of_one_name_leave_the_first_alone() -> None:
         ("SPACE = (", "SyntaxError"),
         ("import sys; sys.exit(7)", "SystemExit"),
         (
-            "from gansearch.config import TrialConfig\nfrom gansearch.search.space import Space\n"
+            "from gansearch.config import TrialConfig\nfrom gansearch.run.space import Space\n"
             "from optuna.distributions import FloatDistribution\n"
             "SPACE = Space(base=TrialConfig(), params={'optim.glr': FloatDistribution(0, 1)})",
             "optim.g_lr",

@@ -6,8 +6,8 @@ import optuna
 import pytest
 from optuna.samplers import RandomSampler
 
+from gansearch.run.space import Space, When, contains
 from gansearch.search.find_space import find_space, space_files
-from gansearch.search.space import Space, When, contains
 
 SEED, DRAWS = 4, 50
 

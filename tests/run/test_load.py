@@ -2,17 +2,15 @@ import json
 from dataclasses import asdict
 
 import pytest
-
 from gansearch.analysis.load import Space, load
-from gansearch.analysis.rank import ranking
+
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
+from gansearch.run.manifest import Options, Plan, load_plan
 from gansearch.run.paths import RunDir
 from gansearch.run.protocol import Floor, Protocol
 from gansearch.run.rows import to_json
-from gansearch.search.plan import Options, Plan, load_plan
-from gansearch.search.space import Space as SearchSpace
-
+from gansearch.run.space import Space as SearchSpace
 from tests.analysis.synthetic_run import FLOOR, PARAMS, PROTOCOL, evaluation, make_run, make_search, start
 
 SPACE = Space.model_validate({"base": {"loss": {"name": "bce"}}, "params": PARAMS})
@@ -26,7 +24,7 @@ def test_protocols_are_not_mixed(tmp_path):
         evaluation("b", 1, 6.4, 40.0, protocol="ffff00001111"),
     ]
     with pytest.raises(UserError, match="protocols") as error:
-        ranking(make_run(tmp_path / "run", rows))
+        ranked_run(make_run(tmp_path / "run", rows))
     assert PROTOCOL in str(error.value) and "ffff00001111" in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -46,7 +44,7 @@ def test_protocols_that_meet_are_told_apart_by_their_options(tmp_path, changes, 
         run.trial(trial_id).mkdir(parents=True)
         run.trial_config(trial_id).write_text(config.to_json())
     with pytest.raises(UserError, match="cannot be ranked together") as error:
-        ranking(run)
+        ranked_run(run)
     assert said in str(error.value)
 
 
@@ -54,7 +52,7 @@ def test_a_torn_last_row_is_left_out(tmp_path, capsys):
     run = make_run(tmp_path / "run", [start("a", 0), evaluation("a", 0, 6.4, 50.0)])
     with run.results.open("a") as file:
         file.write(to_json(evaluation("a", 0, 12.8, 10.0))[:-20])
-    assert [row.best_fid for row in ranking(run)] == [50.0]
+    assert [row.best_fid for row in ranked_run(run)] == [50.0]
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
@@ -63,14 +61,14 @@ def test_a_fid_that_is_no_number_is_left_out(tmp_path, capsys):
     with run.results.open("a") as file:
         file.write(to_json(evaluation("a", 0, 12.8, 1.0)).replace('"fid": 1.0', '"fid": NaN') + "\n")
         file.write(to_json(evaluation("lost", 9, 12.8, 1.0)) + "\n")
-    assert [(row.trial_id, row.best_fid) for row in ranking(run)] == [("a", 50.0)]
+    assert [(row.trial_id, row.best_fid) for row in ranked_run(run)] == [("a", 50.0)]
     assert "left out 2 rows" in capsys.readouterr().err
 
 
 def test_a_run_without_rows_has_no_trials(tmp_path):
     run = make_run(tmp_path / "run", [])
     run.results.unlink()
-    assert ranking(run) == []
+    assert ranked_run(run) == []
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"name": "x"}'])
@@ -165,7 +163,7 @@ def test_a_longer_name_of_a_checkpoint_is_newer(tmp_path):
 
 @pytest.mark.parametrize("uri", ["s3://bucket/prefix/run", "s3://bucket/prefix/run/"])
 def test_checkpoints_kept_elsewhere_are_shown_as_a_uri(tmp_path, uri):
-    rows = ranking(make_search(tmp_path / "run", checkpoints=uri))
+    rows = ranked_run(make_search(tmp_path / "run", checkpoints=uri))
     for row in rows:
         assert row.checkpoint == (f"s3://bucket/prefix/run/{row.trial_id}" if row.rank else None)
     assert json.loads((tmp_path / "run" / "search.json").read_text())["checkpoints"] == uri

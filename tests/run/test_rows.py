@@ -164,15 +164,15 @@ def test_a_killed_writer_leaves_whole_rows(tmp_path: Path) -> None:
 def test_the_ledger_takes_every_row_once() -> None:
     first = Ledger([start(0), start(1), evaluation(0, 1.0, 9.0), evaluation(0, 2.0, 5.0)])
     known: list[Row] = [start(0, origin="again"), evaluation(0, 2.0, 1.0), evaluation(0, 1.0, 1.0)]
-    assert all(first.knows(row) for row in known)
+    assert all(first.is_duplicate(row) for row in known)
     new: list[Row] = [start(2), evaluation(0, 3.0, 1.0), evaluation(1, 1.0, 1.0), first["0000"].ended("stopped")]
-    assert not any(first.knows(row) for row in new)
+    assert not any(first.is_duplicate(row) for row in new)
     for row in known:
         first.add(row)
     assert [row.fid for row in first["0000"].evals] == [9.0, 5.0]
     assert first["0000"].start.origin == "sampled"
     first.add(first["0000"].ended("completed"))
-    assert first.knows(evaluation(0, 9.0, 0.1)) and first.knows(first["0000"].ended("failed"))
+    assert first.is_duplicate(evaluation(0, 9.0, 0.1)) and first.is_duplicate(first["0000"].ended("failed"))
     assert first["0000"].status == "completed"
     assert list(first) == ["0000", "0001"]
 
@@ -199,7 +199,7 @@ def test_the_best_trial_is_the_first_with_the_lowest_fid() -> None:
 def test_the_way_of_a_trial_is_that_of_those_it_continues_before_it() -> None:
     measures: dict[str, Any] = dict.fromkeys(MEASURES, 0.0)
 
-    def rows(number: int, kimg: list[float], parent: str | None = None, relation: Any = "longer") -> list[Row]:
+    def rows(number: int, kimg: list[float], parent: str | None = None, relation: Any = "continuation") -> list[Row]:
         own: dict[str, Any] = {"trial_id": str(number), "number": number}
         start = Start(**own, params={}, origin="x", seed=0, parent=parent, relation=parent and relation)
         return [start, *(Eval(**own, **(measures | {"kimg": at}), protocol="p") for at in kimg)]
@@ -208,7 +208,7 @@ def test_the_way_of_a_trial_is_that_of_those_it_continues_before_it() -> None:
         rows(0, [1, 2]) + rows(1, [3, 4], "0") + rows(2, [5], "1") + rows(3, [1, 2, 3], "0") + rows(4, [], "1")
         + rows(5, [1], "2", "final")
     )  # fmt: skip
-    ways = {trial_id: [row.kimg for row in ledger.way(trial_id)] for trial_id in ledger}
+    ways = {trial_id: [row.kimg for row in ledger.history(trial_id)] for trial_id in ledger}
     assert ways == {"0": [1, 2], "1": [1, 2, 3, 4], "2": [1, 2, 3, 4, 5], "3": [1, 2, 3], "4": [1, 2, 3, 4], "5": [1]}
-    assert [ledger.first(trial_id) for trial_id in ledger] == ["0", "0", "0", "0", "0", "5"]
+    assert [ledger.root_id(trial_id) for trial_id in ledger] == ["0", "0", "0", "0", "0", "5"]
     assert ledger.total(8) == 13

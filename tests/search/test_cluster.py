@@ -8,10 +8,10 @@ import ray
 
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
+from gansearch.run.manifest import Options, Plan
 from gansearch.run.paths import RunDir
-from gansearch.search.plan import Options, Plan
+from gansearch.run.space import Space
 from gansearch.search.ray.cluster import fit_to_cluster
-from gansearch.search.space import Space
 
 
 def slots(monkeypatch: pytest.MonkeyPatch, nodes: list[dict[str, float]], **options: Any) -> tuple[float | None, int]:

@@ -8,12 +8,12 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
+from gansearch.run.space import Space, When
 from gansearch.search.find_space import configure, find_space, parse_settings, space_files
-from gansearch.search.space import Space, When
 
 SOURCE = """
 from gansearch.config import TrialConfig
-from gansearch.search.space import Space
+from gansearch.run.space import Space
 SPACE = Space(base=TrialConfig(), params={{}}, trials={trials})
 """
 SPACE = Space(

@@ -21,7 +21,7 @@ SMALL = ["--set", "model.features=8", "--set", "metrics.num_fake=64", "--set", "
 SPACE = """
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from gansearch.config import TrialConfig
-from gansearch.search.space import Space, When
+from gansearch.run.space import Space, When
 
 SPACE = Space(
     base=TrialConfig(),
@@ -211,7 +211,7 @@ def test_an_extended_search_survives_a_kill_and_trains_the_best_further(folder: 
     assert results.read_bytes().startswith(kept)
     ledger = ledger_of(folder)
     assert all(trial.end for trial in ledger.values())
-    longer = [trial for trial in ledger.values() if trial.start.relation == "longer"]
+    longer = [trial for trial in ledger.values() if trial.start.relation == "continuation"]
     assert [trial.start.parent for trial in longer] == [trial.trial_id for trial in best]
     assert sum(trial.start.parent is None for trial in ledger.values()) == 8
     interval = 0.16

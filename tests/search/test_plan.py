@@ -9,9 +9,9 @@ from optuna.distributions import FloatDistribution
 
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
+from gansearch.run.manifest import Options, Plan, load_plan
 from gansearch.run.paths import RunDir
-from gansearch.search.plan import Options, Plan, load_plan
-from gansearch.search.space import Space
+from gansearch.run.space import Space
 
 from ..metrics.test_protocol import PROTOCOL
 
@@ -70,7 +70,7 @@ def test_what_extends_nothing_is_refused(plan: Plan, trials: int, max_kimg: floa
 
 def test_more_of_the_same_is_refused(plan: Plan) -> None:
     with pytest.raises(UserError, match=r"--trials \+2: the run searches nothing"):
-        replace(plan, space=replace(SPACE, params={})).extended(2, None)
+        replace(plan, space=SPACE.replaced(params={})).extended(2, None)
 
 
 def test_an_amended_run_says_what_it_is_now_and_when_it_became_so(plan: Plan) -> None:

@@ -12,9 +12,9 @@ from ray.tune.schedulers import TrialScheduler
 
 from gansearch.config import TrainConfig, whole_kimg
 from gansearch.run.ledger import Ledger
+from gansearch.run.manifest import rungs
 from gansearch.run.rows import Eval, Row, Start
-from gansearch.search.ray.scheduler import KimgASHA
-from gansearch.search.rungs import rungs
+from gansearch.search.ray.scheduler import ResumableASHA
 
 ETA = 3
 CONTINUE, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
@@ -57,7 +57,7 @@ def test_rungs_are_evaluations_from_a_tenth_to_the_whole(
     assert abs(images[0] - train.max_images / 10) <= train.eval_images / 2 or images[0] == train.eval_images
     assert all(after == eta * before for before, after in pairwise(images[:-1]))
     assert images[-1] <= eta * (images[-2] if len(images) > 1 else images[-1])
-    decides = [milestone for milestone, _ in KimgASHA(images, eta)._brackets[0]._rungs]
+    decides = [milestone for milestone, _ in ResumableASHA(images, eta)._brackets[0]._rungs]
     assert sorted(milestone for milestone in decides if milestone < train.max_images) == images[:-1]
 
 
@@ -84,7 +84,7 @@ class Tune:
 
     def __init__(self, fids: list[list[float]]) -> None:
         self.fids = fids
-        self.scheduler = KimgASHA(RUNGS, ETA)
+        self.scheduler = ResumableASHA(RUNGS, ETA)
         self.rows: list[Row] = []
         self.ended: set[int] = set()
         self.decisions: list[tuple[int, int, str]] = []
@@ -112,7 +112,7 @@ class Tune:
 
     def resume(self) -> list[str]:
         """A new driver: all it has is the rows."""
-        self.scheduler = KimgASHA(RUNGS, ETA)
+        self.scheduler = ResumableASHA(RUNGS, ETA)
         ledger = Ledger(self.rows)
         stopped = self.scheduler.replay(ledger)
         for trial in ledger.values():
@@ -193,13 +193,15 @@ def test_a_trial_that_continues_another_has_passed_its_rungs_and_a_final_passes_
     tune = Tune([[4.0] * 8 + [100.0], [5.0] * 9])
     for number in (1, 0) * 9:
         tune.report(number)
-    longer = replace(start(2), parent="0001", relation="longer")
+    longer = replace(start(2), parent="0001", relation="continuation")
     final = replace(start(3), parent="0001", relation="final", origin="final")
     rows = [*tune.rows, longer, evaluation(2, 10, 3.0, 100), final, evaluation(3, 1, 1.0, 101)]
-    scheduler = KimgASHA(LONG, ETA)
+    scheduler = ResumableASHA(LONG, ETA)
     assert scheduler.replay(Ledger(rows)) == []
-    chosen = replace(start(4), parent="0000", relation="longer")
-    assert KimgASHA(LONG, ETA).replay(Ledger([*rows, chosen])) == [], "that its parent was behind is known and past"
+    chosen = replace(start(4), parent="0000", relation="continuation")
+    assert ResumableASHA(LONG, ETA).replay(Ledger([*rows, chosen])) == [], (
+        "that its parent was behind is known and past"
+    )
     (bracket,) = scheduler._brackets
     assert {int(at): set(recorded) for at, recorded in bracket._rungs if recorded} == {
         rung: {"0000", "0001"} for rung in RUNGS

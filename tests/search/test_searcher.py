@@ -1,7 +1,6 @@
 """What the searcher hands out, and what the recorder writes of it. No Ray is started."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +10,33 @@ from ray.tune.search import Searcher
 
 from gansearch.config import TrialConfig
 from gansearch.run.ledger import Ledger
+from gansearch.run.manifest import Options, Plan
 from gansearch.run.paths import RunDir
 from gansearch.run.rows import Evaluation, Start, Writer, read
-from gansearch.search.agenda import finals_agenda, search_agenda
-from gansearch.search.plan import Options, Plan
-from gansearch.search.ray.searcher import SpaceSearcher
+from gansearch.run.space import Space
+from gansearch.search.queue import finals_queue, search_queue
+from gansearch.search.ray.searcher import QueueSearcher
 from gansearch.search.recorder import Recorder
-from gansearch.search.space import Space
-from gansearch.search.study import Study
 
 SPACE = Space(base=TrialConfig(), params={"optim.g_lr": FloatDistribution(1e-4, 1e-2, log=True)}, baselines=["dcgan"])
 
 
 def searcher(
     path: Path, *, trials: int, retry_failed: bool = False, max_kimg: float = 14.4, finals: int = 0
-) -> tuple[SpaceSearcher, Recorder]:
-    """Its agenda is the search's, with completed trials to lengthen, or `finals` seeds of its first trial."""
+) -> tuple[QueueSearcher, Recorder]:
+    """Its queue is the search's, with completed trials to lengthen, or `finals` seeds of its first trial."""
     run = RunDir(path)
     ledger = Ledger(read(run.results)) if run.results.exists() else Ledger()
-    space = replace(SPACE, base=SPACE.base.lengthened(max_kimg))
-    study = Study(run.study_journal, "run", space, ledger, seed=5000)
-    recorder = Recorder(run, Writer(run.results), ledger, study, lambda row, ledger: None)
+    space = SPACE.replaced(base=SPACE.base.lengthened(max_kimg))
     plan = Plan(run, space, Options(trials=trials, seed=7))
-    agenda = search_agenda(plan, ledger, retry_failed=retry_failed)
+    recorder = Recorder(plan, Writer(run.results), ledger, lambda row, ledger: None)
+    queue = search_queue(plan, ledger, retry_failed=retry_failed)
     if finals:
-        agenda = finals_agenda(plan, ledger, list(ledger.values())[:1], finals)
-    return SpaceSearcher(space, recorder, agenda, constants={"cpus": 1}), recorder
+        queue = finals_queue(plan, ledger, list(ledger.values())[:1], finals)
+    return QueueSearcher(queue, recorder, constants={"cpus": 1}), recorder
 
 
-def drawn(source: SpaceSearcher) -> list[dict[str, Any]]:
+def drawn(source: QueueSearcher) -> list[dict[str, Any]]:
     """All that it hands out."""
     configs = []
     while (config := source.suggest("ray's own id")) != Searcher.FINISHED:
@@ -71,7 +68,7 @@ def test_baselines_then_proposals_each_with_its_files(tmp_path: Path) -> None:
     assert rows[0].params == {"optim.g_lr": 2e-4}
     for config, row in zip(configs, rows, strict=True):
         written = json.loads((tmp_path / "trials" / row.trial_id / "config.json").read_text())
-        assert json.loads(config["config"]) == written
+        assert config["config"].model_dump(mode="json") == written
         assert (written["optim"]["g_lr"], written["seed"]) == (row.params["optim.g_lr"], 7)
     close(recorder)
 
@@ -136,7 +133,7 @@ def test_a_lengthened_search_hands_out_longer_trials(tmp_path: Path) -> None:
         assert json.loads(written)["train"] | {"max_kimg": 28.8, "evaluations": 18} == json.loads(written)["train"]
     ledger = recorder.ledger
     assert ledger["0002"].start.params == ledger["0000"].start.params
-    assert (ledger["0002"].start.origin, ledger["0002"].start.relation) == ("baseline:dcgan", "longer")
+    assert (ledger["0002"].start.origin, ledger["0002"].start.relation) == ("baseline:dcgan", "continuation")
     close(recorder)
 
 

@@ -13,7 +13,7 @@ from optuna.samplers import RandomSampler
 from gansearch.config import TrialConfig
 from gansearch.data.base import Images
 from gansearch.errors import UserError
-from gansearch.search.space import Space, When, contains
+from gansearch.run.space import Space, When, contains
 
 RATE = FloatDistribution(1e-4, 1e-2, log=True)
 LOSS = CategoricalDistribution(["bce", "wgan"])

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from gansearch.config import TrainConfig, TrialConfig
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import Eval, Start, Status
-from gansearch.search.space import Space, When
+from gansearch.run.space import Space, When
 from gansearch.search.study import Study
 
 SPACE = Space(
@@ -80,7 +80,7 @@ class Search:
     def _end(self, number: int) -> None:
         row = self.ledger[f"{number:04d}"].ended(ENDS.get(number, "completed"))
         self.ledger.add(row)
-        self.study.finish(row, self.ledger.way(row.trial_id))
+        self.study.finish(row, self.ledger.history(row.trial_id))
 
     @property
     def proposals(self) -> list[dict[str, Any]]:
@@ -186,7 +186,7 @@ def test_finals_and_trials_too_short_by_now_are_not_taken_for_full_ones(how: str
     ledger = Ledger()
     journal = journal_of(tmp_path, "study")
     study = Study(journal, "run", space, ledger, SEED)
-    for number, relation in enumerate((None, "longer", "final")):
+    for number, relation in enumerate((None, "continuation", "final")):
         study.propose(number, BASELINE, counts=relation != "final")
         own: dict[str, Any] = {"trial_id": f"{number:04d}", "number": number}
         parent = None if relation is None else "0000"
@@ -196,7 +196,7 @@ def test_finals_and_trials_too_short_by_now_are_not_taken_for_full_ones(how: str
         ledger.add(row)
         study.observe(row)
         ledger.add(end := ledger[f"{number:04d}"].ended("completed"))
-        study.finish(end, ledger.way(end.trial_id))
+        study.finish(end, ledger.history(end.trial_id))
     if how == "rebuilt":
         Study(journal, "run", space, ledger, SEED)
     trials = stored(journal)

@@ -1,4 +1,4 @@
-"""What Tune tells of its trials, written down; and what ends a search before its last trial."""
+"""What Tune reports of its trials is recorded here; and a search may end here before its last trial."""
 
 import time
 from dataclasses import fields
@@ -7,29 +7,28 @@ from typing import Any
 
 from ray.tune import Callback, Stopper
 
-from gansearch.run.ledger import Ledger
 from gansearch.run.rows import Evaluation
-from gansearch.search.interrupt import Interruption
 from gansearch.search.recorder import Recorder
+from gansearch.search.shutdown import GracefulShutdown
 
 
-class Ending(Stopper):
+class BudgetStopper(Stopper):
     """Ends the search when it is interrupted, can't write any more, or has spent a budget.
 
-    The wall-clock budget is this driver's; GPU hours are those of all evaluations in the rows, earlier drivers'
-    included.
+    The wall-clock budget is that of this driver. GPU hours are counted over all evaluations in the rows, also those of
+    earlier drivers.
     """
 
     def __init__(
         self,
         recorder: Recorder,
-        interruption: Interruption,
+        shutdown: GracefulShutdown,
         *,
         seconds: float | None,
         gpu_hours: float | None,
         gpus: float,
     ) -> None:
-        self._recorder, self._interruption = recorder, interruption
+        self._recorder, self._shutdown = recorder, shutdown
         self._gpu_hours, self._gpus = gpu_hours, gpus
         self._deadline = None if seconds is None else time.monotonic() + seconds
 
@@ -37,30 +36,24 @@ class Ending(Stopper):
         return False
 
     def stop_all(self) -> bool:
-        return bool(self._interruption.signal or self._recorder.fault or self.spent)
+        return bool(self._shutdown.signal or self._recorder.fault or self.spent)
 
     @property
     def spent(self) -> str | None:
-        """Which budget is spent, None where none is."""
+        """The budget that is spent, in words; None where none is."""
         if self._deadline is not None and time.monotonic() > self._deadline:
             return "the time budget is spent"
-        if self._gpu_hours is not None and hours(self._recorder.ledger, self._gpus) >= self._gpu_hours:
+        if self._gpu_hours is not None and self._recorder.ledger.gpu_hours(self._gpus) >= self._gpu_hours:
             return "the budget of GPU hours is spent"
         return None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing, as the recorder's."""
+        """Returns nothing: Tune pickles stoppers, for a way of resuming that is not used here."""
         return {}
 
 
-def hours(ledger: Ledger, gpus: float) -> float:
-    """GPU hours of a search's evaluations, at `gpus` a trial; finals are none of its."""
-    rows = (row for trial in ledger.values() if not trial.is_final for row in trial.evals)
-    return gpus * sum(row.train_seconds + row.eval_seconds for row in rows) / 3600
-
-
 class TrialEvents(Callback):
-    """Hands Tune's events to the recorder."""
+    """Passes Tune's events to the recorder."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -76,7 +69,7 @@ class TrialEvents(Callback):
             self._recorder.fault = self._recorder.fault or OSError(result["disk_full"])
         elif "diverged" in result:
             self._recorder.end(trial_id, "diverged", result["diverged"], result["kimg"])
-        elif result.get("images", 0) >= trial.config["max_images"]:
+        elif result.get("images", 0) >= trial.config["config"].train.max_images:
             self._recorder.end(trial_id, "completed", None)
         else:
             self._recorder.end(trial_id, "stopped", f"ASHA: not among the best at {result['kimg']:g} kimg")

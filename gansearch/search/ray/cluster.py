@@ -1,19 +1,24 @@
-"""A Ray to run on: one of our own on this machine, or an existing cluster; and what it can hold."""
+"""The Ray that a search runs on: a new one on this machine, or an existing cluster; and how many trials it can hold."""
 
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import ray
 from ray._private.utils import get_num_cpus
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from gansearch.errors import UserError, one_line
-from gansearch.search.plan import Plan, with_gpus
+from gansearch.run.manifest import Plan
+from gansearch.run.space import Space
+from gansearch.training.device import best_device, best_precision
+
+T = TypeVar("T")
 
 # Read by Tune in the driver. One pending trial: a proposal made early is made without the latest results.
 _TUNE_ENVIRONMENT = {
@@ -30,13 +35,13 @@ _OBJECT_STORE = 200 * 1024**2  # bytes; trials send each other nothing
 
 
 def cores() -> int:
-    """CPU cores that this process may use: its affinity (Slurm), and a container's quota, which Ray knows."""
+    """Returns the CPU cores that this process may use: by its affinity (Slurm), and by a container's quota."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(affinity, int(get_num_cpus())))
 
 
 def _reach(address: str) -> None:
-    """OSError where nobody listens at HOST:PORT; Ray itself would try for minutes."""
+    """Raises OSError where nobody listens at HOST:PORT; Ray itself would try for minutes."""
     host, colon, port = address.rpartition(":")
     if colon and port.isdigit() and "/" not in address:
         socket.create_connection((host, int(port)), timeout=_REACH_SECONDS).close()
@@ -44,7 +49,7 @@ def _reach(address: str) -> None:
 
 @contextmanager
 def ray_session(address: str | None) -> Iterator[None]:
-    """Ray for the time of a search. Without an address always one of our own, whatever else runs or has crashed."""
+    """Starts or joins a Ray for the time of a search. Without an address one is started, whatever else runs."""
     os.environ.update(_TUNE_ENVIRONMENT)
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     try:
@@ -63,54 +68,88 @@ def ray_session(address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
-def fit_to_cluster(plan: Plan) -> tuple[Plan, int]:
-    """Chooses GPU or CPU, and how many trials fit at once; UserError where not even one does."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    most_gpus, most_cpus = (max(node.get(kind, 0) for node in nodes) for kind in ("GPU", "CPU"))
-    cpus, gpus = plan.options.cpus_per_trial, plan.options.gpus_per_trial
-    if gpus is None:
-        gpus = 1.0 if most_gpus else 0.0
-    if gpus > most_gpus:
-        raise UserError(f"--gpus-per-trial {gpus:g}: the largest node has {most_gpus:g} GPU; give at most that, or 0")
-    if cpus > most_cpus:
-        raise UserError(f"--cpus-per-trial {cpus:g}: the largest node has {most_cpus:g} CPU cores; give at most that")
-    if plan.options.gpu_hours is not None and not gpus:
-        raise UserError("--gpu-hours counts GPUs and trials use none: give --time-budget, or --gpus-per-trial")
-    if gpus > 1 and gpus != int(gpus):
-        raise UserError(f"--gpus-per-trial {gpus:g}: above 1 only whole numbers, Ray shares a card but splits no pair")
-    slots = 0
-    for node in nodes:
-        by_cpu = int(node.get("CPU", 0) / cpus)
-        slots += min(by_cpu, _slots_by_gpu(node.get("GPU", 0), gpus)) if gpus else by_cpu
-    if not slots:
-        raise UserError(f"no node has {cpus:g} CPU cores and {gpus:g} GPU together: give fewer of one a trial")
-    return with_gpus(plan, gpus), min(slots, plan.options.max_concurrent or slots)
+@dataclass(frozen=True)
+class Cluster:
+    """What the Ray of this process gives a search.
+
+    Args:
+        cpus: CPU cores of a trial.
+        gpus: The share of a GPU, or the number of GPUs, of a trial.
+        slots: How many trials run at once.
+        nodes: The nodes that are alive, as `ray.nodes()` describes them.
+    """
+
+    cpus: float
+    gpus: float
+    slots: int
+    nodes: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def fit(cls, plan: Plan) -> Self:
+        """Chooses GPU or CPU, and how many trials fit at once; UserError where not even one fits."""
+        options, nodes = plan.options, tuple(node for node in ray.nodes() if node["Alive"])
+        most_gpus, most_cpus = (max(node["Resources"].get(kind, 0) for node in nodes) for kind in ("GPU", "CPU"))
+        cpus, gpus = options.cpus_per_trial, options.gpus_per_trial
+        if gpus is None:
+            gpus = 1.0 if most_gpus else 0.0
+        if gpus > most_gpus:
+            raise UserError(
+                f"--gpus-per-trial {gpus:g}: the largest node has {most_gpus:g} GPU; give at most that, or 0"
+            )
+        if cpus > most_cpus:
+            raise UserError(
+                f"--cpus-per-trial {cpus:g}: the largest node has {most_cpus:g} CPU cores; give at most that"
+            )
+        if options.gpu_hours is not None and not gpus:
+            raise UserError("--gpu-hours counts GPUs and trials use none: give --time-budget, or --gpus-per-trial")
+        if gpus > 1 and gpus != int(gpus):
+            raise UserError(
+                f"--gpus-per-trial {gpus:g}: above 1 only whole numbers, Ray shares a card but splits no pair"
+            )
+        slots = sum(_slots(node["Resources"], cpus, gpus) for node in nodes)
+        if not slots:
+            raise UserError(f"no node has {cpus:g} CPU cores and {gpus:g} GPU together: give fewer of one a trial")
+        return cls(cpus, gpus, min(slots, options.max_concurrent or slots), nodes)
+
+    def check_shared(self, checkpoints: str) -> None:
+        """Refuses (UserError) a folder for checkpoints that some node does not see; a URI is not looked at."""
+        if "://" in checkpoints:
+            return
+        Path(checkpoints).mkdir(parents=True, exist_ok=True)
+        seen = self._ask(self.nodes, lambda: Path(checkpoints).is_dir(), gpus=0)
+        blind = [node["NodeManagerAddress"] for node, sees in zip(self.nodes, seen, strict=True) if not sees]
+        if blind:
+            raise UserError(
+                f"{', '.join(blind)} can't see {checkpoints}: use --runs-dir on a file system that all nodes share, "
+                "or --storage s3://bucket/prefix"
+            )
+
+    def with_precision(self, space: Space) -> Space:
+        """Returns the space with `train.precision=auto` decided, once for all trials, so that they can be compared.
+
+        It becomes bf16 where every node that can hold a trial has units for bf16.
+        """
+        if space.base.train.precision != "auto":
+            return space
+        holding = [node for node in self.nodes if _slots(node["Resources"], self.cpus, self.gpus)]
+        found = set(self._ask(holding, lambda: best_precision(best_device()), gpus=self.gpus))
+        precision = "bf16" if found == {"bf16"} else "float32"
+        return space.replaced(base=space.base.override({"train.precision": precision}))
+
+    @staticmethod
+    def _ask(nodes: Iterable[dict[str, Any]], question: Callable[[], T], *, gpus: float) -> list[T]:
+        """Returns the answer of each node to `question`, asked with so much of a GPU."""
+        asked = ray.remote(question)
+        answers = []
+        for node in nodes:
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            answers.append(asked.options(num_cpus=0, num_gpus=gpus, scheduling_strategy=there).remote())
+        return ray.get(answers)
 
 
-def _slots_by_gpu(has: float, gpus: float) -> int:
-    """A share of a GPU is never split over two cards."""
-    return int(has / gpus) if gpus >= 1 else int(has) * int(1 / gpus + 1e-9)
-
-
-def check_shared(plan: Plan) -> None:
-    """UserError where trials keep their checkpoints in a folder that some node does not see."""
-    if "://" in plan.checkpoints:
-        return
-    Path(plan.checkpoints).mkdir(parents=True, exist_ok=True)
-    folder = plan.checkpoints
-
-    @ray.remote(num_cpus=0)
-    def sees() -> bool:
-        return Path(folder).is_dir()
-
-    alive = [node for node in ray.nodes() if node["Alive"]]
-    asked = [
-        sees.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote()
-        for node in alive
-    ]
-    blind = [node["NodeManagerAddress"] for node, seen in zip(alive, ray.get(asked), strict=True) if not seen]
-    if blind:
-        raise UserError(
-            f"{', '.join(blind)} can't see {folder}: use --runs-dir on a file system that all nodes share, "
-            "or --storage s3://bucket/prefix"
-        )
+def _slots(resources: dict[str, float], cpus: float, gpus: float) -> int:
+    """Returns how many trials a node holds. A share of a GPU is never split over two cards."""
+    by_cpu, has = int(resources.get("CPU", 0) / cpus), resources.get("GPU", 0)
+    if not gpus:
+        return by_cpu
+    return min(by_cpu, int(has / gpus) if gpus >= 1 else int(has) * int(1 / gpus + 1e-9))

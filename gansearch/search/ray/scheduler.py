@@ -1,4 +1,4 @@
-"""ASHA on FID, with rungs that fall exactly on evaluations, and that knows the rows of an interrupted search."""
+"""ASHA on FID. Rungs fall exactly on evaluations, and the rows of an interrupted search are taken in again."""
 
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -11,25 +11,25 @@ from gansearch.run.ledger import Ledger
 _NO_CONTROLLER: Any = None  # ASHA does not look at it
 
 
-class KimgASHA(ASHAScheduler):
-    """Tune's ASHA, stopping type, with images shown (whole numbers: rungs are met exactly) as its time.
+class ResumableASHA(ASHAScheduler):
+    """Tune's ASHA of the stopping type. Time is counted in images, which are whole numbers, so rungs are met exactly.
 
-    A trial goes by the `asha_id` in its config, which outlives Ray's own: a resumed trial, and one that continues
-    another, keeps the rungs that were passed. Without one (None) it is let through.
+    A trial is known by the `asha_id` in its Ray config, which outlives Ray's own id: a resumed trial, and one that
+    continues another, has passed the rungs that were passed before. A trial whose `asha_id` is None is never stopped.
     """
 
     def __init__(self, rungs: Sequence[int], eta: int) -> None:
-        """`rungs`, in images, as `rungs.rungs` gives them for `eta`."""
+        """Takes the rungs in images, the full length last, as `gansearch.run.manifest.rungs` makes them for `eta`."""
         super().__init__(
             time_attr="images", metric="fid", mode="min", max_t=rungs[-1], grace_period=rungs[0], reduction_factor=eta
         )
 
     def replay(self, ledger: Ledger) -> list[str]:
-        """Takes in earlier rows in their order in time; returns the running trials that were to be stopped.
+        """Takes in earlier rows in the order of their times, and returns the running trials that were to be stopped.
 
-        One that has come to its full length is not among them: it was not stopped, it is complete.
+        A trial that has come to its full length is not among them: it was not stopped, it is complete.
         """
-        ids = {trial.trial_id: ledger.first(trial.trial_id) for trial in ledger.values() if not trial.is_final}
+        ids = {trial.trial_id: ledger.root_id(trial.trial_id) for trial in ledger.values() if not trial.is_final}
         for asha_id in set(ids.values()):
             self._add(asha_id)
         decisions: dict[str, str] = {}
@@ -69,5 +69,5 @@ class KimgASHA(ASHAScheduler):
 
 
 def _named(asha_id: str) -> Any:
-    """All that ASHA looks at in a trial."""
+    """Returns all that ASHA looks at in a trial."""
     return SimpleNamespace(trial_id=asha_id)

@@ -1,42 +1,41 @@
-"""Tune's searcher: hands out the trials of an agenda, and notes each in the run's files as it starts."""
+"""Tune's searcher: hands out the trials of a queue, and records each as it starts."""
 
 from typing import Any
 
 from ray.tune.search import Searcher
 
-from gansearch.search.agenda import Agenda
+from gansearch.run.ledger import Ledger
+from gansearch.search.queue import TrialQueue
 from gansearch.search.recorder import Recorder
-from gansearch.search.space import Space
 
 
-class SpaceSearcher(Searcher):
-    """Suggests the trials of an agenda.
+class QueueSearcher(Searcher):
+    """Suggests the trials of a queue.
 
-    Outcomes reach the study through the recorder: here Tune only asks. What Tune would save of it is empty, because
-    the rows of the run are the state.
+    The study learns of outcomes through the recorder; Tune only asks here. What Tune would save of a searcher is empty,
+    because the rows of the run are the state.
     """
 
-    def __init__(self, space: Space, recorder: Recorder, agenda: Agenda, constants: dict[str, Any]) -> None:
-        """`constants` go into every trial's Ray config."""
+    def __init__(self, queue: TrialQueue, recorder: Recorder, constants: dict[str, Any]) -> None:
+        """Takes the `constants` that go into the Ray config of every trial."""
         super().__init__(metric="fid", mode="min")
-        self._space, self._recorder, self._agenda, self._constants = space, recorder, agenda, constants
+        self._queue, self._recorder, self._constants = queue, recorder, constants
 
     def suggest(self, trial_id: str) -> Any:
-        agenda, ledger = self._agenda, self._recorder.ledger
-        if not agenda:
+        if not self._queue:
             return Searcher.FINISHED
-        if agenda.unfinished:
-            trial = agenda.unfinished.popleft()
-            # Anew: its search may have been given more length since it started.
-            self._recorder.configure(trial.trial_id, self._space.config(trial.start.params, trial.start.seed))
+        if self._queue.unfinished:
+            trial = self._queue.unfinished.popleft()
+            config = self._recorder.restart(trial)
         else:
-            trial = self._recorder.start(agenda.proposals.popleft(), self._space.config)
+            trial, config = self._recorder.start(self._queue.proposals.popleft())
+        ledger: Ledger = self._recorder.ledger
         return {
             **self._constants,
             "trial_id": trial.trial_id,
-            "config": self._recorder.run.trial_config(trial.trial_id).read_text(),
-            "continues": trial.start.parent if trial.start.relation == "longer" else None,
-            "asha_id": None if trial.is_final else ledger.first(trial.trial_id),
+            "config": config,
+            "continues": trial.start.parent if trial.start.relation == "continuation" else None,
+            "asha_id": None if trial.is_final else ledger.root_id(trial.trial_id),
             "reported_images": trial.images,
         }
 

@@ -11,7 +11,7 @@ import ray
 import torch
 from ray import tune
 
-from gansearch.config import TrialConfig, from_json
+from gansearch.config import TrialConfig
 from gansearch.data.loading import load_images
 from gansearch.errors import one_line
 from gansearch.metrics.reference import Reference, protocol_of
@@ -39,7 +39,7 @@ class GANTrial(tune.Trainable):
     def setup(self, config: dict[str, Any], reference: Reference) -> None:  # type: ignore[override]
         torch.set_num_threads(max(1, int(config["cpus"])))
         self._device = torch.device("cuda" if config["gpus"] and torch.cuda.is_available() else "cpu")
-        self._scorer = _scorer(from_json(config["config"]), reference, self._device)  # one for all trials of a search
+        self._scorer = _scorer(config["config"], reference, self._device)  # one for all trials of a search
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -56,7 +56,7 @@ class GANTrial(tune.Trainable):
             print(f"{self._root}: the animation of its samples is missing ({one_line(error)})", file=sys.stderr)
 
     def _begin(self, config: dict[str, Any]) -> None:
-        trial = from_json(config["config"])
+        trial: TrialConfig = config["config"]
         self._trainer = Trainer(trial, self._device, self._scorer)
         self._root = join(config["checkpoints"], config["trial_id"])
         self._checkpoints = CheckpointDir(self._root)

@@ -1,57 +1,58 @@
-"""Ray Tune at work on an agenda: what it is told, and how it ends."""
+"""Ray Tune at work on the queue of a search: how it is set up, and how it ends."""
+
+from typing import TYPE_CHECKING
 
 from ray import tune
 
 from gansearch.errors import UserError, one_line
-from gansearch.metrics.reference import Reference
-from gansearch.search.agenda import Agenda
-from gansearch.search.interrupt import Interruption
-from gansearch.search.plan import Plan
-from gansearch.search.ray.callbacks import Ending, TrialEvents
-from gansearch.search.ray.scheduler import KimgASHA
-from gansearch.search.ray.searcher import SpaceSearcher
+from gansearch.search.ray.callbacks import BudgetStopper, TrialEvents
+from gansearch.search.ray.searcher import QueueSearcher
 from gansearch.search.ray.trainable import GANTrial
-from gansearch.search.recorder import Recorder
+
+if TYPE_CHECKING:
+    from gansearch.search.search import Search
 
 _MOST_FAILURES = 2  # of one trial: a lost node is survived, a fault of the configuration soon given up
 
 
-def tune_trials(
-    plan: Plan,
-    reference: Reference,
-    slots: int,
-    recorder: Recorder,
-    scheduler: KimgASHA,
-    agenda: Agenda,
-    interruption: Interruption,
-    again: str,
-) -> None:
-    """Lets Tune run an agenda, `slots` trials at once, in the Ray of this process.
+def tune_trials(search: "Search") -> None:
+    """Lets Tune run the queue of a search, in the Ray of this process.
 
-    UserError where the disk refuses rows or checkpoints; what was running goes on, when that is mended, by `again`.
+    Raises:
+        UserError: The disk refuses rows or checkpoints. Trials that were running are unfinished.
     """
-    options, gpus = plan.options, plan.options.gpus_per_trial or 0.0
-    searcher = SpaceSearcher(
-        plan.space,
-        recorder,
-        agenda,
-        constants={
-            "checkpoints": plan.checkpoints,
-            "max_images": plan.space.base.train.max_images,
-            "cpus": options.cpus_per_trial,
-            "gpus": gpus,
-        },
+    options, cluster, recorder = search.plan.options, search.cluster, search.recorder
+    stopper = BudgetStopper(
+        recorder, search.shutdown, seconds=options.time_budget, gpu_hours=options.gpu_hours, gpus=cluster.gpus
     )
-    ending = Ending(recorder, interruption, seconds=options.time_budget, gpu_hours=options.gpu_hours, gpus=gpus)
-    tuner = tune.Tuner(
-        tune.with_resources(
-            tune.with_parameters(GANTrial, reference=reference), {"cpu": options.cpus_per_trial, "gpu": gpus}
-        ),
+    tuner = _tuner(search, stopper)
+    search.shutdown.tuning = True
+    try:
+        if not stopper.stop_all():
+            tuner.fit()
+    except Exception:
+        if recorder.fault is None:
+            raise
+    finally:
+        search.shutdown.tuning = False
+    if recorder.fault is not None:
+        raise UserError(f"can't write ({one_line(recorder.fault)}): fix that, then {search.how_to_continue}")
+    if stopper.spent and not search.shutdown.signal:  # Tune ends these trials without a call of its callbacks
+        for trial in [trial for trial in recorder.ledger.values() if not (trial.end or trial.is_final)]:
+            recorder.end(trial.trial_id, "stopped", stopper.spent)
+
+
+def _tuner(search: "Search", stopper: BudgetStopper) -> tune.Tuner:
+    plan, cluster = search.plan, search.cluster
+    constants = {"checkpoints": plan.checkpoints, "cpus": cluster.cpus, "gpus": cluster.gpus}
+    trainable = tune.with_parameters(GANTrial, reference=search.reference)
+    return tune.Tuner(
+        tune.with_resources(trainable, {"cpu": cluster.cpus, "gpu": cluster.gpus}),
         tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            scheduler=scheduler,
-            num_samples=len(agenda),
-            max_concurrent_trials=slots,
+            search_alg=QueueSearcher(search.queue, search.recorder, constants),
+            scheduler=search.scheduler,
+            num_samples=len(search.queue),
+            max_concurrent_trials=cluster.slots,
             reuse_actors=True,
             trial_name_creator=lambda trial: trial.config["trial_id"],
             trial_dirname_creator=lambda trial: trial.config["trial_id"],
@@ -59,24 +60,10 @@ def tune_trials(
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(plan.run.ray.absolute()),
-            stop=ending,
-            callbacks=[TrialEvents(recorder)],
+            stop=stopper,
+            callbacks=[TrialEvents(search.recorder)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the trial saves by itself
             failure_config=tune.FailureConfig(max_failures=_MOST_FAILURES),
             verbose=0,
         ),
     )
-    interruption.tuning = True
-    try:
-        if not ending.stop_all():
-            tuner.fit()
-    except Exception:
-        if recorder.fault is None:
-            raise
-    finally:
-        interruption.tuning = False
-    if recorder.fault is not None:
-        raise UserError(f"can't write ({one_line(recorder.fault)}): mend that, then {again}")
-    if ending.spent and not interruption.signal:  # Tune ends these trials without a word to its callbacks
-        for trial in [trial for trial in recorder.ledger.values() if not (trial.end or trial.is_final)]:
-            recorder.end(trial.trial_id, "stopped", ending.spent)

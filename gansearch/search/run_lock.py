@@ -1,4 +1,4 @@
-"""Taking a run's directory, and giving it back where the search does not start."""
+"""Taking the directory of a new run, and giving it back where the search does not start."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,26 +8,31 @@ from pathlib import Path
 import torch
 
 from gansearch.errors import UserError, one_line
+from gansearch.run.manifest import Plan
 from gansearch.run.paths import taken
-from gansearch.search.plan import Plan
 from gansearch.training.build import build_players, likely_shape
 from gansearch.training.checkpoint import CheckpointDir
 
 
-class Claim:
-    """Set `keep` once the run has something to keep."""
+class RunLock:
+    """The hold on a new run's directory; `commit` it once the run has something to lose."""
 
-    keep = False
+    def __init__(self) -> None:
+        self.committed = False
+
+    def commit(self) -> None:
+        self.committed = True
 
 
 @contextmanager
-def claimed(plan: Plan) -> Iterator[Claim]:
-    """Makes the run's directory. Unless `keep` is set, it and the folders made for it are gone at the end.
+def locked_run(plan: Plan) -> Iterator[RunLock]:
+    """Makes the directory of a new run. Unless it is committed, it and the folders made for it are removed at the end.
 
-    Raises UserError where it exists or can't be written, where the disk is too full for the checkpoints of the
-    search, and where these would lie among another run's.
+    Raises:
+        UserError: The directory exists or can't be written, the disk is too full for the checkpoints of the search, or
+            these would lie among another run's.
     """
-    run, claim = plan.run, Claim()
+    run, lock = plan.run, RunLock()
     checkpoints = CheckpointDir(plan.checkpoints)
     places = [run.path.absolute()] + ([Path(plan.checkpoints)] if "://" not in plan.checkpoints else [])
     made = [folder for place in places for folder in (place, *place.parents) if not folder.exists()]
@@ -43,9 +48,9 @@ def claimed(plan: Plan) -> Iterator[Claim]:
             raise UserError(f"{plan.checkpoints} holds another run's checkpoints: choose another --name or --storage")
         check_room(plan, plan.options.trials)
         checkpoints.probe()
-        yield claim
+        yield lock
     finally:
-        if not claim.keep:
+        if not lock.committed:
             shutil.rmtree(run.path, ignore_errors=True)
             _remove_empty(made)
 
@@ -57,7 +62,7 @@ def _remove_empty(folders: list[Path]) -> None:
 
 
 def check_room(plan: Plan, trials: int) -> None:
-    """UserError where the run's disk can't be written, or is too full for the checkpoints of so many more trials."""
+    """Refuses (UserError) a disk that can't be written, or is too full for the checkpoints of `trials` more trials."""
     try:
         _write_probe(plan)
     except OSError as error:
@@ -80,7 +85,7 @@ def _write_probe(plan: Plan) -> None:
 
 
 def checkpoint_bytes(plan: Plan) -> int:
-    """About how large one checkpoint of the space's base is."""
+    """Returns about how large one checkpoint of the space's base is."""
     base = plan.space.base
     with torch.device("meta"):
         players = build_players(base, likely_shape(base), torch.device("meta"))

@@ -1,7 +1,6 @@
 """What is left to do of a run, from its rows alone."""
 
 from collections import deque
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,11 @@ from optuna.distributions import FloatDistribution
 
 from gansearch.config import TrialConfig
 from gansearch.run.ledger import Ledger
+from gansearch.run.manifest import Options, Plan
 from gansearch.run.paths import RunDir
 from gansearch.run.rows import End, Eval, Relation, Row, Start, Status
-from gansearch.search.agenda import Agenda, finals_agenda, search_agenda
-from gansearch.search.plan import Options, Plan
-from gansearch.search.space import Space
+from gansearch.run.space import Space
+from gansearch.search.queue import TrialQueue, finals_queue, search_queue
 
 SPACE = Space(base=TrialConfig(), params={"optim.g_lr": FloatDistribution(1e-4, 1e-2)}, baselines=["dcgan", "sngan"])
 SEED = 7
@@ -22,7 +21,7 @@ FULL = TrialConfig().train.max_kimg
 
 
 def plan_of(trials: int, times: int = 1) -> Plan:
-    space = replace(SPACE, base=SPACE.base.lengthened(times * FULL))
+    space = SPACE.replaced(base=SPACE.base.lengthened(times * FULL))
     return Plan(RunDir(Path("runs/none")), space, Options(trials=trials, seed=SEED))
 
 
@@ -59,24 +58,24 @@ class Rows(list[Row]):
         return Ledger(self)
 
 
-def told(agenda: Agenda) -> list[str]:
-    """An agenda in words."""
-    begun = [f"go on {trial.trial_id}" for trial in agenda.unfinished]
+def told(queue: TrialQueue) -> list[str]:
+    """An queue in words."""
+    begun = [f"go on {trial.trial_id}" for trial in queue.unfinished]
     return begun + [
         f"{one.origin} {one.relation or 'new'} {one.parent or ''}".strip()
         + ("" if one.seed == SEED else f" seed {one.seed}")
-        for one in agenda.proposals
+        for one in queue.proposals
     ]
 
 
 def test_baselines_come_first_and_once() -> None:
     rows = Rows()
-    assert told(search_agenda(plan_of(1), rows.ledger)) == ["baseline:dcgan new"]
-    assert told(search_agenda(plan_of(3), rows.ledger)) == ["baseline:dcgan new", "baseline:sngan new", "sampled new"]
+    assert told(search_queue(plan_of(1), rows.ledger)) == ["baseline:dcgan new"]
+    assert told(search_queue(plan_of(3), rows.ledger)) == ["baseline:dcgan new", "baseline:sngan new", "sampled new"]
     rows.trial("completed", origin="baseline:dcgan")
     rows.trial(None)
-    assert told(search_agenda(plan_of(3), rows.ledger)) == ["go on 0001", "baseline:sngan new"]
-    assert not search_agenda(plan_of(1), Rows([row for row in rows if row.number == 0]).ledger)
+    assert told(search_queue(plan_of(3), rows.ledger)) == ["go on 0001", "baseline:sngan new"]
+    assert not search_queue(plan_of(1), Rows([row for row in rows if row.number == 0]).ledger)
 
 
 def test_the_best_third_of_the_completed_is_lengthened_once_and_costs_no_new_trial() -> None:
@@ -85,21 +84,21 @@ def test_the_best_third_of_the_completed_is_lengthened_once_and_costs_no_new_tri
         rows.trial("completed", fid=fid)
     rows.trial("stopped", fid=1.0, kimg=FULL / 3)
     rows.trial("completed", fid=1.0, origin="final", parent="0000", relation="final", seed=8)
-    assert search_agenda(plan_of(6), rows.ledger).proposals == deque()
+    assert search_queue(plan_of(6), rows.ledger).proposals == deque()
     more = ["sampled longer 0001", "sampled longer 0004"]
-    assert told(search_agenda(plan_of(7, 2), rows.ledger)) == [*more, "baseline:dcgan new"]
-    rows.trial("failed", parent="0001", relation="longer")
-    rows.trial("completed", parent="0004", relation="longer", kimg=2 * FULL)
-    assert told(search_agenda(plan_of(6, 2), rows.ledger)) == []
-    again = told(search_agenda(plan_of(6, 2), rows.ledger, retry_failed=True))
+    assert told(search_queue(plan_of(7, 2), rows.ledger)) == [*more, "baseline:dcgan new"]
+    rows.trial("failed", parent="0001", relation="continuation")
+    rows.trial("completed", parent="0004", relation="continuation", kimg=2 * FULL)
+    assert told(search_queue(plan_of(6, 2), rows.ledger)) == []
+    again = told(search_queue(plan_of(6, 2), rows.ledger, retry_failed=True))
     assert again == more[:1], "from where its parent ended, not from nothing"
-    assert told(search_agenda(plan_of(6, 4), rows.ledger)) == ["sampled longer 0008"]
+    assert told(search_queue(plan_of(6, 4), rows.ledger)) == ["sampled longer 0008"]
 
 
 def test_one_completed_trial_goes_on() -> None:
     rows = Rows()
     rows.trial("completed", origin="baseline:dcgan")
-    assert told(search_agenda(plan_of(1, 3), rows.ledger)) == ["baseline:dcgan longer 0000"]
+    assert told(search_queue(plan_of(1, 3), rows.ledger)) == ["baseline:dcgan longer 0000"]
 
 
 def test_failed_trials_are_retried_once() -> None:
@@ -107,8 +106,8 @@ def test_failed_trials_are_retried_once() -> None:
     rows.trial("failed")
     rows.trial("failed", parent="0000", relation="retry")
     rows.trial("failed", origin="final", parent="0000", relation="final", seed=8)
-    assert told(search_agenda(plan_of(1), rows.ledger)) == []
-    assert told(search_agenda(plan_of(1), rows.ledger, retry_failed=True)) == ["sampled retry 0001"]
+    assert told(search_queue(plan_of(1), rows.ledger)) == []
+    assert told(search_queue(plan_of(1), rows.ledger, retry_failed=True)) == ["sampled retry 0001"]
 
 
 def test_a_final_is_held_for_every_finalist_and_seed_that_has_none() -> None:
@@ -118,14 +117,14 @@ def test_a_final_is_held_for_every_finalist_and_seed_that_has_none() -> None:
     rows.trial(None, lr=3e-3)
     finalists = [rows.ledger["0001"], rows.ledger["0000"]]
     expected = [f"final final {parent} seed {seed}" for seed in (8, 9) for parent in ("0001", "0000")]
-    assert told(finals_agenda(plan_of(9), rows.ledger, finalists, 2)) == expected
+    assert told(finals_queue(plan_of(9), rows.ledger, finalists, 2)) == expected
     begun = {"origin": "final", "relation": "final"}
     rows.trial("completed", lr=2e-3, seed=8, parent="0001", **begun)
     rows.trial("diverged", lr=1e-3, seed=8, parent="0000", kimg=1.0, **begun)
     rows.trial(None, lr=2e-3, seed=9, parent="0001", **begun)
-    left = finals_agenda(plan_of(9), rows.ledger, finalists, 2)
+    left = finals_queue(plan_of(9), rows.ledger, finalists, 2)
     assert told(left) == ["go on 0005", expected[-1]], "nor does 0002, which is the search's, go on"
-    assert told(finals_agenda(plan_of(9), rows.ledger, finalists[:1], 1)) == []
+    assert told(finals_queue(plan_of(9), rows.ledger, finalists[:1], 1)) == []
 
 
 @pytest.mark.parametrize("status", ["failed", "stopped", "completed"])
@@ -133,4 +132,4 @@ def test_a_final_that_came_to_nothing_or_not_far_enough_is_held_again(status: St
     rows = Rows()
     rows.trial("completed")
     rows.trial(status, origin="final", seed=8, parent="0000", relation="final", kimg=FULL / 2)
-    assert told(finals_agenda(plan_of(1), rows.ledger, [rows.ledger["0000"]], 1)) == ["final final 0000 seed 8"]
+    assert told(finals_queue(plan_of(1), rows.ledger, [rows.ledger["0000"]], 1)) == ["final final 0000 seed 8"]

@@ -1,0 +1,109 @@
+"""A run read from its directory: what was searched, and what came of it. Every command reads a run through `load`."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gansearch.errors import UserError
+from gansearch.logs import warn_once
+from gansearch.run.ledger import Ledger
+from gansearch.run.manifest import Manifest, Plan
+from gansearch.run.paths import CHECKPOINT_PREFIX, RunDir, join
+from gansearch.run.rows import read
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in memory. All FIDs in `ledger` were measured under the protocol of `manifest`."""
+
+    dir: RunDir
+    manifest: Manifest
+    ledger: Ledger
+
+    @property
+    def plan(self) -> Plan:
+        """What continuing the search starts from."""
+        return Plan(self.dir, self.manifest.space, self.manifest.options)
+
+    def checkpoint(self, trial_id: str) -> str | None:
+        """Returns where the newest checkpoint of a trial lies, with its best generator so far; None without one."""
+        if self.manifest.checkpoints is not None:
+            return join(self.manifest.checkpoints, trial_id) if self.ledger[trial_id].evals else None
+        # Unfinished ones have other names. Images are padded with zeros, but a longer run could outgrow nine digits.
+        found = [
+            (int(images), path)
+            for path in self.dir.trial(trial_id).glob(f"{CHECKPOINT_PREFIX}*")
+            if (images := path.name.removeprefix(CHECKPOINT_PREFIX)).isdecimal() and path.is_dir()
+        ]
+        return str(max(found)[1]) if found else None
+
+
+def load(run: RunDir) -> Run:
+    """Reads a run, also one that is still going. The one policy for damage, whatever the command:
+
+    - `search.json` that is damaged, or of another schema version, is refused.
+    - A line of `results.jsonl` that is no valid row is left out, with a warning. The rows of a trial whose start row is
+      lost are left out in the same way.
+    - Rows that do not belong to this `search.json` are refused: FIDs of another protocol, or parameters outside the
+      space.
+
+    Nothing else in the directory is needed to rank a run, and no other file is read here.
+
+    Raises:
+        UserError: The run is refused.
+    """
+    manifest = Manifest.load(run)
+    ledger = Ledger(read(run.results) if run.results.exists() else [])
+    if ledger.without_start:
+        ids = ", ".join(sorted(ledger.without_start))
+        warn_once(f"{run.results}: left out the rows of trials whose start row is lost ({ids})")
+    _require_one_protocol(run, manifest, ledger)
+    _require_params_of(run, manifest, ledger)
+    return Run(run, manifest, ledger)
+
+
+def _require_one_protocol(run: RunDir, manifest: Manifest, ledger: Ledger) -> None:
+    """UserError for FIDs of other protocols than the manifest's, with the options in which their trials differ."""
+    own = manifest.protocol.hash
+    found = Counter(row.protocol for trial in ledger.values() for row in trial.evals)
+    if set(found) <= {own}:
+        return
+    foreign = next(protocol for protocol, _ in found.most_common() if protocol != own)
+    expected = _flat_measuring(manifest.space.base.model_dump())
+    other = _measuring_options(run, ledger, foreign)
+    differing = [
+        f"{path} {expected.get(path)} / {value}" for path, value in other.items() if value != expected.get(path)
+    ]
+    counts = ", ".join(f"{protocol} ({count} evaluations)" for protocol, count in found.most_common())
+    raise UserError(
+        f"{run.path} has FIDs of other protocols than its own, {own}: {counts}; {foreign} differs in "
+        f"{', '.join(differing) or 'no option that is known, so in the images or the weights'}: search.json and "
+        "results.jsonl are of two runs; restore them, or search again under one protocol"
+    )
+
+
+def _measuring_options(run: RunDir, ledger: Ledger, protocol: str) -> dict[str, Any]:
+    """The options for data and metrics of a trial under `protocol`, by dotted path; empty where they are gone."""
+    trial_id = next(id for id, trial in ledger.items() if any(row.protocol == protocol for row in trial.evals))
+    try:
+        return _flat_measuring(json.loads(Path(run.trial_config(trial_id)).read_text()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _flat_measuring(config: dict[str, Any]) -> dict[str, Any]:
+    return {f"{name}.{key}": value for name in ("data", "metrics") for key, value in config[name].items()}
+
+
+def _require_params_of(run: RunDir, manifest: Manifest, ledger: Ledger) -> None:
+    """UserError for a trial whose parameters are not those of the space."""
+    space = manifest.space
+    for trial in ledger.values():
+        for path, value in trial.start.params.items():
+            if path not in space.params or not space.params[path].domain.contains(value):
+                raise UserError(
+                    f"{run.results}: trial {trial.trial_id} has {path}={value}, which is outside the space of "
+                    "search.json: they are of two runs; restore them"
+                )

@@ -1,0 +1,284 @@
+"""A search as it was decided: what `search.json` holds, one schema for all who read it."""
+
+import dataclasses
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    computed_field,
+    model_validator,
+)
+from pydantic.dataclasses import dataclass
+
+from gansearch.cache import atomic_write
+from gansearch.config import TrainConfig
+from gansearch.errors import UserError, one_line
+from gansearch.run.paths import RunDir, join
+from gansearch.run.protocol import Floor, Protocol
+from gansearch.run.space import Space
+
+SCHEMA_VERSION = 1
+_PACKAGES = ("gansearch", "ray", "torch", "torchvision", "optuna", "torch-fidelity", "numpy")
+_GRACE = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class Options:
+    """How a search runs. Times are seconds; None means not limited, or chosen by what the machine has."""
+
+    trials: Annotated[int, Field(ge=1)]
+    seed: Annotated[int, Field(ge=0)] = 0
+    eta: Annotated[int, Field(ge=2)] = 3
+    first_rung: Annotated[int, Field(ge=1, description="in evaluations; None: a tenth of all")] | None = None
+    time_budget: Annotated[float, Field(gt=0)] | None = None
+    gpu_hours: Annotated[float, Field(gt=0)] | None = None
+    max_concurrent: Annotated[int, Field(ge=1)] | None = None
+    cpus_per_trial: Annotated[float, Field(gt=0)] = 1
+    gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
+    address: str | None = None
+    storage: str | None = None
+
+
+def rungs(train: TrainConfig, eta: int, first: int | None = None) -> list[int]:
+    """Returns the images at which ASHA decides, the full length last.
+
+    Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", algorithm 2.
+
+    Args:
+        train: The length of a trial and its evaluations.
+        eta: One trial in `eta` passes a rung, and each rung lies `eta` times as far as the one before.
+        first: The evaluations before the first rung; None means a tenth of all.
+    """
+    steps = [first or max(1, round(_GRACE * train.evaluations))]
+    while steps[-1] * eta < train.evaluations:
+        steps.append(steps[-1] * eta)
+    decisions = [step * train.eval_images for step in steps if step < train.evaluations]
+    return [*decisions, train.max_images]
+
+
+def _hashed(record: Any) -> Protocol:
+    """Reads a protocol from a record; ValueError where its hash is that of another protocol."""
+    if isinstance(record, Protocol):
+        return record
+    protocol = Protocol.from_record(record)
+    if record.get("hash") != protocol.hash:
+        raise ValueError(f"the hash {record.get('hash')} is not that of the protocol, {protocol.hash}")
+    return protocol
+
+
+class Manifest(BaseModel):
+    """The content of `search.json`.
+
+    Args:
+        name: The name of the run.
+        space: What is searched.
+        options: How the search runs.
+        protocol: How the FIDs of the run are measured.
+        floor: The FID of real images, None where the data set has one split only.
+        gpus_per_trial: The share of a GPU that a trial was given at the start.
+        checkpoints: A path or URI where checkpoints lie outside the run's folder, else None.
+        versions: Versions of Python and of the packages that decide what a trial computes.
+        git_commit: The commit of the source tree that ran, None for an installed package.
+        created: When the search was started, in ISO 8601.
+        extended: When the search was extended, each time.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    schema_version: int
+    name: str
+    space: Space
+    options: Options
+    protocol: Annotated[
+        Protocol,
+        BeforeValidator(_hashed),
+        PlainSerializer(lambda protocol: protocol.to_record(), return_type=dict[str, Any]),
+    ]
+    floor: Floor | None = None
+    gpus_per_trial: float = 0.0
+    checkpoints: str | None = None
+    versions: dict[str, str] = Field(default_factory=lambda: _versions())
+    git_commit: str | None = Field(default_factory=lambda: _git_commit())
+    created: str = Field(default_factory=lambda: _now())
+    extended: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_of_this_schema(cls, content: Any) -> Any:
+        if isinstance(content, Mapping) and content.get("schema_version") != SCHEMA_VERSION:
+            raise ValueError(
+                f"schema version {content.get('schema_version')}, this gansearch reads {SCHEMA_VERSION}: "
+                "use the gansearch that wrote the run"
+            )
+        return content
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def seed(self) -> int:
+        return self.options.seed
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def budget(self) -> dict[str, Any]:
+        """The size of the search in numbers, for those who read the file without this package."""
+        train, options = self.space.base.train, self.options
+        return {
+            "trials": options.trials,
+            "max_kimg": train.max_kimg,
+            "evaluations": train.evaluations,
+            "rungs": self.rungs_kimg,
+            "time_budget": options.time_budget,
+            "gpu_hours": options.gpu_hours,
+        }
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hex digits, equal for searches of equal space, seed and protocol."""
+        decided = {
+            "space": self.space.model_dump(mode="json"),
+            "seed": self.options.seed,
+            "protocol": self.protocol.to_dict(),
+        }
+        return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def max_kimg(self) -> float:
+        """The full length of a trial."""
+        return self.space.base.train.max_kimg
+
+    @property
+    def rungs_kimg(self) -> list[float]:
+        """The kimg at which ASHA decides, the full length last; empty for a trial alone."""
+        found = rungs(self.space.base.train, self.options.eta, self.options.first_rung)
+        return [images / 1000 for images in found] if self.options.trials > 1 else []
+
+    def save(self, run: RunDir) -> None:
+        """Writes `search.json`, whole or not at all. UserError where that is not possible."""
+        text = self.model_dump_json(indent=2)
+        try:
+            atomic_write(run.search_json, lambda staging: staging.write_text(text))
+        except OSError as error:
+            raise UserError(f"can't write {run.search_json} ({one_line(error)}): fix that first") from None
+
+    @classmethod
+    def load(cls, run: RunDir) -> Self:
+        """Reads `search.json`.
+
+        Raises:
+            UserError: The file cannot be read, is of another schema version or is damaged, or the folder of a run whose
+                checkpoints lie elsewhere was renamed.
+        """
+        try:
+            manifest = cls.model_validate_json(run.search_json.read_bytes())
+        except ValidationError as error:
+            first = error.errors()[0]
+            where, message = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+            found = f"{where}: {message}" if where else message
+            raise UserError(f"{run.search_json} is broken ({found}): restore the file, or search again") from None
+        except OSError as error:
+            raise UserError(f"{run.search_json} cannot be read ({error.strerror}): check its permissions") from None
+        checkpoints = Plan(run, manifest.space, manifest.options).checkpoints
+        if manifest.checkpoints not in {None, checkpoints}:
+            raise UserError(
+                f"{run.path} has another name than when it started: its checkpoints are {manifest.checkpoints}"
+            )
+        return manifest
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a command decides of a search: a run, its space and its options."""
+
+    run: RunDir
+    space: Space
+    options: Options
+
+    @property
+    def checkpoints(self) -> str:
+        """The root below which every trial has its checkpoints: a path that every node sees, or a URI."""
+        if self.options.storage is None:
+            return str(self.run.trials.absolute())
+        return join(self.options.storage, self.run.name)
+
+    @property
+    def rungs(self) -> list[int]:
+        """The images at which ASHA decides, the full length last."""
+        return rungs(self.space.base.train, self.options.eta, self.options.first_rung)
+
+    def manifest(self, protocol: Protocol, floor: Floor | None, gpus_per_trial: float = 0.0) -> Manifest:
+        """Returns what `search.json` holds at the start of this search."""
+        return Manifest(
+            schema_version=SCHEMA_VERSION,
+            name=self.run.name,
+            space=self.space,
+            options=self.options,
+            protocol=protocol,
+            floor=floor,
+            gpus_per_trial=gpus_per_trial,
+            checkpoints=None if self.options.storage is None else self.checkpoints,
+        )
+
+    def amended(self, manifest: Manifest) -> Manifest:
+        """Returns the `manifest` of this run with the space and the options of this plan, by which it was extended."""
+        extended = (*manifest.extended, _now())
+        return manifest.model_copy(update={"space": self.space, "options": self.options, "extended": extended})
+
+    def extended(self, more_trials: int, max_kimg: float | None) -> "Plan":
+        """Returns this plan with more trials, and of the length nearest `max_kimg`. Its rungs stay, more may follow.
+
+        Raises:
+            UserError: The arguments change nothing, make trials shorter, or give more of the same trial.
+        """
+        base, options = self.space.base, self.options
+        if not more_trials and max_kimg is None:
+            raise UserError("nothing to extend: give --trials +N, --max-kimg K or both")
+        if more_trials and not self.space.params:
+            raise UserError(f"--trials +{more_trials}: the run searches nothing, so they would all be the same")
+        if max_kimg is not None and max_kimg <= base.train.max_kimg:
+            raise UserError(f"--max-kimg {max_kimg:g}: trials have {base.train.max_kimg:g} kimg already; give more")
+        if max_kimg is not None:
+            options = dataclasses.replace(options, first_rung=self.rungs[0] // base.train.eval_images)
+            next_one = base.train.max_kimg + base.train.eval_images / 1000
+            base = base.lengthened(max(max_kimg, next_one))
+        options = dataclasses.replace(options, trials=options.trials + more_trials)
+        return Plan(self.run, self.space.replaced(base=base), options)
+
+    def with_options(self, changes: Mapping[str, Any]) -> "Plan":
+        """Returns this plan with some options changed."""
+        return Plan(self.run, self.space, dataclasses.replace(self.options, **changes))
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _git_commit() -> str | None:
+    """Returns the commit of the source tree that runs, None where it is an installed package."""
+    here = Path(__file__).parents[2]
+    if not (here / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return None
+    return found.stdout.strip() or None

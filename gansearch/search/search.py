@@ -1,0 +1,170 @@
+"""A search as its driver holds it: started, resumed, extended, or followed by finals."""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+
+from gansearch.data.loading import load_images
+from gansearch.errors import UserError
+from gansearch.metrics.extractors.base import unload
+from gansearch.metrics.floor import floor_of
+from gansearch.metrics.reference import Reference, protocol_of, reference_of
+from gansearch.run.ledger import Ledger, TrialState
+from gansearch.run.loaded import load
+from gansearch.run.manifest import Manifest, Plan
+from gansearch.run.protocol import Protocol
+from gansearch.run.rows import Writer
+from gansearch.search.feasibility import check_space, check_space_data
+from gansearch.search.queue import TrialQueue, finals_queue, search_queue
+from gansearch.search.ray.cluster import Cluster, ray_session
+from gansearch.search.ray.scheduler import ResumableASHA
+from gansearch.search.ray.tuning import tune_trials
+from gansearch.search.recorder import Listener, Recorder
+from gansearch.search.run_lock import check_room, locked_run
+from gansearch.search.shutdown import GracefulShutdown
+from gansearch.training.build import best_device
+from gansearch.training.checkpoint import CheckpointDir
+
+logger = logging.getLogger(__name__)
+
+
+class Search:
+    """One driver's work on one run. `start`, `resume`, `extend` or `finals` does it, once, and returns when it is done.
+
+    Args:
+        plan: The run, the space and the options. Of a run that exists, those of its manifest; the options may name
+            another cluster, other resources and other budgets.
+        listener: Called with each row, and the ledger that has it.
+    """
+
+    recorder: Recorder
+    reference: Reference
+    cluster: Cluster
+    _manifest: Manifest
+
+    def __init__(self, plan: Plan, listener: Listener) -> None:
+        self.plan, self.ledger, self.queue = plan, Ledger(), TrialQueue()
+        self.scheduler = ResumableASHA(plan.rungs, plan.options.eta)
+        self.shutdown = GracefulShutdown()
+        self.how_to_continue = f"`resume {plan.run.path}`"
+        self._listener = listener
+
+    def start(self) -> None:
+        """Runs a new search. Raises UserError, with nothing left behind, before the first trial."""
+        run = self.plan.run
+        with self.shutdown.handling(), locked_run(self.plan) as lock:
+            self.reference = prepare(self.plan)
+            floor = floor_of(self.plan.space.base, self.reference, best_device())
+            unload()  # the memory of a GPU belongs to the trials
+            with ray_session(self.plan.options.address):
+                self._join_cluster()
+                self.plan = replace(self.plan, space=self.cluster.with_precision(self.plan.space))
+                self.plan.manifest(self.reference.protocol, floor, self.cluster.gpus).save(run)
+                with closing(Writer(run.results)) as writer:
+                    lock.commit()
+                    self.recorder = Recorder(self.plan, writer, self.ledger, self._listener)
+                    self.queue = search_queue(self.plan, self.ledger)
+                    self._log_start("")
+                    tune_trials(self)
+
+    def resume(self, *, retry_failed: bool = False) -> None:
+        """Continues a run that was interrupted or killed. UserError where its FIDs would not be comparable."""
+        self._continue(lambda: search_queue(self.plan, self.ledger, retry_failed=retry_failed))
+
+    def extend(self) -> None:
+        """Continues the run by a plan of more trials or greater length (`Plan.extended`), which becomes the run's.
+
+        Of the trials that were completed at the former length the best go on, as many as ASHA lets pass a rung.
+        UserError as `resume`, and where there is nothing to do.
+        """
+        plan = self.plan
+
+        def queue() -> TrialQueue:
+            used, budget = self.ledger.gpu_hours(self._manifest.gpus_per_trial), plan.options.gpu_hours
+            if budget is not None and used >= budget:
+                raise UserError(f"--gpu-hours {budget:g}: the search has used {used:.3g} already; give more")
+            queue = search_queue(plan, self.ledger)
+            if not queue:
+                raise UserError(
+                    f"{plan.run.path}: no trial was completed that could go on: extend with --trials +N too"
+                )
+            return queue
+
+        self._continue(queue, amend=True)
+
+    def finals(self, finalists: Sequence[TrialState], seeds: int) -> None:
+        """Trains the parameters of `finalists`, trials of the run, with `seeds` other seeds each."""
+        self.how_to_continue = "the same once more"
+        self._continue(lambda: finals_queue(self.plan, self.ledger, finalists, seeds))
+
+    def _continue(self, queue: Callable[[], TrialQueue], *, amend: bool = False) -> None:
+        """Works off the queue that `queue` makes once the ledger is read. With `amend` the plan becomes the run's."""
+        run = self.plan.run
+        # The writer first of all: it refuses while another driver is at work.
+        with self.shutdown.handling(), closing(Writer(run.results)) as writer:
+            loaded = load(run)
+            self._manifest, self.ledger = loaded.manifest, loaded.ledger
+            self.reference = prepare(self.plan, self._manifest.protocol)
+            unload()
+            self.recorder = Recorder(self.plan, writer, self.ledger, self._listener)
+            self._end_decided_trials()
+            self.queue = queue()
+            if not self.queue:
+                return
+            check_room(self.plan, len(self.queue.proposals))
+            with ray_session(self.plan.options.address):
+                self._join_cluster()
+                if amend:
+                    self.plan.amended(self._manifest).save(run)
+                self._log_start(f"{len(self.ledger)} trials known, ")
+                tune_trials(self)
+
+    def _end_decided_trials(self) -> None:
+        """Ends the trials that were complete or stopped when a driver was killed before it wrote so."""
+        full = self._manifest.space.base.train.max_images
+        for trial in [trial for trial in self.ledger.values() if trial.end is None and trial.images >= full]:
+            self.recorder.end(trial.trial_id, "completed", None)
+        for trial_id in self.scheduler.replay(self.ledger):
+            kimg = self.ledger[trial_id].kimg
+            self.recorder.end(trial_id, "stopped", f"ASHA: not among the best at {kimg:g} kimg")
+
+    def _join_cluster(self) -> None:
+        self.shutdown.install()  # Ray has taken the signals for itself
+        self.cluster = Cluster.fit(self.plan)
+        self.cluster.check_shared(self.plan.checkpoints)
+
+    def _log_start(self, known: str) -> None:
+        length, slots = self.plan.space.base.train.max_kimg, self.cluster.slots
+        logger.info(
+            "%s: %s%d trials to go to %g kimg, %d at once", self.plan.run.path, known, len(self.queue), length, slots
+        )
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the run's `search.json` says what this search does, so that `resume` continues it."""
+        if not self.plan.run.search_json.exists():
+            return False
+        saved = Manifest.load(self.plan.run)
+        return (saved.space, saved.options.trials) == (self.plan.space, self.plan.options.trials)
+
+
+def prepare(plan: Plan, before: Protocol | None = None) -> Reference:
+    """Checks space, data, weights and storage, and returns what the FIDs of the search are measured against.
+
+    The reference is measured here, once: trials get it from the driver, on whatever node they run.
+
+    Args:
+        before: The protocol of the run's earlier FIDs, None for a new run.
+
+    Raises:
+        UserError: Something is wrong or missing, or FIDs would now be measured otherwise than `before`.
+    """
+    CheckpointDir(plan.checkpoints)  # refuses what is no storage
+    check_space(plan.space)
+    base = plan.space.base
+    check_space_data(plan.space, load_images(base.data, "train"))
+    images = load_images(base.data, base.metrics.split)
+    if before is not None:
+        before.require(protocol_of(base.metrics, images), f"{plan.run.path} measured FID otherwise", "start a new run")
+    return reference_of(base.metrics, images, best_device())
