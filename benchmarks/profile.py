@@ -8,7 +8,6 @@ product and a convolution. The first evaluation does not count.
 """
 
 import argparse
-import math
 import tempfile
 import time
 from collections import defaultdict
@@ -20,7 +19,7 @@ from unittest.mock import patch
 import torch
 from torch.optim import Adam
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry, register_flop_formula
+from torch.utils.flop_counter import flop_registry
 
 from benchmarks.of_recipe import add_arguments, prepare
 from benchmarks.spread import tell
@@ -104,17 +103,6 @@ class Stages:
             stack.enter_context(patch.object(Adam, "zero_grad", lambda optimizer, set_to_none=True: None))
             stack.enter_context(patch.object(loss, "penalty", whole))
             yield
-
-
-@register_flop_formula(torch.ops.gansearch.product_of_patches)
-def of_patches(large: Any, small: Any, **_: Any) -> int:
-    return 2 * math.prod(small) * large[1] * 4 * 4
-
-
-@register_flop_formula(torch.ops.gansearch.pixels)
-def of_pixels(small: Any, weight: Any, **_: Any) -> int:
-    """Those of the transposed convolution that it stands for."""
-    return 2 * math.prod(small) * weight[1] * 4 * 4
 
 
 class Operations(TorchDispatchMode):
