@@ -5,7 +5,7 @@
 Three GANs of 3 x 32 x 32 images, batch 64, 64 features: a DCGAN, a SAGAN with attention at 16 x 16 and the hinge loss,
 and a DCGAN with gradient penalty. `plain` is a loop in the manner of PyTorch's DCGAN example (`benchmarks/plain.py`);
 with `--ray` the training function of Ray Tune's own GAN example plays as well, on the same networks. Every side is a
-process of its own (Ray's example: this one), with the threads and the memory that it chooses, and one of them trains at
+process of its own (Ray's example: this one), with the threads that it chooses, and one of them trains at
 a time: a ratio is that of one round. There are more images than the rounds take, so that the plain loop's DataLoader
 does not start its workers anew within one; Ray's example does so at every fifth step.
 """

@@ -28,7 +28,6 @@ from gansearch.training.checkpoint import About, CheckpointDir
 from gansearch.training.compiled import passes
 from gansearch.training.curves import Point
 from gansearch.training.ema import EMA
-from gansearch.training.memory import keep_freed_memory
 from gansearch.training.optim import adam
 from gansearch.training.replay import Replay
 from gansearch.training.samples import NonFiniteImage, scored_samples
@@ -54,8 +53,6 @@ class Trainer:
         `scorer` measures FID as the configuration says; by default one is made, and kept for the next trial.
         """
         self.config = config = check(config)
-        if device.type == "cpu":
-            keep_freed_memory()
         self._rng = torch.Generator(device).manual_seed(config.seed)
         images = device_images(config.data, device)
         check_data(config, images)
