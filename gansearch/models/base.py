@@ -49,10 +49,15 @@ class Model(ABC):
 
     @abstractmethod
     def trunk(self, shape: ImageShape, *, per_image: bool) -> Trunk:
-        """D up to its features; UserError for a shape it can't take.
+        """Builds D up to its features.
 
-        With `per_image` the loss needs a logit to depend on its own image alone; UserError where the options
-        demand otherwise (batch norm).
+        Args:
+            shape: The shape of the images.
+            per_image: The loss differentiates D by each single image (`Loss.per_image`). No layer may mix the images
+                of a batch, and every layer needs a second derivative.
+
+        Raises:
+            UserError: D can't take images of this shape, or the options ask for a layer that mixes images.
         """
 
     def generator(self, shape: ImageShape) -> Generator:

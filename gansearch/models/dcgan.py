@@ -48,6 +48,7 @@ class DCGAN(Model):
             attention_at=self.attention_at,
             attention_sn=sn,
             init=INITS[self.init],
+            twice_differentiable=per_image,
         )
         net = nn.Sequential(*down(shape.channels, shape.resolution, widths, style), FromMaps())
         return Trunk(net, widths[-1] * SMALLEST**2, sn)

@@ -35,7 +35,8 @@ class SAGAN(Model):
     def trunk(self, shape: ImageShape, *, per_image: bool) -> Trunk:
         widths = doubling(self.features, shape.resolution, self.attention_at)
         wide = 2 * widths[-1]
-        style = Style(slope=self.leaky_slope, sn=True, attention_at=self.attention_at)
+        style = Style(slope=self.leaky_slope, sn=True, attention_at=self.attention_at, twice_differentiable=per_image)
         layers = down(shape.channels, shape.resolution, widths, style)
-        layers += [conv(widths[-1], wide, 3, 1, 1), LeakyReLU(self.leaky_slope), FromMaps()]
+        activation = LeakyReLU(self.leaky_slope, twice_differentiable=per_image)
+        layers += [conv(widths[-1], wide, 3, 1, 1), activation, FromMaps()]
         return Trunk(nn.Sequential(*layers), wide * SMALLEST**2)

@@ -26,14 +26,13 @@ class Uniform(Model):
 
     def upsampler(self, inputs: int, shape: ImageShape) -> nn.Module:
         widths = [self.features] * (1 + levels(shape.resolution))
+        style = Style(slope=self.leaky_slope, init=glorot_init)
         colours = [nn.ZeroPad2d((3, 4, 3, 4)), conv(self.features, shape.channels, 8, init=glorot_init)]
-        return nn.Sequential(*up(inputs, widths, self._style()), *colours, nn.Tanh())
+        return nn.Sequential(*up(inputs, widths, style), *colours, nn.Tanh())
 
     def trunk(self, shape: ImageShape, *, per_image: bool) -> Trunk:
         levels(shape.resolution, SMALLEST)  # G could not make smaller ones
         widths = [self.features] * levels(shape.resolution, _D_SMALLEST)
-        layers = down(shape.channels, shape.resolution, widths, self._style(), kernel=3)
+        style = Style(slope=self.leaky_slope, init=glorot_init, twice_differentiable=per_image)
+        layers = down(shape.channels, shape.resolution, widths, style, kernel=3)
         return Trunk(nn.Sequential(*layers, FromMaps()), self.features * _D_SMALLEST**2)
-
-    def _style(self) -> Style:
-        return Style(slope=self.leaky_slope, init=glorot_init)

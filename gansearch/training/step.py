@@ -6,7 +6,6 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.optim import Adam
 
-from gansearch.derivatives import second_derivatives
 from gansearch.losses.base import Loss
 from gansearch.training.compiled import Pass
 from gansearch.training.replay import Replay
@@ -54,8 +53,7 @@ def d_step(players: Players, real: Tensor, labels: Tensor | None, drawn: Tensor)
         fake_term = loss.fake(of_fake.logits.float(), rng)
         total = real_term + fake_term
         total = total + loss.auxiliary(of_real.classes, labels) + loss.auxiliary(of_fake.classes, fake_labels)
-        with second_derivatives():
-            penalty = loss.penalty(lambda images: D(images, labels).logits, real, drawn, rng)
+        penalty = loss.penalty(lambda images: D(images, labels).logits, real, drawn, rng)
     if penalty is not None:
         total = total + penalty
     players.d_optimizer.zero_grad(set_to_none=True)

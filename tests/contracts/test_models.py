@@ -117,6 +117,22 @@ def test_images_are_judged_one_by_one_where_the_loss_needs_it(options: dict[str,
     torch.testing.assert_close(D(images).logits[0], D(others).logits[0])
 
 
+@pytest.mark.parametrize("options", VARIANTS)
+def test_a_gradient_penalty_can_be_differentiated_and_wastes_no_work(options: dict[str, Any]) -> None:
+    """Every weight has a part in the slope of D. A bias has none where D is piecewise linear, and no gradient."""
+    if options.get("d_norm") == "batch":
+        return
+    D = opened(model_of(**options).discriminator(ImageShape(1, 32), per_image=True))
+    images = (torch.rand(BATCH, 1, 32, 32) * 2 - 1).requires_grad_()
+    (slope,) = torch.autograd.grad(D(images).logits.sum(), images, create_graph=True)
+    slope.square().sum().backward()
+    for name, parameter in D.named_parameters():
+        if parameter.dim() > 1:
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+        elif options["name"] != "resnet" and options.get("attention_at", "none") == "none":  # ResNet has torch's ReLU
+            assert parameter.grad is None, name
+
+
 def norms(D: nn.Module) -> int:
     return sum(isinstance(layer, nn.BatchNorm2d) for layer in D.modules())
 
