@@ -28,15 +28,15 @@ from gansearch.data.loader import Batches
 from gansearch.metrics.scorer import Scorer
 from gansearch.training import loop
 from gansearch.training.artifacts import Artifacts
-from gansearch.training.build import best_device
 from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.device import best_device
 from gansearch.training.ema import EMA
 from gansearch.training.loop import Trainer
-from gansearch.training.step import Players
+from gansearch.training.step import TrainState
 
 STAGES: list[tuple[Any, str, str]] = [
     (Batches, "next", "data"),
-    (Players, "generate", "G"),
+    (TrainState, "generate", "G"),
     (loop, "g_step", "G"),
     (loop, "d_step", "D"),
     (Adam, "step", "optimizer"),
@@ -80,7 +80,7 @@ class Stages:
     @contextmanager
     def installed(self, trainer: Trainer) -> Iterator[None]:
         """Times the stages of a trial, its penalty with its backward pass."""
-        loss = type(trainer._players.loss)
+        loss = type(trainer._state.loss)
         penalty, step, clear = loss.penalty, Adam.step, Adam.zero_grad
 
         def whole(*args: Any) -> None:
@@ -144,8 +144,8 @@ def profile(config: TrialConfig, device: torch.device, evaluations: int) -> None
         for _ in range(evaluations + 1):
             stages = Stages()
             with stages.installed(trainer), stages.stage("other"):
-                trainer.advance()
-                trainer.leave(artifacts)
+                trainer.train_until_evaluation()
+                trainer.write_artifacts(artifacts)
                 trainer.save(checkpoints)
             rounds.append(stages.seconds)
     for name in sorted(rounds[-1], key=rounds[-1].__getitem__, reverse=True):

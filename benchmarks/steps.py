@@ -29,7 +29,9 @@ from benchmarks.spread import tell
 from gansearch.config import TrialConfig
 from gansearch.data.loading import load_images
 from gansearch.models.base import ImageShape
-from gansearch.training.build import best_device, build_players, check
+from gansearch.training.build import build_networks
+from gansearch.training.device import best_device
+from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer
 
 BATCH, SIZE = 64, 32
@@ -57,7 +59,7 @@ def random_images(folder: Path, count: int = 1280) -> None:
 
 
 def plain(config: TrialConfig, pixels: Tensor) -> Train:
-    G, D = build_players(config, ImageShape(3, SIZE), torch.device("cpu"))
+    G, D = build_networks(config, ImageShape(3, SIZE), torch.device("cpu"))
     return PlainLoop(config, G, D, pixels, best_device()).train
 
 

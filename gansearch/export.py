@@ -30,8 +30,8 @@ from gansearch.run.paths import RunDir, join
 from gansearch.run.protocol import Floor, Protocol
 from gansearch.run.rows import read
 from gansearch.training import grids
-from gansearch.training.build import best_device
 from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.device import best_device
 from gansearch.training.samples import NonFiniteImage, scored_samples
 
 _WEIGHTS, _CONFIG, _SAMPLES, _SCORES = "generator.safetensors", "config.json", "samples.png", "scores.json"

@@ -20,7 +20,7 @@ from gansearch.search.plan import Options, Plan
 from gansearch.search.ray.cluster import cores
 from gansearch.search.rungs import rungs
 from gansearch.search.space import Space
-from gansearch.training.build import best_device
+from gansearch.training.device import best_device
 from gansearch.training.loop import Diverged, Trainer
 
 _PROBE_EVALUATIONS = 1
@@ -76,7 +76,7 @@ def _cost(space: Space) -> None:
     torch.set_num_threads(1)
     try:
         trainer = Trainer(probe, device)
-        row = trainer.advance()
+        row = trainer.train_until_evaluation()
     except Diverged as divergence:
         print(f"the base diverges: {divergence}")
         return

@@ -23,8 +23,9 @@ from gansearch.search.recorder import Recorder
 from gansearch.search.space import Space
 from gansearch.search.study import Study
 from gansearch.training.artifacts import Artifacts
-from gansearch.training.build import best_device, check
 from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.device import best_device
+from gansearch.training.feasibility import check
 from gansearch.training.loop import Diverged, Trainer, run
 
 

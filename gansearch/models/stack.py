@@ -9,7 +9,7 @@ from torch import nn
 
 from gansearch.errors import UserError
 from gansearch.models.attention import SelfAttention
-from gansearch.models.base import levels
+from gansearch.models.base import num_halvings
 from gansearch.models.blocks import Init, ToMaps, batch_norm, conv, conv_transpose, dcgan_init, dense
 from gansearch.models.leaky import LeakyReLU
 
@@ -77,12 +77,12 @@ def down(channels: int, size: int, widths: Sequence[int], style: Style, *, kerne
     return layers
 
 
-def doubling(features: int, resolution: int, attention_at: AttentionAt) -> list[int]:
+def channel_widths(features: int, resolution: int, attention_at: AttentionAt) -> list[int]:
     """Channels of maps from half of `resolution` down to 4 x 4, ever doubled from `features` on.
 
     UserError where the resolution is no power of two, or no map is `attention_at` x `attention_at`.
     """
-    halvings = levels(resolution)
+    halvings = num_halvings(resolution)
     if attention_at != "none" and attention_at > resolution // 2:
         raise UserError(
             f"model.attention_at={attention_at}: at data.resolution={resolution} the largest map is "

@@ -22,8 +22,8 @@ from gansearch.search.ray.scheduler import KimgASHA
 from gansearch.search.ray.tuning import tune_trials
 from gansearch.search.recorder import Listener, Recorder
 from gansearch.search.study import Study
-from gansearch.training.build import best_device
 from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.device import best_device
 
 
 def start(plan: Plan, listener: Listener, say: Callable[[str], None]) -> tuple[Ledger, Interruption]:

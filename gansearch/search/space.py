@@ -20,7 +20,7 @@ from gansearch.config import TrialConfig, from_dict
 from gansearch.data.base import Images
 from gansearch.errors import UserError, one_line, unknown
 from gansearch.recipes import recipe
-from gansearch.training.build import check, check_data
+from gansearch.training.feasibility import check, check_data
 
 # What would make FIDs of two trials incomparable, or their evaluations fall at different kimg.
 _NOT_SEARCHABLE = ("seed", "data.", "metrics.", "artifacts.", "train.max_kimg", "train.evaluations")

@@ -14,7 +14,8 @@ from gansearch import registry
 from gansearch.config import ModelConfig, TrialConfig
 from gansearch.errors import UserError
 from gansearch.models.base import ImageShape, Model
-from gansearch.training.build import build_players, check
+from gansearch.training.build import build_networks
+from gansearch.training.feasibility import check
 
 GRID: dict[str, tuple[Any, ...]] = {
     "attention_at": ("none", 8, 16),
@@ -92,11 +93,11 @@ def test_the_seed_decides_the_weights(options: dict[str, Any]) -> None:
     shape, device = ImageShape(1, config.data.resolution), torch.device("cpu")
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    first = [weights(network) for network in build_players(config, shape, device)]
+    first = [weights(network) for network in build_networks(config, shape, device)]
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(6)
-    again = [weights(network) for network in build_players(config, shape, device)]
-    other = [weights(network) for network in build_players(config.override({"seed": 1}), shape, device)]
+    again = [weights(network) for network in build_networks(config, shape, device)]
+    other = [weights(network) for network in build_networks(config.override({"seed": 1}), shape, device)]
     for mine, same, different in zip(first, again, other, strict=True):
         assert all(torch.equal(mine[name], same[name]) for name in mine)
         assert not any(torch.equal(mine[name], different[name]) for name in mine if mine[name].dim() > 1)

@@ -9,7 +9,6 @@ import torch
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
 from gansearch.training import compiled
-from gansearch.training.build import check
 from gansearch.training.compiled import PAYS_FROM_KIMG, should_compile
 from gansearch.training.loop import Trainer
 
@@ -76,4 +75,4 @@ def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not should_compile(long.train, CPU)
     assert not should_compile(long.train, torch.device("cuda")), "Triton needs one too"
     with pytest.raises(UserError, match=r"train\.compile=always: there is no C\+\+ compiler"):
-        check(long.override({"train.compile": "always"}))
+        should_compile(long.override({"train.compile": "always"}).train, CPU)
