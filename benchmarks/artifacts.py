@@ -16,9 +16,9 @@ import torch
 from benchmarks.of_recipe import add_arguments, prepare
 from benchmarks.spread import tell
 from gansearch.config import ArtifactsConfig, TrialConfig
-from gansearch.training.artifacts import Artifacts, View
-from gansearch.training.build import best_device
+from gansearch.training.artifacts import Artifacts, Snapshot
 from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.device import best_device
 from gansearch.training.loop import Trainer, run
 
 MOST = 0.03
@@ -29,8 +29,8 @@ class Timed(Artifacts):
 
     seconds = 0.0
 
-    def record(self, view: View) -> None:
-        self._count(lambda: super(Timed, self).record(view))
+    def record(self, snapshot: Snapshot) -> None:
+        self._count(lambda: super(Timed, self).record(snapshot))
 
     def finish(self) -> None:
         self._count(super().finish)

@@ -32,7 +32,7 @@ from gansearch.metrics.reference import reference_of
 from gansearch.run.loaded import load
 from gansearch.run.paths import RunDir
 from gansearch.search.find_space import parse_settings
-from gansearch.training.build import best_device
+from gansearch.training.device import best_device
 
 BATCH = 256
 

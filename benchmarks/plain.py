@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn, optim
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from gansearch.config import TrialConfig
 from gansearch.models.attention import SelfAttention
 from gansearch.models.blocks import FromMaps, ToMaps
+from gansearch.models.leaky import LeakyReLU
 
 WORKERS = 2
 
@@ -56,6 +58,13 @@ class PlainAttention(SelfAttention):
         return x + self.gamma * self.out(torch.bmm(value, attention.transpose(1, 2)).view_as(x))
 
 
+class PlainLeakyReLU(LeakyReLU):
+    """torch's own function, whatever is differentiated."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu_(x, self.negative_slope)
+
+
 class PlainToMaps(ToMaps):
     """A dense layer's output viewed as maps."""
 
@@ -72,6 +81,7 @@ class PlainFromMaps(FromMaps):
 
 PLAIN: dict[type[nn.Module], type[nn.Module]] = {
     SelfAttention: PlainAttention,
+    LeakyReLU: PlainLeakyReLU,
     ToMaps: PlainToMaps,
     FromMaps: PlainFromMaps,
 }

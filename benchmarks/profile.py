@@ -8,7 +8,6 @@ product and a convolution. The first evaluation does not count.
 """
 
 import argparse
-import math
 import tempfile
 import time
 from collections import defaultdict
@@ -20,7 +19,7 @@ from unittest.mock import patch
 import torch
 from torch.optim import Adam
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry, register_flop_formula
+from torch.utils.flop_counter import flop_registry
 
 from benchmarks.of_recipe import add_arguments, prepare
 from benchmarks.spread import tell
@@ -29,15 +28,15 @@ from gansearch.data.loader import Batches
 from gansearch.metrics.scorer import Scorer
 from gansearch.training import loop
 from gansearch.training.artifacts import Artifacts
-from gansearch.training.build import best_device
 from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.device import best_device
 from gansearch.training.ema import EMA
 from gansearch.training.loop import Trainer
-from gansearch.training.step import Players
+from gansearch.training.step import TrainState
 
 STAGES: list[tuple[Any, str, str]] = [
     (Batches, "next", "data"),
-    (Players, "generate", "G"),
+    (TrainState, "generate", "G"),
     (loop, "g_step", "G"),
     (loop, "d_step", "D"),
     (Adam, "step", "optimizer"),
@@ -81,7 +80,7 @@ class Stages:
     @contextmanager
     def installed(self, trainer: Trainer) -> Iterator[None]:
         """Times the stages of a trial, its penalty with its backward pass."""
-        loss = type(trainer._players.loss)
+        loss = type(trainer._state.loss)
         penalty, step, clear = loss.penalty, Adam.step, Adam.zero_grad
 
         def whole(*args: Any) -> None:
@@ -104,17 +103,6 @@ class Stages:
             stack.enter_context(patch.object(Adam, "zero_grad", lambda optimizer, set_to_none=True: None))
             stack.enter_context(patch.object(loss, "penalty", whole))
             yield
-
-
-@register_flop_formula(torch.ops.gansearch.product_of_patches)
-def of_patches(large: Any, small: Any, **_: Any) -> int:
-    return 2 * math.prod(small) * large[1] * 4 * 4
-
-
-@register_flop_formula(torch.ops.gansearch.pixels)
-def of_pixels(small: Any, weight: Any, **_: Any) -> int:
-    """Those of the transposed convolution that it stands for."""
-    return 2 * math.prod(small) * weight[1] * 4 * 4
 
 
 class Operations(TorchDispatchMode):
@@ -156,8 +144,8 @@ def profile(config: TrialConfig, device: torch.device, evaluations: int) -> None
         for _ in range(evaluations + 1):
             stages = Stages()
             with stages.installed(trainer), stages.stage("other"):
-                trainer.advance()
-                trainer.leave(artifacts)
+                trainer.train_until_evaluation()
+                trainer.write_artifacts(artifacts)
                 trainer.save(checkpoints)
             rounds.append(stages.seconds)
     for name in sorted(rounds[-1], key=rounds[-1].__getitem__, reverse=True):

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from benchmarks.plain import Pictures, plainly
 from gansearch.config import TrialConfig
 from gansearch.models.base import ImageShape
-from gansearch.training.build import build_players
+from gansearch.training.build import build_networks
 
 
 class FromColumns(nn.Module):
@@ -62,7 +62,7 @@ class Labelled(Pictures):
 @contextmanager
 def ray_example(config: TrialConfig, pixels: Tensor) -> Iterator[Callable[[int], object]]:
     """What trains so many steps, a multiple of the example's five, within a Ray of its own."""
-    G, D = build_players(config, ImageShape(3, pixels.shape[-1]), torch.device("cpu"))
+    G, D = build_networks(config, ImageShape(3, pixels.shape[-1]), torch.device("cpu"))
     nets = FromColumns(plainly(G)), Probability(plainly(D))
     optimizers = [optim.Adam(net.parameters(), lr=2e-4, betas=(beta1, 0.999)) for net in nets]
     loader = DataLoader(Labelled(pixels), config.train.batch, shuffle=True, num_workers=workers)

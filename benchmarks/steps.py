@@ -5,7 +5,7 @@
 Three GANs of 3 x 32 x 32 images, batch 64, 64 features: a DCGAN, a SAGAN with attention at 16 x 16 and the hinge loss,
 and a DCGAN with gradient penalty. `plain` is a loop in the manner of PyTorch's DCGAN example (`benchmarks/plain.py`);
 with `--ray` the training function of Ray Tune's own GAN example plays as well, on the same networks. Every side is a
-process of its own (Ray's example: this one), with the threads and the memory that it chooses, and one of them trains at
+process of its own (Ray's example: this one), with the threads that it chooses, and one of them trains at
 a time: a ratio is that of one round. There are more images than the rounds take, so that the plain loop's DataLoader
 does not start its workers anew within one; Ray's example does so at every fifth step.
 """
@@ -29,7 +29,9 @@ from benchmarks.spread import tell
 from gansearch.config import TrialConfig
 from gansearch.data.loading import load_images
 from gansearch.models.base import ImageShape
-from gansearch.training.build import best_device, build_players, check
+from gansearch.training.build import build_networks
+from gansearch.training.device import best_device
+from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer
 
 BATCH, SIZE = 64, 32
@@ -57,7 +59,7 @@ def random_images(folder: Path, count: int = 1280) -> None:
 
 
 def plain(config: TrialConfig, pixels: Tensor) -> Train:
-    G, D = build_players(config, ImageShape(3, SIZE), torch.device("cpu"))
+    G, D = build_networks(config, ImageShape(3, SIZE), torch.device("cpu"))
     return PlainLoop(config, G, D, pixels, best_device()).train
 
 

@@ -19,7 +19,7 @@ import torch
 from benchmarks.spread import tell
 from benchmarks.steps import BATCH, random_images
 from gansearch.config import TrialConfig
-from gansearch.training.build import check
+from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer
 
 

@@ -28,8 +28,8 @@ from gansearch.models.base import ImageShape
 from gansearch.run import Floor, Protocol, Run
 from gansearch.run.paths import CONFIG, GENERATOR, GRID, SCORES, join
 from gansearch.training import grids
-from gansearch.training.build import best_device
 from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.device import best_device
 from gansearch.training.samples import NonFiniteImage, scored_samples
 
 

@@ -17,8 +17,8 @@ from gansearch.run.ledger import Ledger
 from gansearch.run.paths import RunDir
 from gansearch.run.protocol import Floor, Protocol
 from gansearch.run.rows import Start, read, to_json
-from gansearch.training.build import check
 from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer
 
 

@@ -17,7 +17,7 @@ ROOT = Path(gansearch.__file__).parent
 FLOORS = (
     ("errors",),
     ("config", "cache"),
-    ("lock", "derivatives", "run"),
+    ("lock", "run"),
     ("registry", "recipes"),
     ("data", "models", "losses"),
     ("metrics",),

@@ -13,7 +13,8 @@ from gansearch.data.digits import Digits
 from gansearch.errors import UserError
 from gansearch.models.base import ImageShape
 from gansearch.recipes import RECIPES, recipe
-from gansearch.training.build import build_players, check
+from gansearch.training.build import build_networks
+from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer
 
 CPU = torch.device("cpu")
@@ -123,9 +124,9 @@ WEIGHTS = {
 }
 
 
-def players(name: str, classes: int = 10) -> tuple[nn.Module, nn.Module]:
+def networks(name: str, classes: int = 10) -> tuple[nn.Module, nn.Module]:
     config = check(recipe(name).config)
-    return build_players(config, ImageShape(3, config.data.resolution, classes), CPU)
+    return build_networks(config, ImageShape(3, config.data.resolution, classes), CPU)
 
 
 def count(network: nn.Module) -> int:
@@ -134,7 +135,7 @@ def count(network: nn.Module) -> int:
 
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_the_weight_of_a_recipe_by_hand(name: str) -> None:
-    G, D = players(name)
+    G, D = networks(name)
     assert (count(G), count(D)) == WEIGHTS[name]
 
 
@@ -143,7 +144,7 @@ def test_every_recipe_of_the_reports_is_weighed() -> None:
 
 
 def test_the_discriminator_of_sagan_wgan_gp_layer_by_layer() -> None:
-    _, D = players("sagan-wgan-gp")
+    _, D = networks("sagan-wgan-gp")
     by_hand = (
         (3 * 64 * 16 + 64)
         + (64 * 128 * 16 + 128)
@@ -159,7 +160,7 @@ def test_the_discriminator_of_sagan_wgan_gp_layer_by_layer() -> None:
 
 
 def test_a_hundred_and_twenty_classes() -> None:
-    ten, many = (tuple(map(count, players("cgan-64", classes))) for classes in (10, 120))
+    ten, many = (tuple(map(count, networks("cgan-64", classes))) for classes in (10, 120))
     assert many[0] - ten[0] == 110 * 128 * 16 and many[1] - ten[1] == 110
 
 
@@ -198,10 +199,10 @@ def brief(config: TrialConfig, folder: Path) -> TrialConfig:
 def test_a_recipe_trains(name: str, photographs: Path) -> None:
     """Diverged is raised on the first value that is not finite."""
     trainer = Trainer(brief(recipe(name).config, photographs), CPU)
-    before = [parameter.detach().clone() for parameter in trainer._players.G.parameters() if parameter.dim() > 1]
-    evaluation = trainer.advance()
+    before = [parameter.detach().clone() for parameter in trainer._state.G.parameters() if parameter.dim() > 1]
+    evaluation = trainer.train_until_evaluation()
     assert evaluation.kimg >= (1 if trainer.config.data.resolution < 64 else 0.25)
-    after = [parameter for parameter in trainer._players.G.parameters() if parameter.dim() > 1]
+    after = [parameter for parameter in trainer._state.G.parameters() if parameter.dim() > 1]
     assert not any(torch.equal(p, q) for p, q in zip(after, before, strict=True))
 
 

@@ -24,7 +24,11 @@ class Loss(ABC):
     class_weight: Annotated[float, Field(ge=0)] = 1.0
 
     per_image: ClassVar[bool] = False
-    """True where the loss needs D to judge each image by itself (no batch norm in D)."""
+    """True where the loss differentiates D by each single image, as a gradient penalty does.
+
+    D is then built without layers that mix the images of a batch (batch norm), and from layers that have a second
+    derivative: the penalty is a function of D's gradient, and training differentiates the penalty.
+    """
 
     @abstractmethod
     def real(self, logits: Tensor, rng: Generator) -> Tensor:
@@ -45,7 +49,14 @@ class Loss(ABC):
         return self.class_weight * F.cross_entropy(classes.float(), labels)
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, rng: Generator) -> Tensor | None:
-        """A further term of D's loss that needs D itself, as images to logits; None where there is none."""
+        """Returns a further term of D's loss that needs D itself, or None where the loss has none.
+
+        Args:
+            critic: D as a function from images to logits. A loss that differentiates `critic` sets `per_image`.
+            real: Real images (N, C, H, W).
+            fake: As many generated images, detached from G.
+            rng: The trial's generator of random numbers.
+        """
         return None
 
     def constrain(self, D: nn.Module) -> None:  # noqa: B027 - most losses constrain nothing

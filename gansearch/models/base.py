@@ -49,10 +49,15 @@ class Model(ABC):
 
     @abstractmethod
     def trunk(self, shape: ImageShape, *, per_image: bool) -> Trunk:
-        """D up to its features; UserError for a shape it can't take.
+        """Builds D up to its features.
 
-        With `per_image` the loss needs a logit to depend on its own image alone; UserError where the options
-        demand otherwise (batch norm).
+        Args:
+            shape: The shape of the images.
+            per_image: The loss differentiates D by each single image (`Loss.per_image`). No layer may mix the images
+                of a batch, and every layer needs a second derivative.
+
+        Raises:
+            UserError: D can't take images of this shape, or the options ask for a layer that mixes images.
         """
 
     def generator(self, shape: ImageShape) -> Generator:
@@ -61,7 +66,7 @@ class Model(ABC):
         return Generator(self.upsampler(self.z_dim + classes, shape), classes)
 
     def discriminator(self, shape: ImageShape, *, per_image: bool) -> Discriminator:
-        """D: images and labels to a Verdict; UserError where it can't be built."""
+        """D: images and labels to a DiscriminatorOutput; UserError where it can't be built."""
         trunk = self.trunk(shape, per_image=per_image)
         head = HEADS[self.conditioning](trunk.features, self._classes(shape), sn=trunk.sn)
         return Discriminator(trunk.net, head, self.dropout)
@@ -75,7 +80,7 @@ class Model(ABC):
         return shape.classes if self.conditional else 0
 
 
-def levels(resolution: int, smallest: int = 4) -> int:
+def num_halvings(resolution: int, smallest: int = 4) -> int:
     """How often `resolution` halves down to maps of `smallest`; UserError unless it is a larger power of two."""
     if resolution <= smallest or resolution & (resolution - 1):
         raise UserError(f"data.resolution={resolution}: set a power of two from {2 * smallest} (32, 64, ...)")

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gansearch.models.halving import Doubling, Halving
-
 INIT_STD = 0.02
 Init = Callable[[Tensor], Tensor]
 _NORMED: dict[type[nn.Module], type[nn.Module]] = {}
@@ -35,17 +33,12 @@ def conv(
     init: Init = dcgan_init,
 ) -> nn.Module:
     """A convolution; with `sn` under spectral norm."""
-    layer: nn.Conv2d
-    if (kernel, stride, padding) == (4, 2, 1):
-        layer = Halving(cin, cout, bias=bias)
-    else:
-        layer = nn.Conv2d(cin, cout, kernel, stride, padding, bias=bias)
-    return initialised(layer, sn=sn, init=init)
+    return initialised(nn.Conv2d(cin, cout, kernel, stride, padding, bias=bias), sn=sn, init=init)
 
 
 def conv_transpose(cin: int, cout: int, *, bias: bool = True, sn: bool = False, init: Init = dcgan_init) -> nn.Module:
     """A transposed convolution with a kernel of 4 x 4 that doubles the resolution."""
-    return initialised(Doubling(cin, cout, bias=bias), sn=sn, init=init)
+    return initialised(nn.ConvTranspose2d(cin, cout, 4, 2, 1, bias=bias), sn=sn, init=init)
 
 
 def dense(cin: int, cout: int, *, bias: bool = True, sn: bool = False, init: Init = dcgan_init) -> nn.Module:

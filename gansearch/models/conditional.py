@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from gansearch.models.blocks import dense, initialised
 
 
-class Verdict(NamedTuple):
+class DiscriminatorOutput(NamedTuple):
     """What D says of N images: `logits` (N,), and class logits (N, K) where it predicts the class, else None."""
 
     logits: Tensor
@@ -28,13 +28,13 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (N, C, H, W) and labels (N,) to a Verdict; without conditioning the labels are not looked at."""
+    """Maps images (N, C, H, W) and labels (N,) to a DiscriminatorOutput; the head decides what labels are used for."""
 
     def __init__(self, trunk: nn.Module, head: nn.Module, dropout: float) -> None:
         super().__init__()
         self.trunk, self.dropout, self.head = trunk, nn.Dropout(dropout), head
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         return self.head(self.dropout(self.trunk(images)), labels)
 
 
@@ -45,8 +45,8 @@ class Plain(nn.Module):
         super().__init__()
         self.logit = dense(features, 1, sn=sn)
 
-    def forward(self, features: Tensor, labels: Tensor | None) -> Verdict:
-        return Verdict(self.logit(features).squeeze(1))
+    def forward(self, features: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
+        return DiscriminatorOutput(self.logit(features).squeeze(1))
 
 
 class Concat(nn.Module):
@@ -57,8 +57,8 @@ class Concat(nn.Module):
         self.classes = classes
         self.logit = dense(features + classes, 1, sn=sn)
 
-    def forward(self, features: Tensor, labels: Tensor | None) -> Verdict:
-        return Verdict(self.logit(_joined(features, labels, self.classes)).squeeze(1))
+    def forward(self, features: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
+        return DiscriminatorOutput(self.logit(_joined(features, labels, self.classes)).squeeze(1))
 
 
 class Projection(Plain):
@@ -68,9 +68,9 @@ class Projection(Plain):
         super().__init__(features, classes, sn=sn)
         self.embedding = initialised(nn.Embedding(classes, features), sn=sn)
 
-    def forward(self, features: Tensor, labels: Tensor | None) -> Verdict:
-        verdict = super().forward(features, labels)
-        return Verdict(verdict.logits + (self.embedding(labels) * features).sum(1))
+    def forward(self, features: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
+        output = super().forward(features, labels)
+        return DiscriminatorOutput(output.logits + (self.embedding(labels) * features).sum(1))
 
 
 class Auxiliary(Plain):
@@ -80,8 +80,8 @@ class Auxiliary(Plain):
         super().__init__(features, classes, sn=sn)
         self.classes = dense(features, classes, sn=sn)
 
-    def forward(self, features: Tensor, labels: Tensor | None) -> Verdict:
-        return Verdict(super().forward(features, labels).logits, self.classes(features))
+    def forward(self, features: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
+        return DiscriminatorOutput(super().forward(features, labels).logits, self.classes(features))
 
 
 HEADS: dict[str, type[Plain] | type[Concat]] = {

@@ -8,7 +8,7 @@ from torch import nn
 from gansearch.errors import UserError
 from gansearch.models.base import ImageShape, Model, Trunk
 from gansearch.models.blocks import INITS, FromMaps, conv_transpose
-from gansearch.models.stack import SMALLEST, AttentionAt, Style, doubling, down, up
+from gansearch.models.stack import SMALLEST, AttentionAt, Style, channel_widths, down, up
 from gansearch.registry import component
 
 
@@ -30,7 +30,7 @@ class DCGAN(Model):
     init: Literal["normal", "glorot"] = "normal"
 
     def upsampler(self, inputs: int, shape: ImageShape) -> nn.Module:
-        widths = doubling(self.features, shape.resolution, self.attention_at)
+        widths = channel_widths(self.features, shape.resolution, self.attention_at)
         style = Style(slope=self.g_slope, normed=True, attention_at=self.attention_at, init=INITS[self.init])
         last = conv_transpose(widths[0], shape.channels, bias=False, init=style.init)
         return nn.Sequential(*up(inputs, widths[::-1], style), last, nn.Tanh())
@@ -39,7 +39,7 @@ class DCGAN(Model):
         if per_image and self.d_norm == "batch":
             raise UserError("model.d_norm=batch mixes images, which the loss does not allow: set it to auto or none")
         sn = self.spectral_norm
-        widths = doubling(self.features, shape.resolution, self.attention_at)
+        widths = channel_widths(self.features, shape.resolution, self.attention_at)
         normed = self.d_norm == "batch" or (self.d_norm == "auto" and not (sn or per_image))
         style = Style(
             slope=self.leaky_slope,
@@ -48,6 +48,7 @@ class DCGAN(Model):
             attention_at=self.attention_at,
             attention_sn=sn,
             init=INITS[self.init],
+            twice_differentiable=per_image,
         )
         net = nn.Sequential(*down(shape.channels, shape.resolution, widths, style), FromMaps())
         return Trunk(net, widths[-1] * SMALLEST**2, sn)

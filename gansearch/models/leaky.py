@@ -1,4 +1,4 @@
-"""Leaky ReLU whose second derivative is known to be zero: a gradient penalty then spends no time on it."""
+"""Leaky ReLU whose second derivative is known to be zero, so that a gradient penalty spends no time on it."""
 
 from typing import Any
 
@@ -7,40 +7,33 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn import functional as F
 
-from gansearch.derivatives import second_wanted
-
 
 class LeakyReLU(nn.Module):
-    """max(x, slope * x); with `slope` 0 ReLU. Eager, it overwrites x.
+    """Computes max(x, slope * x); a slope of 0 is ReLU. Outside compiled code the result overwrites x.
 
-    The slope is a tensor on the module's device, so that compiled code is not made anew for another one.
+    The second derivative of torch's own function is a tensor of zeros, which the backward pass of a gradient penalty
+    carries through all earlier layers: a third of the time of that pass. With `twice_differentiable` no gradient flows
+    where the second derivative is zero. Torch's own function is faster where one derivative is enough.
     """
 
-    _slope: Tensor
+    _slope: Tensor  # a tensor on the module's device, so that compiled code serves every slope
 
-    def __init__(self, slope: float) -> None:
+    def __init__(self, slope: float, *, twice_differentiable: bool = False) -> None:
         super().__init__()
-        self.negative_slope = slope
+        self.negative_slope, self.twice_differentiable = slope, twice_differentiable
         self.register_buffer("_slope", torch.tensor(slope), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.compiler.is_compiling():
-            # Without a mask: inductor would keep one for the backward pass, and is slow at writing and reading it.
+            # Without a mask: inductor would store one for the backward pass, and is slow at writing and reading it.
             size = x.abs()
             return 0.5 * (x + size) + self._slope.to(x.dtype) * (0.5 * (x - size))
-        return leaky_relu_(x, self.negative_slope)
+        if self.twice_differentiable and x.requires_grad:
+            return _LeakyReLU.apply(x, self.negative_slope)
+        return F.leaky_relu_(x, self.negative_slope)
 
     def extra_repr(self) -> str:
         return f"{self.negative_slope:g}"
-
-
-def leaky_relu_(x: Tensor, slope: float) -> Tensor:
-    """Leaky ReLU in place.
-
-    Of torch's own the second derivative is a tensor of zeros, and a gradient penalty's backward pass carries them
-    through all layers before: a third of its time. Where a second derivative is wanted, no gradient flows there.
-    """
-    return _LeakyReLU.apply(x, slope) if x.requires_grad and second_wanted() else F.leaky_relu_(x, slope)
 
 
 class _LeakyReLU(Function):
@@ -60,14 +53,14 @@ class _LeakyReLU(Function):
 
 
 class _Slope(Function):
-    """A gradient times the slope at y, by which it can't be derived."""
+    """A gradient times the slope at y; differentiable by the gradient, not by y."""
 
     @staticmethod
     def forward(ctx: Any, grad: Tensor, y: Tensor, slope: float) -> Tensor:
         ctx.save_for_backward(y)
         ctx.set_materialize_grads(False)
         ctx.slope = slope
-        # From the result, which has the sign of what was overwritten.
+        # y has the sign of the input that it has overwritten.
         return torch.ops.aten.leaky_relu_backward(grad, y, slope, True)
 
     @staticmethod

@@ -35,7 +35,8 @@ class MLP(Model):
         layers: list[nn.Module] = [FromMaps()]
         widths = [_pixels(shape), 2 * self.features, self.features, self.features // 2]
         for cin, cout in pairwise(widths):
-            layers += [dense(cin, cout, init=glorot_init), LeakyReLU(self.leaky_slope)]
+            activation = LeakyReLU(self.leaky_slope, twice_differentiable=per_image)
+            layers += [dense(cin, cout, init=glorot_init), activation]
         return Trunk(nn.Sequential(*layers), widths[-1])
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gansearch.models.base import ImageShape, Model, Trunk, levels
+from gansearch.models.base import ImageShape, Model, Trunk, num_halvings
 from gansearch.models.blocks import ToMaps, batch_norm, conv, dense, glorot_init
 from gansearch.models.stack import SMALLEST
 from gansearch.registry import component
@@ -79,13 +79,13 @@ class ResNet(Model):
     def upsampler(self, inputs: int, shape: ImageShape) -> nn.Module:
         width = self.features
         layers = [dense(inputs, width * SMALLEST**2, init=glorot_init), ToMaps(SMALLEST)]
-        layers += [UpBlock(width) for _ in range(levels(shape.resolution))]
+        layers += [UpBlock(width) for _ in range(num_halvings(shape.resolution))]
         last = conv(width, shape.channels, 3, padding=1, init=glorot_init)
         return nn.Sequential(*layers, batch_norm(width), nn.ReLU(inplace=True), last, nn.Tanh())
 
     def trunk(self, shape: ImageShape, *, per_image: bool) -> Trunk:
         width, sn = self.d_features, self.spectral_norm
-        halvings = levels(shape.resolution, _D_SMALLEST)
+        halvings = num_halvings(shape.resolution, _D_SMALLEST)
         layers = [DownBlock(shape.channels, width, halve=True, sn=sn, first=True)]
         layers += [DownBlock(width, width, halve=number < halvings, sn=sn) for number in range(1, halvings + 2)]
         return Trunk(nn.Sequential(*layers, SumPool()), width, sn)

@@ -8,7 +8,7 @@ from torch import nn
 from gansearch.models.base import ImageShape, Model, Trunk
 from gansearch.models.blocks import FromMaps, conv, conv_transpose
 from gansearch.models.leaky import LeakyReLU
-from gansearch.models.stack import SMALLEST, AttentionAt, Style, doubling, down, up
+from gansearch.models.stack import SMALLEST, AttentionAt, Style, channel_widths, down, up
 from gansearch.registry import component
 
 
@@ -27,15 +27,16 @@ class SAGAN(Model):
     attention_at: AttentionAt = 8
 
     def upsampler(self, inputs: int, shape: ImageShape) -> nn.Module:
-        widths = doubling(self.features, shape.resolution, self.attention_at)
+        widths = channel_widths(self.features, shape.resolution, self.attention_at)
         style = Style(slope=0.0, normed=True, sn=True, attention_at=self.attention_at)
         last = conv_transpose(widths[0], shape.channels, sn=True)
         return nn.Sequential(*up(inputs, widths[::-1], style), last, nn.Tanh())
 
     def trunk(self, shape: ImageShape, *, per_image: bool) -> Trunk:
-        widths = doubling(self.features, shape.resolution, self.attention_at)
+        widths = channel_widths(self.features, shape.resolution, self.attention_at)
         wide = 2 * widths[-1]
-        style = Style(slope=self.leaky_slope, sn=True, attention_at=self.attention_at)
+        style = Style(slope=self.leaky_slope, sn=True, attention_at=self.attention_at, twice_differentiable=per_image)
         layers = down(shape.channels, shape.resolution, widths, style)
-        layers += [conv(widths[-1], wide, 3, 1, 1), LeakyReLU(self.leaky_slope), FromMaps()]
+        activation = LeakyReLU(self.leaky_slope, twice_differentiable=per_image)
+        layers += [conv(widths[-1], wide, 3, 1, 1), activation, FromMaps()]
         return Trunk(nn.Sequential(*layers), wide * SMALLEST**2)

@@ -9,7 +9,7 @@ from torch import nn
 
 from gansearch.errors import UserError
 from gansearch.models.attention import SelfAttention
-from gansearch.models.base import levels
+from gansearch.models.base import num_halvings
 from gansearch.models.blocks import Init, ToMaps, batch_norm, conv, conv_transpose, dcgan_init, dense
 from gansearch.models.leaky import LeakyReLU
 
@@ -19,7 +19,17 @@ AttentionAt = Literal["none", 8, 16, 32]
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """What all layers of a stack share; `attention_sn`: spectral norm in the attention as well."""
+    """The options that all layers of a stack share.
+
+    Args:
+        slope: The slope of leaky ReLU; 0 is ReLU.
+        normed: Puts batch norm after the convolutions.
+        sn: Puts spectral norm on the convolutions.
+        attention_at: Puts self-attention after the layer whose maps have this many rows.
+        attention_sn: Puts spectral norm on the projections of the self-attention.
+        init: Initialises the weights.
+        twice_differentiable: Builds layers for a loss that differentiates the gradient of D once more.
+    """
 
     slope: float
     normed: bool = False
@@ -27,12 +37,16 @@ class Style:
     attention_at: AttentionAt = "none"
     attention_sn: bool = False
     init: Init = dcgan_init
+    twice_differentiable: bool = False
 
     def after(self, channels: int, size: int) -> list[nn.Module]:
-        """What follows a convolution that made a map of `channels` x `size` x `size`."""
-        norm = [batch_norm(channels)] if self.normed else []
-        attention = [SelfAttention(channels, sn=self.attention_sn)] if size == self.attention_at else []
-        return [*norm, LeakyReLU(self.slope), *attention]
+        """Returns the layers that follow a convolution whose output is `channels` x `size` x `size`."""
+        twice = self.twice_differentiable
+        layers = [batch_norm(channels)] if self.normed else []
+        layers.append(LeakyReLU(self.slope, twice_differentiable=twice))
+        if size == self.attention_at:
+            layers.append(SelfAttention(channels, sn=self.attention_sn, twice_differentiable=twice))
+        return layers
 
 
 def up(inputs: int, widths: Sequence[int], style: Style) -> list[nn.Module]:
@@ -63,12 +77,12 @@ def down(channels: int, size: int, widths: Sequence[int], style: Style, *, kerne
     return layers
 
 
-def doubling(features: int, resolution: int, attention_at: AttentionAt) -> list[int]:
+def channel_widths(features: int, resolution: int, attention_at: AttentionAt) -> list[int]:
     """Channels of maps from half of `resolution` down to 4 x 4, ever doubled from `features` on.
 
     UserError where the resolution is no power of two, or no map is `attention_at` x `attention_at`.
     """
-    halvings = levels(resolution)
+    halvings = num_halvings(resolution)
     if attention_at != "none" and attention_at > resolution // 2:
         raise UserError(
             f"model.attention_at={attention_at}: at data.resolution={resolution} the largest map is "

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import nn
 
-from gansearch.models.base import ImageShape, Model, Trunk, levels
+from gansearch.models.base import ImageShape, Model, Trunk, num_halvings
 from gansearch.models.blocks import FromMaps, conv, glorot_init
 from gansearch.models.stack import SMALLEST, Style, down, up
 from gansearch.registry import component
@@ -25,15 +25,14 @@ class Uniform(Model):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
 
     def upsampler(self, inputs: int, shape: ImageShape) -> nn.Module:
-        widths = [self.features] * (1 + levels(shape.resolution))
+        widths = [self.features] * (1 + num_halvings(shape.resolution))
+        style = Style(slope=self.leaky_slope, init=glorot_init)
         colours = [nn.ZeroPad2d((3, 4, 3, 4)), conv(self.features, shape.channels, 8, init=glorot_init)]
-        return nn.Sequential(*up(inputs, widths, self._style()), *colours, nn.Tanh())
+        return nn.Sequential(*up(inputs, widths, style), *colours, nn.Tanh())
 
     def trunk(self, shape: ImageShape, *, per_image: bool) -> Trunk:
-        levels(shape.resolution, SMALLEST)  # G could not make smaller ones
-        widths = [self.features] * levels(shape.resolution, _D_SMALLEST)
-        layers = down(shape.channels, shape.resolution, widths, self._style(), kernel=3)
+        num_halvings(shape.resolution, SMALLEST)  # G could not make smaller ones
+        widths = [self.features] * num_halvings(shape.resolution, _D_SMALLEST)
+        style = Style(slope=self.leaky_slope, init=glorot_init, twice_differentiable=per_image)
+        layers = down(shape.channels, shape.resolution, widths, style, kernel=3)
         return Trunk(nn.Sequential(*layers, FromMaps()), self.features * _D_SMALLEST**2)
-
-    def _style(self) -> Style:
-        return Style(slope=self.leaky_slope, init=glorot_init)

@@ -10,7 +10,7 @@ from gansearch.errors import UserError, one_line
 from gansearch.recipes import recipe
 from gansearch.registry import resolve
 from gansearch.run.space import Domain, Space
-from gansearch.training.build import check, check_data
+from gansearch.training.feasibility import check, check_data
 
 # What would make FIDs of two trials incomparable, or their evaluations fall at different kimg.
 _NOT_SEARCHABLE = ("seed", "data.", "metrics.", "artifacts.", "train.max_kimg", "train.evaluations")

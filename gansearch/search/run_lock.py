@@ -10,7 +10,7 @@ import torch
 from gansearch.errors import UserError, one_line
 from gansearch.run.manifest import Plan
 from gansearch.run.paths import taken
-from gansearch.training.build import build_players, likely_shape
+from gansearch.training.build import build_networks, likely_shape
 from gansearch.training.checkpoint import CheckpointDir
 
 
@@ -88,8 +88,8 @@ def checkpoint_bytes(plan: Plan) -> int:
     """Returns about how large one checkpoint of the space's base is."""
     base = plan.space.base
     with torch.device("meta"):
-        players = build_players(base, likely_shape(base), torch.device("meta"))
-    G, D = (sum(parameter.numel() for parameter in network.parameters()) for network in players)
+        networks = build_networks(base, likely_shape(base), torch.device("meta"))
+    G, D = (sum(parameter.numel() for parameter in network.parameters()) for network in networks)
     replay = base.replay.capacity * 3 * base.data.resolution**2 * 2  # float16
     # G, its average, now and at its best, and Adam's two moments; D and its two moments; float32.
     return 4 * (5 * G + 3 * D) + replay

@@ -21,7 +21,7 @@ SHOWN_ATTENTION = 4  # images whose attention is shown
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
+class Snapshot:
     """A trial at one evaluation.
 
     `G` is the averaged generator, in eval mode; `D` is in train mode. `classes` are names, none where the nets see no
@@ -51,17 +51,17 @@ class Artifacts:
         """Touches no disk; UserError where `root` is no storage."""
         self._storage, self._config = Storage(root), config
 
-    def record(self, view: View) -> None:
+    def record(self, snapshot: Snapshot) -> None:
         """To be called after an evaluation, before its checkpoint is saved: that then implies these files."""
-        images = f"{view.evaluation.images:09d}"
+        images = f"{snapshot.evaluation.images:09d}"
         if self._config.curves:
-            self._storage.write(f"curves/events.out.tfevents.{images}", events(view.curve, view.evaluation))
+            self._storage.write(f"curves/events.out.tfevents.{images}", events(snapshot.curve, snapshot.evaluation))
         if self._config.samples:
-            caption = f"{view.evaluation.kimg:g} kimg, FID {view.evaluation.fid:.2f}"
-            picture = grids.sampled(view.G, view.z_dim, view.classes, caption)
+            caption = f"{snapshot.evaluation.kimg:g} kimg, FID {snapshot.evaluation.fid:.2f}"
+            picture = grids.sampled(snapshot.G, snapshot.z_dim, snapshot.classes, caption)
             self._storage.write(f"samples/{images}.png", grids.png(picture))
         if self._config.attention:
-            for network, picture in _attention(view):
+            for network, picture in _attention(snapshot):
                 self._storage.write(f"attention/{images}_{network}.png", grids.png(picture))
 
     def finish(self) -> None:
@@ -71,16 +71,16 @@ class Artifacts:
 
 
 @torch.no_grad()
-def _attention(view: View) -> Iterator[tuple[str, Image.Image]]:
+def _attention(snapshot: Snapshot) -> Iterator[tuple[str, Image.Image]]:
     """For each network that has self-attention its name and its picture."""
-    if attention_maps.attends(view.G):
-        latents, device = grids.latents(view.z_dim, view.classes), view.real.device
+    if attention_maps.attends(snapshot.G):
+        latents, device = grids.latents(snapshot.z_dim, snapshot.classes), snapshot.real.device
         shown = latents.diagonal(SHOWN_ATTENTION)
         labels = None if latents.labels is None else latents.labels[shown].to(device)
-        with attention_maps.watching(view.G) as maps:
-            images = view.G(latents.z[shown].to(device), labels)
+        with attention_maps.watching(snapshot.G) as maps:
+            images = snapshot.G(latents.z[shown].to(device), labels)
         yield "G", attention_maps.picture(images, maps)
-    if attention_maps.attends(view.D):
-        with attention_maps.evaluating(view.D), attention_maps.watching(view.D) as maps:
-            view.D(view.real, view.real_labels)
-        yield "D", attention_maps.picture(view.real, maps)
+    if attention_maps.attends(snapshot.D):
+        with attention_maps.evaluating(snapshot.D), attention_maps.watching(snapshot.D) as maps:
+            snapshot.D(snapshot.real, snapshot.real_labels)
+        yield "D", attention_maps.picture(snapshot.real, maps)

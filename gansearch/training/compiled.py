@@ -16,7 +16,7 @@ from torch import nn
 from gansearch.config import TrainConfig
 from gansearch.errors import UserError
 
-Pass = Callable[..., Any]
+Forward = Callable[..., Any]
 
 # Trials from this length on win back, under `auto`, what compiling costs where nothing is in the cache yet.
 PAYS_FROM_KIMG = {"cpu": 1000, "cuda": 1000}
@@ -43,7 +43,7 @@ def should_compile(train: TrainConfig, device: torch.device) -> bool:
     return can and train.max_kimg >= PAYS_FROM_KIMG[device.type]
 
 
-def passes(train: TrainConfig, nets: tuple[nn.Module, nn.Module], device: torch.device) -> tuple[Pass, Pass]:
+def forwards(train: TrainConfig, nets: tuple[nn.Module, nn.Module], device: torch.device) -> tuple[Forward, Forward]:
     """What is called in place of G and of D in a training step: the nets themselves, or compiled passes of them."""
     if not should_compile(train, device):
         return nets

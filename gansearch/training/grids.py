@@ -54,9 +54,9 @@ def latents(z_dim: int, classes: Sequence[str] = ()) -> Latents:
 @torch.no_grad()
 def sampled(G: nn.Module, z_dim: int, classes: Sequence[str], caption: str) -> Image.Image:
     """The grid of a generator in eval mode, from the latents above."""
-    drawn, device = latents(z_dim, classes), next(G.parameters()).device
-    labels = None if drawn.labels is None else drawn.labels.to(device)
-    return grid(G(drawn.z.to(device), labels), caption, drawn.names)
+    fixed, device = latents(z_dim, classes), next(G.parameters()).device
+    labels = None if fixed.labels is None else fixed.labels.to(device)
+    return grid(G(fixed.z.to(device), labels), caption, fixed.names)
 
 
 def grid(images: Tensor, caption: str, names: Sequence[str] = ()) -> Image.Image:

@@ -22,17 +22,14 @@ from gansearch.metrics.reference import Reference
 from gansearch.metrics.scorer import Scorer, scorer_for
 from gansearch.models.base import Model
 from gansearch.run.rows import Evaluation
-from gansearch.training.artifacts import SHOWN_ATTENTION, Artifacts, View
-from gansearch.training.build import build_players, check, check_data, image_shape
+from gansearch.training.artifacts import SHOWN_ATTENTION, Artifacts, Snapshot
+from gansearch.training.build import build_networks, image_shape
 from gansearch.training.checkpoint import About, CheckpointDir
-from gansearch.training.compiled import passes
 from gansearch.training.curves import Point
 from gansearch.training.ema import EMA
-from gansearch.training.memory import keep_freed_memory
-from gansearch.training.optim import adam
-from gansearch.training.replay import Replay
+from gansearch.training.feasibility import check, check_data
 from gansearch.training.samples import NonFiniteImage, scored_samples
-from gansearch.training.step import Players, d_step, g_step
+from gansearch.training.step import TrainState, d_step, g_step
 
 _CHECK_EVERY = 8  # D steps between two looks at the losses: a look waits for the device
 
@@ -54,8 +51,6 @@ class Trainer:
         `scorer` measures FID as the configuration says; by default one is made, and kept for the next trial.
         """
         self.config = config = check(config)
-        if device.type == "cpu":
-            keep_freed_memory()
         self._rng = torch.Generator(device).manual_seed(config.seed)
         images = device_images(config.data, device)
         check_data(config, images)
@@ -65,21 +60,9 @@ class Trainer:
             images = replace(images, labels=None, classes=())
         self._images, self._z_dim = images, model.z_dim
         self._batches = Batches(images, config.train.batch, self._rng)
-        G, D = build_players(config, image_shape(images), device)
+        G, D = build_networks(config, image_shape(images), device)
         self._ema = EMA(G, config.train.ema_kimg)
-        g_pass, d_pass = passes(config.train, (G, D), device)
-        self._players = Players(
-            G=G,
-            D=D,
-            g_pass=g_pass,
-            d_pass=d_pass,
-            g_optimizer=adam(G, config.optim.g_lr, config.optim),
-            d_optimizer=adam(D, config.optim.d_lr, config.optim),
-            loss=registry.build("loss", config.loss),
-            replay=Replay(config.replay, self._rng),
-            rng=self._rng,
-            bfloat16=config.train.precision == "bf16",
-        )
+        self._state = TrainState.create(config, G, D, registry.build("loss", config.loss), self._rng)
         self.shown = 0
         self._best: dict[str, Tensor] = {}
         self.evaluations: list[Evaluation] = []
@@ -99,7 +82,7 @@ class Trainer:
     def done(self) -> bool:
         return self.shown >= self.config.train.max_images
 
-    def advance(self) -> Evaluation:
+    def train_until_evaluation(self) -> Evaluation:
         """Trains to the next evaluation and evaluates. Raises Diverged as soon as a value is not finite."""
         start = time.perf_counter()
         with self._seeded():
@@ -123,7 +106,7 @@ class Trainer:
 
     def train(self, d_steps: int) -> dict[str, float]:
         """Makes `d_steps` D steps and the G steps between them; returns the mean of each loss."""
-        config, players = self.config, self._players
+        config, state = self.config, self._state
         batch, period = config.train.batch, config.optim.d_steps
         d_losses: list[tuple[Tensor, Tensor]] = []
         g_losses: list[Tensor] = []
@@ -133,25 +116,25 @@ class Trainer:
             self.shown += batch
             g_is_next = (self.shown // batch) % period == 0
             real, labels = self._batches.next()
-            drawn = players.generate(self._latents(batch), labels, for_g=g_is_next)
-            d_losses.append(d_step(players, real, labels, drawn))
+            fake = state.generate(self._latents(batch), labels, for_g=g_is_next)
+            d_losses.append(d_step(state, real, labels, fake))
             if g_is_next:
-                g_losses.append(g_step(players, drawn, labels))  # one pass of G serves both
+                g_losses.append(g_step(state, fake, labels))  # one pass of G serves both
                 for _ in range(config.optim.g_steps - 1):
                     labels = self._batches.labels(self._rng, batch)
-                    drawn = players.generate(self._latents(batch), labels, for_g=True)
-                    g_losses.append(g_step(players, drawn, labels))
+                    fake = state.generate(self._latents(batch), labels, for_g=True)
+                    g_losses.append(g_step(state, fake, labels))
                 self._ema.update(self.shown, batch * period)
             if step % _CHECK_EVERY == 0 or step == d_steps:
                 self._look_at_losses(d_losses[looked[0] :], g_losses[looked[1] :] or g_losses[-1:])
                 looked = len(d_losses), len(g_losses)
-        of_real, of_fake = (torch.stack(terms).mean().item() for terms in zip(*d_losses, strict=True))
-        return {"d_loss_real": of_real, "d_loss_fake": of_fake, "g_loss": torch.stack(g_losses).mean().item()}
+        real_loss, fake_loss = (torch.stack(terms).mean().item() for terms in zip(*d_losses, strict=True))
+        return {"d_loss_real": real_loss, "d_loss_fake": fake_loss, "g_loss": torch.stack(g_losses).mean().item()}
 
-    def leave(self, artifacts: Artifacts) -> Evaluation:
+    def write_artifacts(self, artifacts: Artifacts) -> Evaluation:
         """Records the artifacts of the newest evaluation, whose `eval_seconds` then have theirs; returns it."""
         start = time.perf_counter()
-        artifacts.record(self.view())
+        artifacts.record(self.snapshot())
         last = self.evaluations[-1]
         self.evaluations[-1] = replace(last, eval_seconds=last.eval_seconds + time.perf_counter() - start)
         return self.evaluations[-1]
@@ -168,7 +151,7 @@ class Trainer:
             self._curve.append((self.kimg, real, fake, g_loss))
 
     def _check_weights(self) -> None:
-        for name, network in (("G", self._players.G), ("D", self._players.D)):
+        for name, network in (("G", self._state.G), ("D", self._state.D)):
             total = torch.stack([parameter.detach().float().abs().sum() for parameter in network.parameters()]).sum()
             if not torch.isfinite(total):
                 raise Diverged(f"weight in {name}", self.kimg)
@@ -194,13 +177,13 @@ class Trainer:
         except NonFiniteImage:
             raise Diverged("image", self.kimg) from None
 
-    def view(self) -> View:
+    def snapshot(self) -> Snapshot:
         """The trial as it is after an evaluation, for its artifacts."""
         images, device = self._images, self._rng.device
         chosen = torch.linspace(0, len(images) - 1, SHOWN_ATTENTION, device=device).long()
-        return View(
+        return Snapshot(
             G=self._ema.model,
-            D=self._players.D,
+            D=self._state.D,
             z_dim=self._z_dim,
             classes=images.classes,
             real=to_float(images.pixels[chosen]),
@@ -250,13 +233,13 @@ class Trainer:
         self.evaluations, self._best = [], {}
 
     def _parts(self) -> dict[str, Any]:
-        players = self._players
+        state = self._state
         return {
-            "G": players.G,
-            "D": players.D,
-            "g_optimizer": players.g_optimizer,
-            "d_optimizer": players.d_optimizer,
-            "replay": players.replay,
+            "G": state.G,
+            "D": state.D,
+            "g_optimizer": state.g_optimizer,
+            "d_optimizer": state.d_optimizer,
+            "replay": state.replay,
             "ema": self._ema.model,
             "batches": self._batches,
         }
@@ -277,9 +260,9 @@ def run(
     """Trains to the end; every evaluation leaves its artifacts, is saved, then reported. Raises Diverged."""
     try:
         while not trainer.done:
-            evaluation = trainer.advance()
+            evaluation = trainer.train_until_evaluation()
             if artifacts is not None:
-                evaluation = trainer.leave(artifacts)
+                evaluation = trainer.write_artifacts(artifacts)
             if checkpoints is not None:
                 trainer.save(checkpoints)
             report(evaluation)

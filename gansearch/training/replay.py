@@ -32,10 +32,10 @@ class Replay:
         if self._filled and self._steps % self._config.every == 0:
             assert self._images is not None
             count = max(1, round(self._config.fraction * len(fake)))
-            drawn = torch.randint(self._filled, (count,), generator=self._rng, device=self._rng.device)
+            chosen = torch.randint(self._filled, (count,), generator=self._rng, device=self._rng.device)
             mixed = (
-                torch.cat([self._images[drawn].to(fake.dtype), fake[count:]]),
-                None if labels is None or self._labels is None else torch.cat([self._labels[drawn], labels[count:]]),
+                torch.cat([self._images[chosen].to(fake.dtype), fake[count:]]),
+                None if labels is None or self._labels is None else torch.cat([self._labels[chosen], labels[count:]]),
             )
         self._put(fake, labels)
         return mixed

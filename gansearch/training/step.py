@@ -1,4 +1,4 @@
-"""One D step and one G step. What differs between variants lives in the loss, the model and the replay buffer."""
+"""One D step and one G step. Variants differ in the loss, the model and the replay buffer, not in these functions."""
 
 from dataclasses import dataclass
 
@@ -6,23 +6,23 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.optim import Adam
 
-from gansearch.derivatives import second_derivatives
+from gansearch.config import OptimConfig, TrialConfig
 from gansearch.losses.base import Loss
-from gansearch.training.compiled import Pass
+from gansearch.training.compiled import Forward, forwards
 from gansearch.training.replay import Replay
 
 
 @dataclass(frozen=True)
-class Players:
-    """The two networks, their optimisers, and the loss that they play for.
+class TrainState:
+    """The two networks, their optimisers, the loss, and all else that a training step reads or changes.
 
-    `g_pass` and `d_pass` are what is called in their place where one derivative is enough.
+    `g_forward` and `d_forward` are the forward passes of G and D, compiled or not, for steps that need one derivative.
     """
 
     G: nn.Module
     D: nn.Module
-    g_pass: Pass
-    d_pass: Pass
+    g_forward: Forward
+    d_forward: Forward
     g_optimizer: Adam
     d_optimizer: Adam
     loss: Loss
@@ -30,51 +30,90 @@ class Players:
     rng: Generator
     bfloat16: bool
 
+    @classmethod
+    def create(cls, config: TrialConfig, G: nn.Module, D: nn.Module, loss: Loss, rng: Generator) -> "TrainState":
+        """Returns the state at the start of training for networks that lie on the device of `rng`."""
+        g_forward, d_forward = forwards(config.train, (G, D), rng.device)
+        return cls(
+            G=G,
+            D=D,
+            g_forward=g_forward,
+            d_forward=d_forward,
+            g_optimizer=_adam(G, config.optim.g_lr, config.optim),
+            d_optimizer=_adam(D, config.optim.d_lr, config.optim),
+            loss=loss,
+            replay=Replay(config.replay, rng),
+            rng=rng,
+            bfloat16=config.train.precision == "bf16",
+        )
+
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.rng.device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
 
     def generate(self, z: Tensor, labels: Tensor | None, *, for_g: bool) -> Tensor:
-        """Images (N, C, H, W) of z (N, z_dim) and labels (N,); with `for_g` they carry G's gradients for `g_step`."""
+        """Returns images (N, C, H, W) of z (N, z_dim) and labels (N,), with a graph for `g_step` if `for_g` is set."""
         with self.autocast(), torch.set_grad_enabled(for_g):
-            return self.g_pass(z, labels)
+            return self.g_forward(z, labels)
 
 
-def d_step(players: Players, real: Tensor, labels: Tensor | None, drawn: Tensor) -> tuple[Tensor, Tensor]:
-    """One step of D on real images (N, C, H, W) and as many that G has drawn for the same labels (N,).
+def d_step(state: TrainState, real: Tensor, labels: Tensor | None, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Makes one step of D.
 
-    A gradient penalty looks between real images and these fakes, so between images of one class, whatever the replay
-    buffer mixes in. Returns the loss on real and on fake images, detached scalars on the device (no synchronisation).
+    A gradient penalty looks between `real` and `fake`, so between images of one class, also where the replay buffer
+    gives D earlier fakes.
+
+    Args:
+        state: The state of training; D and its optimiser change.
+        real: Real images (N, C, H, W).
+        labels: The labels (N,) of `real`, and of `fake` too.
+        fake: As many images of G.
+
+    Returns:
+        The loss on real and on fake images: detached scalars on the device, so that nothing waits for it.
     """
-    loss, D, rng = players.loss, players.D, players.rng
-    drawn = drawn.detach()
-    with players.autocast():
-        fake, fake_labels = players.replay.mix(drawn, labels)
-        of_real, of_fake = players.d_pass(real, labels), players.d_pass(fake, fake_labels)
-        real_term = loss.real(of_real.logits.float(), rng)
-        fake_term = loss.fake(of_fake.logits.float(), rng)
+    loss, D, rng = state.loss, state.D, state.rng
+    fake = fake.detach()
+    with state.autocast():
+        mixed, mixed_labels = state.replay.mix(fake, labels)
+        on_real, on_fake = state.d_forward(real, labels), state.d_forward(mixed, mixed_labels)
+        real_term = loss.real(on_real.logits.float(), rng)
+        fake_term = loss.fake(on_fake.logits.float(), rng)
         total = real_term + fake_term
-        total = total + loss.auxiliary(of_real.classes, labels) + loss.auxiliary(of_fake.classes, fake_labels)
-        with second_derivatives():
-            penalty = loss.penalty(lambda images: D(images, labels).logits, real, drawn, rng)
+        total = total + loss.auxiliary(on_real.classes, labels) + loss.auxiliary(on_fake.classes, mixed_labels)
+        penalty = loss.penalty(lambda images: D(images, labels).logits, real, fake, rng)
     if penalty is not None:
         total = total + penalty
-    players.d_optimizer.zero_grad(set_to_none=True)
+    state.d_optimizer.zero_grad(set_to_none=True)
     total.backward()
-    players.d_optimizer.step()
+    state.d_optimizer.step()
     loss.constrain(D)
     return real_term.detach(), fake_term.detach()
 
 
-def g_step(players: Players, drawn: Tensor, labels: Tensor | None) -> Tensor:
-    """One step of G on images that it has drawn `for_g` and for labels (N,); returns its loss as `d_step` does."""
-    loss = players.loss
-    players.D.requires_grad_(False)  # its weight gradients would be computed and thrown away
-    with players.autocast():
-        verdict = players.d_pass(drawn, labels)
-        g_loss = loss.generator(verdict.logits.float())
-        total = g_loss + loss.auxiliary(verdict.classes, labels)
-    players.g_optimizer.zero_grad(set_to_none=True)
+def g_step(state: TrainState, fake: Tensor, labels: Tensor | None) -> Tensor:
+    """Makes one step of G.
+
+    Args:
+        state: The state of training; G and its optimiser change.
+        fake: Images of G (N, C, H, W), generated with `for_g`.
+        labels: Their labels (N,).
+
+    Returns:
+        The loss of G, a detached scalar on the device.
+    """
+    loss = state.loss
+    state.D.requires_grad_(False)  # gradients of D's weights would be computed and thrown away
+    with state.autocast():
+        output = state.d_forward(fake, labels)
+        g_loss = loss.generator(output.logits.float())
+        total = g_loss + loss.auxiliary(output.classes, labels)
+    state.g_optimizer.zero_grad(set_to_none=True)
     total.backward()
-    players.g_optimizer.step()
-    players.D.requires_grad_(True)
+    state.g_optimizer.step()
+    state.D.requires_grad_(True)
     return g_loss.detach()
+
+
+def _adam(network: nn.Module, lr: float, config: OptimConfig) -> Adam:
+    """Returns Adam for one network. G and D have learning rates of their own (Heusel et al. 2017)."""
+    return Adam(network.parameters(), lr=lr, betas=(config.beta1, config.beta2), fused=True)

@@ -10,7 +10,7 @@ from gansearch.cli.analyze import main
 from gansearch.cli.trial import run_trial
 from gansearch.run.paths import RunDir
 from gansearch.run.rows import End
-from gansearch.training.build import check
+from gansearch.training.feasibility import check
 
 from ..analysis.synthetic_run import FLOOR, make_run, make_search, start
 

@@ -50,11 +50,11 @@ def images() -> Tensor:
 
 @pytest.mark.parametrize("conditioning", CONDITIONAL)
 @pytest.mark.parametrize("name", MODELS)
-def test_g_draws_what_the_label_says(name: str, conditioning: str) -> None:
+def test_g_generates_by_the_label(name: str, conditioning: str) -> None:
     G, _ = nets(model_of(name, conditioning))
-    drawn = G(z(), labels(0))
-    assert drawn.shape == (BATCH, 3, 16, 16)
-    assert torch.equal(drawn, G(z(), labels(0))) and not torch.equal(drawn, G(z(), labels(1)))
+    fake = G(z(), labels(0))
+    assert fake.shape == (BATCH, 3, 16, 16)
+    assert torch.equal(fake, G(z(), labels(0))) and not torch.equal(fake, G(z(), labels(1)))
 
 
 @pytest.mark.parametrize("conditioning", CONDITIONAL)
@@ -100,10 +100,10 @@ def test_the_heads_by_hand(conditioning: str) -> None:
         expected = expected + w[4:][y]
     if conditioning == "projection":
         expected = expected + (head.embedding.weight[y] * f).sum(1)
-    verdict = head(f, y)
-    torch.testing.assert_close(verdict.logits, expected)
+    output = head(f, y)
+    torch.testing.assert_close(output.logits, expected)
     if conditioning == "acgan":
-        torch.testing.assert_close(verdict.classes, f @ head.classes.weight.T + head.classes.bias)
+        torch.testing.assert_close(output.classes, f @ head.classes.weight.T + head.classes.bias)
 
 
 @pytest.mark.parametrize("name", MODELS)

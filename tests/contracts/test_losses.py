@@ -54,7 +54,7 @@ def test_terms_are_finite_scalars_and_means(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_players_pull_the_logits_their_way(name: str) -> None:
+def test_networks_pull_the_logits_their_way(name: str) -> None:
     wanted = {"real": -1, "fake": 1, "generator": -1}
     for term, compute in terms(loss_of(name)).items():
         logits = torch.zeros(4, requires_grad=True)
@@ -72,7 +72,7 @@ def test_a_discriminator_that_is_right_has_the_lower_loss(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_gradients_reach_every_weight_of_the_player_that_moves(name: str) -> None:
+def test_gradients_reach_every_weight_of_the_network_that_moves(name: str) -> None:
     loss, D = loss_of(name), smooth_critic()
     G = nn.Sequential(nn.Linear(3, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8)))
     fake = G(torch.randn(BATCH, 3, generator=seeded()))

@@ -14,7 +14,8 @@ from gansearch import registry
 from gansearch.config import ModelConfig, TrialConfig
 from gansearch.errors import UserError
 from gansearch.models.base import ImageShape, Model
-from gansearch.training.build import build_players, check
+from gansearch.training.build import build_networks
+from gansearch.training.feasibility import check
 
 GRID: dict[str, tuple[Any, ...]] = {
     "attention_at": ("none", 8, 16),
@@ -92,11 +93,11 @@ def test_the_seed_decides_the_weights(options: dict[str, Any]) -> None:
     shape, device = ImageShape(1, config.data.resolution), torch.device("cpu")
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    first = [weights(network) for network in build_players(config, shape, device)]
+    first = [weights(network) for network in build_networks(config, shape, device)]
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(6)
-    again = [weights(network) for network in build_players(config, shape, device)]
-    other = [weights(network) for network in build_players(config.override({"seed": 1}), shape, device)]
+    again = [weights(network) for network in build_networks(config, shape, device)]
+    other = [weights(network) for network in build_networks(config.override({"seed": 1}), shape, device)]
     for mine, same, different in zip(first, again, other, strict=True):
         assert all(torch.equal(mine[name], same[name]) for name in mine)
         assert not any(torch.equal(mine[name], different[name]) for name in mine if mine[name].dim() > 1)
@@ -115,6 +116,22 @@ def test_images_are_judged_one_by_one_where_the_loss_needs_it(options: dict[str,
     images = torch.rand(BATCH, 1, 32, 32) * 2 - 1
     others = torch.cat([images[:1], -images[1:]])
     torch.testing.assert_close(D(images).logits[0], D(others).logits[0])
+
+
+@pytest.mark.parametrize("options", VARIANTS)
+def test_a_gradient_penalty_can_be_differentiated_and_wastes_no_work(options: dict[str, Any]) -> None:
+    """Every weight has a part in the slope of D. A bias has none where D is piecewise linear, and no gradient."""
+    if options.get("d_norm") == "batch":
+        return
+    D = opened(model_of(**options).discriminator(ImageShape(1, 32), per_image=True))
+    images = (torch.rand(BATCH, 1, 32, 32) * 2 - 1).requires_grad_()
+    (slope,) = torch.autograd.grad(D(images).logits.sum(), images, create_graph=True)
+    slope.square().sum().backward()
+    for name, parameter in D.named_parameters():
+        if parameter.dim() > 1:
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+        elif options["name"] != "resnet" and options.get("attention_at", "none") == "none":  # ResNet has torch's ReLU
+            assert parameter.grad is None, name
 
 
 def norms(D: nn.Module) -> int:

@@ -37,10 +37,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def step(trainer: Trainer, artifacts: Artifacts) -> list[Point]:
     """One evaluation and what it leaves; returns its losses."""
-    trainer.advance()
-    view = trainer.view()
-    artifacts.record(view)
-    return view.curve
+    trainer.train_until_evaluation()
+    snapshot = trainer.snapshot()
+    artifacts.record(snapshot)
+    return snapshot.curve
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -15,8 +15,9 @@ from gansearch.config import ReplayConfig, TrialConfig
 from gansearch.data.base import Images
 from gansearch.data.loader import Batches
 from gansearch.losses.base import Loss
+from gansearch.models.attention import SelfAttention
 from gansearch.models.base import ImageShape
-from gansearch.training.build import build_players
+from gansearch.training.build import build_networks
 from gansearch.training.ema import EMA
 from gansearch.training.replay import Replay
 from tests.fake_gpu import GPU, GPUGenerator, move
@@ -41,7 +42,7 @@ def test_every_forward_pass_stays_on_the_device(changes: dict[str, Any], precisi
     small = {"model.features": 8, "train.precision": precision, "loss.name": loss_name}
     config = registry.resolve(TrialConfig().override(small | changes))
     loss: Loss = registry.build("loss", config.loss)
-    G, D = build_players(config, ImageShape(3, 32, CLASSES), torch.device("cpu"))
+    G, D = build_networks(config, ImageShape(3, 32, CLASSES), torch.device("cpu"))
     rng = GPUGenerator()
     with FakeTensorMode(allow_non_fake_inputs=True) as fake:
         move(G, fake)
@@ -51,10 +52,10 @@ def test_every_forward_pass_stays_on_the_device(changes: dict[str, Any], precisi
         z = torch.empty(BATCH, registry.build("model", config.model).z_dim, device=GPU)
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=precision == "bf16"):
             images: Tensor = G(z, labels)
-            verdict = D(images, labels)
-            logits = verdict.logits.float()
+            output = D(images, labels)
+            logits = output.logits.float()
             terms = [loss.real(logits, rng), loss.fake(logits, rng), loss.generator(logits)]
-            terms.append(logits.mean() + loss.auxiliary(verdict.classes, labels))
+            terms.append(logits.mean() + loss.auxiliary(output.classes, labels))
         loss.constrain(D)
         ema.update(2 * BATCH, BATCH)
         averaged = ema.model(z, labels)
@@ -62,6 +63,29 @@ def test_every_forward_pass_stays_on_the_device(changes: dict[str, Any], precisi
         assert {value.device.type for value in (images, logits, averaged, *terms)} == {"cuda"}
         with pytest.raises(RuntimeError, match="device"):
             D(images.cpu(), labels)  # so that a tensor left behind is found
+
+
+@pytest.mark.parametrize(("loss", "expected"), [("hinge", True), ("wgan-gp", False)])
+def test_attention_is_fused_on_a_gpu_where_no_second_derivative_is_needed(
+    loss: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fused, calls = SelfAttention.fused, []
+
+    def counted(layer: SelfAttention, x: Tensor) -> Tensor:
+        calls.append(layer)
+        return fused(layer, x)
+
+    monkeypatch.setattr(SelfAttention, "fused", counted)
+    small = {"model.features": 8, "model.attention_at": 8, "loss.name": loss}
+    config = registry.resolve(TrialConfig().override(small))
+    G, D = build_networks(config, ImageShape(3, 32), torch.device("cpu"))
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake:
+        move(G, fake)
+        move(D, fake)
+        images = G(torch.empty(BATCH, registry.build("model", config.model).z_dim, device=GPU))
+        assert len(calls) == 1, "G never needs a second derivative"
+        D(images)
+        assert len(calls) == 1 + expected
 
 
 def test_noise_in_labels_is_drawn_on_the_device() -> None:

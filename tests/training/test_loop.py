@@ -13,8 +13,8 @@ from gansearch.data.base import to_uint8
 from gansearch.errors import UserError
 from gansearch.metrics.scorer import scorer_for
 from gansearch.run.rows import Evaluation
-from gansearch.training.build import check
 from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.feasibility import check
 from gansearch.training.loop import Diverged, Trainer, run
 
 CPU = torch.device("cpu")
@@ -46,13 +46,13 @@ def measured(trainer: Trainer) -> list[dict[str, Any]]:
 
 def state(trainer: Trainer) -> dict[str, Tensor]:
     """Every tensor that a trial consists of."""
-    players = trainer._players
-    networks = {"G": players.G, "D": players.D, "ema": trainer._ema.model}
+    train_state = trainer._state
+    networks = {"G": train_state.G, "D": train_state.D, "ema": trainer._ema.model}
     tensors = {f"{part}.{name}": value for part, net in networks.items() for name, value in net.state_dict().items()}
-    for part, optimizer in {"g": players.g_optimizer, "d": players.d_optimizer}.items():
+    for part, optimizer in {"g": train_state.g_optimizer, "d": train_state.d_optimizer}.items():
         for number, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"{part}.{number}.{name}": value for name, value in moments.items()}
-    images = players.replay.state_dict()["images"]
+    images = train_state.replay.state_dict()["images"]
     tensors |= {} if images is None else {"replay": images}
     tensors |= {f"best.{name}": value for name, value in trainer._best.items()}
     return tensors | {"rng": trainer._rng.get_state()}
@@ -78,11 +78,11 @@ def test_a_trial_repeats_itself_and_resumes_bit_by_bit(variant: str, tiny: Trial
     assert [row["kimg"] for row in measured(whole)] == [0.16, 0.32, 0.48]
     again = Trainer(config, CPU)
     for number in range(3):
-        again.advance()
+        again.train_until_evaluation()
         again.save(CheckpointDir(tmp_path))
         fresh = Trainer(config, CPU)
         if number:  # what is restored must not be what happens to be there already
-            fresh.advance()
+            fresh.train_until_evaluation()
         fresh.restore(CheckpointDir(tmp_path))
         assert_equal(fresh, again)
         again = fresh
@@ -111,7 +111,7 @@ def steps(optimizer: torch.optim.Optimizer) -> set[int]:
 @pytest.mark.parametrize(("d_steps", "g_steps"), [(1, 30), (2, 15), (3, 10), (4, 7), (10, 3)])
 def test_d_steps_are_counted_across_evaluations(d_steps: int, g_steps: int, tiny: TrialConfig) -> None:
     trainer = finished(tiny.override({"optim.d_steps": d_steps}))
-    assert steps(trainer._players.d_optimizer) == {30} and steps(trainer._players.g_optimizer) == {g_steps}
+    assert steps(trainer._state.d_optimizer) == {30} and steps(trainer._state.g_optimizer) == {g_steps}
     assert trainer.shown == 480 and trainer.done
 
 
@@ -122,7 +122,7 @@ def test_g_makes_a_step_between_any_two_evaluations(tiny: TrialConfig) -> None:
 
 def test_a_checkpoint_of_another_configuration_is_refused(tiny: TrialConfig, tmp_path: Path) -> None:
     trainer = Trainer(tiny, CPU)
-    trainer.advance()
+    trainer.train_until_evaluation()
     trainer.save(CheckpointDir(tmp_path))
     with pytest.raises(UserError, match="another configuration"):
         Trainer(tiny.override({"optim.g_lr": 1e-3}), CPU).restore(CheckpointDir(tmp_path))
@@ -144,13 +144,13 @@ def test_each_evaluation_is_saved_then_reported(tiny: TrialConfig, tmp_path: Pat
 def test_the_best_weights_are_the_average_at_the_lowest_fid(tiny: TrialConfig, tmp_path: Path) -> None:
     checkpoints = CheckpointDir(tmp_path)
     trainer = Trainer(tiny.override({"optim.g_lr": 1e-3, "optim.d_lr": 1e-3}), CPU)
-    trainer.advance()
-    trainer.advance()
+    trainer.train_until_evaluation()
+    trainer.train_until_evaluation()
     trainer.save(checkpoints)
     average = {name: value.clone() for name, value in trainer._ema.model.state_dict().items()}
-    *_, output = trainer._players.G.parameters()
+    *_, output = trainer._state.G.parameters()
     nn.init.constant_(output, 50.0)  # every z gives a white image from now on
-    trainer.advance()
+    trainer.train_until_evaluation()
     trainer.save(checkpoints)
     best = min(trainer.evaluations[:2], key=lambda row: row.fid)
     assert best is trainer.evaluations[1] and trainer.evaluations[2].fid > 1.5 * best.fid
@@ -165,25 +165,25 @@ def test_the_best_weights_are_the_average_at_the_lowest_fid(tiny: TrialConfig, t
     assert scorer_for(trainer.config, CPU).fid([to_uint8(images)]) == pytest.approx(best.fid, rel=1e-6)
 
 
-@pytest.mark.parametrize("player", ["G", "D"])
+@pytest.mark.parametrize("network", ["G", "D"])
 @pytest.mark.parametrize("loss", ["bce", "hinge", "wgan", "wgan-gp"])
-def test_a_nan_ends_the_trial_within_eight_d_steps(loss: str, player: str, tiny: TrialConfig) -> None:
+def test_a_nan_ends_the_trial_within_eight_d_steps(loss: str, network: str, tiny: TrialConfig) -> None:
     trainer = Trainer(tiny.override({"loss.name": loss}), CPU)
-    trainer.advance()
-    weight = next(getattr(trainer._players, player).parameters())
+    trainer.train_until_evaluation()
+    weight = next(getattr(trainer._state, network).parameters())
     weight.data.view(-1)[0] = float("nan")
     with pytest.raises(Diverged, match=r"^non-finite loss at 0\.\d+ kimg$") as caught:
-        trainer.advance()
+        trainer.train_until_evaluation()
     assert 0 < trainer.shown - 160 <= 8 * 16
     assert caught.value.kimg == trainer.kimg and f"{trainer.kimg:g} kimg" in str(caught.value)
     assert len(trainer.evaluations) == 1
 
 
-@pytest.mark.parametrize(("rate", "player"), [("optim.g_lr", "G"), ("optim.d_lr", "D")])
-def test_a_weight_that_overflows_is_found_before_it_is_scored(rate: str, player: str, tiny: TrialConfig) -> None:
+@pytest.mark.parametrize(("rate", "network"), [("optim.g_lr", "G"), ("optim.d_lr", "D")])
+def test_a_weight_that_overflows_is_found_before_it_is_scored(rate: str, network: str, tiny: TrialConfig) -> None:
     trainer = Trainer(tiny.override({rate: 1e38, "train.evaluations": 1, "train.max_kimg": 0.016}), CPU)
-    with pytest.raises(Diverged, match=rf"non-finite (weight in {player}|loss) at 0\.016 kimg"):
-        trainer.advance()
+    with pytest.raises(Diverged, match=rf"non-finite (weight in {network}|loss) at 0\.016 kimg"):
+        trainer.train_until_evaluation()
     assert trainer.evaluations == []
 
 
@@ -192,7 +192,7 @@ def test_images_that_are_not_finite_have_no_fid(tiny: TrialConfig) -> None:
     for parameter in trainer._ema.model.parameters():
         nn.init.constant_(parameter, float("nan"))
     with pytest.raises(Diverged, match=r"non-finite image at 0\.16 kimg"):
-        trainer.advance()
+        trainer.train_until_evaluation()
 
 
 def test_what_could_only_fail_later_is_refused_at_once(tiny: TrialConfig) -> None:

@@ -49,12 +49,12 @@ def test_the_fid_curve_in_bfloat16_is_as_near_as_another_seeds(kind: str, tiny: 
 def test_weights_moments_and_statistics_stay_float32(tiny: TrialConfig) -> None:
     changes = {"train.precision": "bf16", "model.spectral_norm": True, "model.attention_at": 8}
     trainer = Trainer(tiny.override(changes), CPU)
-    before = copy.deepcopy(trainer._players.G.state_dict())
+    before = copy.deepcopy(trainer._state.G.state_dict())
     trainer.train(3)
-    players = trainer._players
-    tensors = [*players.G.state_dict().values(), *players.D.state_dict().values()]
-    for optimizer in (players.g_optimizer, players.d_optimizer):
+    state = trainer._state
+    tensors = [*state.G.state_dict().values(), *state.D.state_dict().values()]
+    for optimizer in (state.g_optimizer, state.d_optimizer):
         tensors += [value for moments in optimizer.state.values() for value in moments.values()]
         tensors += [p.grad for group in optimizer.param_groups for p in group["params"]]
     assert {value.dtype for value in tensors if value.is_floating_point()} == {torch.float32}
-    assert any(not torch.equal(before[name], value) for name, value in players.G.state_dict().items() if "mean" in name)
+    assert any(not torch.equal(before[name], value) for name, value in state.G.state_dict().items() if "mean" in name)

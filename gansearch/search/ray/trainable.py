@@ -86,10 +86,10 @@ class GANTrial(tune.Trainable):
         if self._trainer.done:  # it ended in the moment between its last row and its end
             return {"images": self._trainer.shown, "done": True}
         try:
-            self._trainer.advance()
+            self._trainer.train_until_evaluation()
         except Diverged as divergence:
             return {"diverged": str(divergence), "kimg": divergence.kimg, "done": True}
-        evaluation = self._trainer.leave(self._artifacts)
+        evaluation = self._trainer.write_artifacts(self._artifacts)
         self._trainer.save(self._checkpoints)
         return self._report(evaluation)
 
