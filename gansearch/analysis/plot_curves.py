@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from gansearch.analysis.plot_info import Curve, CurvesInfo
-from gansearch.analysis.plot_style import BEST, INK, LEGEND, LOOK, MUTED, dress
+from gansearch.analysis.plot_style import BEST, INK, LEGEND, MUTED, STATUS_STYLE, style_axes
 from gansearch.analysis.text import fid_text, kimg_text
 from gansearch.run.protocol import Floor
 
@@ -17,7 +17,7 @@ _HALO = [withStroke(linewidth=2.5, foreground="white")]
 
 def draw_curves(info: CurvesInfo, axes: Any) -> None:
     """Draws `info` on a matplotlib Axes."""
-    dress(axes, "training length (kimg)", info.log_fid)
+    style_axes(axes, "training length (kimg)", info.log_fid)
     axes.set_ylabel("FID", color=INK)
     for rung in info.rungs:
         axes.axvline(rung, **_RUNG)
@@ -40,7 +40,7 @@ def draw_curves(info: CurvesInfo, axes: Any) -> None:
 
 
 def _draw_curve(curve: Curve, axes: Any, faint: float) -> None:
-    colour = LOOK[curve.status][0]
+    colour = STATUS_STYLE[curve.status][0]
     axes.plot(curve.kimg, curve.fid, color=colour, linewidth=1.3, alpha=faint, zorder=2)
     size = 8 if curve.status in {"diverged", "failed"} else 5.5
     end = {"color": colour, "markersize": size, "markeredgecolor": "white", "markeredgewidth": 0.6, "zorder": 3}
@@ -52,7 +52,7 @@ def _draw_best(curve: Curve, axes: Any) -> None:
     axes.plot(curve.kimg, curve.fid, color=BEST, linewidth=2.4, zorder=4)
     axes.plot(kimg, fid, "*", color=BEST, markersize=14, markeredgecolor="white", zorder=5)
     text = f"trial {curve.trial_id}: FID {fid_text(fid)} at {kimg_text(kimg)} kimg"
-    # Nothing lies beneath the lowest FID of all, so the label has that place to itself.
+    # No curve lies beneath the lowest FID of all, so the label hides nothing there.
     place = {
         "ha": "left" if _is_early(kimg, axes) else "right",
         "va": "top",
@@ -63,9 +63,9 @@ def _draw_best(curve: Curve, axes: Any) -> None:
 
 
 def _draw_floor(info: CurvesInfo, floor: Floor, axes: Any) -> None:
-    """A dotted line; where an axis that reaches it would squash the curves, an arrow at the axis' end instead.
+    """Draws the floor as a dotted line, or as an arrow at the end of the axis where the line would squash the curves.
 
-    Labelled at the side that the best trial's label leaves free.
+    The label of the floor stands at the side that the best trial's label leaves free.
     """
     best = next((curve for curve in info.curves if curve.trial_id == info.best), None)
     x, side = (0.995, "right") if best and _is_early(_lowest(best)[0], axes) else (0.005, "left")
@@ -82,13 +82,13 @@ def _draw_floor(info: CurvesInfo, floor: Floor, axes: Any) -> None:
 
 
 def _lowest(curve: Curve) -> tuple[float, float]:
-    """(kimg, FID) of the first of its lowest FIDs."""
+    """Returns (kimg, FID) of the lowest FID of a curve, the first of equal ones."""
     at = curve.fid.index(min(curve.fid))
     return curve.kimg[at], curve.fid[at]
 
 
 def _is_early(kimg: float, axes: Any) -> bool:
-    """Whether a label at `kimg` has more room to the right than to the left."""
+    """Returns whether a label at `kimg` has more room to the right than to the left."""
     return kimg < axes.get_xlim()[1] / 2
 
 
@@ -102,7 +102,7 @@ def _curves_legend(info: CurvesInfo) -> list[Line2D]:
     kinds = {curve.status for curve in info.curves if curve.trial_id != info.best}
     handles = [
         Line2D([], [], color=colour, marker=_end_marker(status), markersize=5.5, linewidth=1.4, label=word)
-        for status, (colour, _, word) in LOOK.items()
+        for status, (colour, _, word) in STATUS_STYLE.items()
         if status in kinds
     ]
     if info.best:

@@ -1,8 +1,8 @@
-"""What the plots of a run show, in numbers: `plots` draws them, tests check them."""
+"""The numbers behind the plots of a run. `plots` draws them, and tests check them."""
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from gansearch.analysis.text import value_text
 from gansearch.run.ledger import TrialState, best_trial
@@ -12,12 +12,12 @@ from gansearch.run.rows import Status
 
 # Below this ratio of highest to lowest, a linear FID axis shows more.
 _WIDE = 8.0
-# An axis that reaches down to the floor must leave the curves at least this share of its height.
+# An axis that reaches down to the floor must leave the curves at least this share of the height.
 _LEAST_SHARE = 1 / 3
 
 
 class Curve(NamedTuple):
-    """One trial's FIDs at its evaluations."""
+    """The FIDs of one trial at each evaluation."""
 
     trial_id: str
     number: int
@@ -27,9 +27,16 @@ class Curve(NamedTuple):
 
 
 class CurvesInfo(NamedTuple):
-    """FID against kimg: every evaluated trial by number, the best one's id, the rungs, whether FID's axis is log.
+    """FID against kimg.
 
-    `floor` is None where none is known; `floor_fits` says whether an axis that shows it still shows the curves.
+    Args:
+        run: The name of the run.
+        curves: All trials with an evaluation, by number.
+        best: The id of the trial with the lowest FID.
+        rungs: The rungs in kimg.
+        log_fid: Whether the FID axis is logarithmic.
+        floor: The FID of real images, None where it is not known.
+        floor_fits: Whether an axis that shows the floor still shows the curves.
     """
 
     run: str
@@ -51,10 +58,17 @@ class Point(NamedTuple):
 
 
 class ParamInfo(NamedTuple):
-    """Lowest FID against one parameter, over the trials in which it was active.
+    """Lowest FID against one parameter, over the trials in which the parameter applied.
 
-    `choices` holds the labels of a categorical parameter, in the domain's order, and is None for a number. `limits`
-    spans the domain and the points, so that a plot also shows where nothing was tried.
+    Args:
+        path: The dotted path of the parameter.
+        points: One point for each trial.
+        choices: The labels of a category, in the order of the domain; None for a number.
+        limits: The lowest and the highest `x` of the domain, so that a plot also shows where nothing was tried.
+        best: The id of the trial with the lowest FID.
+        log_x: Whether the axis of the parameter is logarithmic.
+        log_fid: Whether the FID axis is logarithmic.
+        only_where: The condition under which the parameter applies, None where it always does.
     """
 
     path: str
@@ -67,74 +81,67 @@ class ParamInfo(NamedTuple):
     only_where: str | None
 
     def group(self, index: int) -> list[float]:
-        """The FIDs of all trials with choice `index`."""
+        """Returns the FIDs of all trials with choice `index`."""
         return [point.fid for point in self.points if point.x == index]
 
 
-def curves_info(loaded: Run) -> CurvesInfo:
-    curves = [
-        _curve(loaded, state) for state in sorted(loaded.ledger.values(), key=lambda state: state.number) if state.evals
-    ]
+def curves_info(run: Run) -> CurvesInfo:
+    """Returns the FIDs of all trials. The curve of a trial that continues another one shows both."""
+    curves = []
+    for trial in sorted(run.ledger.values(), key=lambda trial: trial.number):
+        rows = run.ledger.history(trial.trial_id)
+        if trial.evals:
+            kimg, fid = [row.kimg for row in rows], [row.fid for row in rows]
+            curves.append(Curve(trial.trial_id, trial.number, trial.status, kimg, fid))
     fids = [fid for curve in curves for fid in curve.fid]
-    floor, log_fid = loaded.manifest.floor, is_wide(fids)
+    floor, log_fid = run.manifest.floor, is_wide(fids)
     return CurvesInfo(
-        run=loaded.manifest.name,
+        run=run.manifest.name,
         curves=curves,
-        best=_best_id(loaded.ledger.values()),
-        rungs=tuple(sorted(loaded.manifest.rungs_kimg)),
+        best=_best_id(run.ledger.values()),
+        rungs=tuple(run.manifest.rungs_kimg),
         log_fid=log_fid,
         floor=floor,
         floor_fits=floor is not None and fits(floor.fid, fids, log_fid),
     )
 
 
-def _curve(loaded: Run, state: TrialState) -> Curve:
-    """One that continues another trial's shows the whole way."""
-    rows = loaded.ledger.history(state.trial_id)
-    return Curve(state.trial_id, state.number, state.status, [row.kimg for row in rows], [row.fid for row in rows])
+def param_info(run: Run, path: str) -> ParamInfo:
+    """Returns the lowest FIDs against the searched parameter `path`.
 
-
-def param_info(loaded: Run, path: str) -> ParamInfo:
-    """The numbers for the searched parameter `path`; trials in which it was not active are left out.
-
-    So are finals, which would give their configurations more weight.
+    Trials in which the parameter did not apply are left out. So are finals, which would give more weight to the best
+    configurations.
     """
-    parameter = loaded.manifest.space.params[path]
+    parameter = run.manifest.space.params[path]
     domain, when = parameter.domain, parameter.when
-    values: list[tuple[Any, Point]] = []
-    searched = [state for state in loaded.ledger.values() if not state.is_final]
-    for state in searched:
-        params = loaded.manifest.space.active(state.start.params)
-        if state.best and path in params:
-            values.append((params[path], Point(math.nan, state.best.fid, state.trial_id, state.status)))
-    choices = _labels(domain.choices, [value for value, _ in values]) if domain.is_categorical else None
-    if choices is None:
-        points = [point._replace(x=float(value)) for value, point in values if isinstance(value, int | float)]
-    else:
-        points = [point._replace(x=float(choices.index(value_text(value)))) for value, point in values]
-    ends = [0.0, len(choices) - 1.0] if choices else [domain.range.low, domain.range.high]
-    ends += [point.x for point in points]
+    searched = [trial for trial in run.ledger.values() if not trial.is_final]
+    points = []
+    for trial in searched:
+        params = run.manifest.space.active(trial.start.params)
+        if trial.best and path in params:
+            x = domain.choices.index(params[path]) if domain.is_categorical else params[path]
+            points.append(Point(float(x), trial.best.fid, trial.trial_id, trial.status))
+    low, high = (0, len(domain.choices) - 1) if domain.is_categorical else (domain.range.low, domain.range.high)
     return ParamInfo(
         path=path,
         points=points,
-        choices=choices,
-        limits=(min(ends), max(ends)),
+        choices=[value_text(choice) for choice in domain.choices] if domain.is_categorical else None,
+        limits=(float(low), float(high)),
         best=_best_id(searched),
-        # A baseline may lie outside the domain, at zero too.
-        log_x=choices is None and domain.range.log and all(point.x > 0 for point in points),
+        log_x=not domain.is_categorical and domain.range.log,
         log_fid=is_wide(point.fid for point in points),
         only_where=f"{when.path} = {value_text(when.equals)}" if when else None,
     )
 
 
 def is_wide(fids: Iterable[float]) -> bool:
-    """Whether the values are positive and range so far that a linear axis would press most of them together."""
+    """Returns whether values are positive and range so far that a linear axis would press most of them together."""
     values = list(fids)
     return bool(values) and min(values) > 0 and max(values) / min(values) >= _WIDE
 
 
 def fits(line: float, values: Sequence[float], log: bool) -> bool:
-    """Whether an axis, log or linear, that also shows `line` leaves `values` a third of its height."""
+    """Returns whether an axis, log or linear, that also shows `line` leaves `values` a third of the height."""
     if not values or (log and line <= 0):
         return False
     low, high = min(values), max(values)
@@ -143,11 +150,6 @@ def fits(line: float, values: Sequence[float], log: bool) -> bool:
     return high - low >= _LEAST_SHARE * (top - bottom)
 
 
-def _labels(choices: Sequence[Any], seen: Sequence[Any]) -> list[str]:
-    """The domain's choices, then values that only a baseline had."""
-    return list(dict.fromkeys(map(value_text, [*choices, *seen])))
-
-
-def _best_id(states: Iterable[TrialState]) -> str | None:
-    best = best_trial(states)
+def _best_id(trials: Iterable[TrialState]) -> str | None:
+    best = best_trial(trials)
     return best.trial_id if best else None

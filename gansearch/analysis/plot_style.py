@@ -1,4 +1,4 @@
-"""How the plots of a run look: colours, markers, axes."""
+"""The style of the plots of a run: colours, markers, axes."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ INK, MUTED, GRID, BOX = "#24292f", "#6e7781", "#e4e8ec", "#eef2f6"
 BEST, FULL, CUT, BROKEN = "#d1495b", "#30638e", "#9aa7b4", "#e0902f"
 
 # Status -> colour, marker of a point in a scatter, word in the legend.
-LOOK = {
+STATUS_STYLE = {
     "completed": (FULL, "o", "completed"),
     "stopped": (CUT, "o", "stopped early"),
     "running": (FULL, ">", "running"),
@@ -19,8 +19,8 @@ LOOK = {
 LEGEND: dict[str, Any] = {"loc": "outside lower center", "ncols": 6, "frameon": False, "fontsize": 9}
 
 
-def dress(axes: Any, xlabel: str, log_fid: bool) -> None:
-    """Gives a matplotlib Axes its label, grid, colours and FID scale."""
+def style_axes(axes: Any, xlabel: str, log_fid: bool) -> None:
+    """Sets the x label, the grid, the colours and the FID scale of a matplotlib Axes."""
     axes.set_xlabel(xlabel, color=INK)
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
@@ -33,7 +33,7 @@ def dress(axes: Any, xlabel: str, log_fid: bool) -> None:
 
 
 def plain_ticks(axis: Any, subs: tuple[float, ...]) -> None:
-    """Ticks of a log axis at `subs` times each power of ten, written as plain numbers."""
+    """Puts the ticks of a log axis at `subs` times each power of ten, and writes them as plain numbers."""
     axis.set_major_locator(LogLocator(subs=subs, numticks=8))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())

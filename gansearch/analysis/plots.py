@@ -15,21 +15,22 @@ from matplotlib.ticker import MaxNLocator
 
 from gansearch.analysis.plot_curves import draw_curves
 from gansearch.analysis.plot_info import CurvesInfo, ParamInfo, Point, curves_info, param_info
-from gansearch.analysis.plot_style import BEST, BOX, INK, LEGEND, LOOK, MUTED, dress, plain_ticks
+from gansearch.analysis.plot_style import BEST, BOX, INK, LEGEND, MUTED, STATUS_STYLE, plain_ticks, style_axes
 from gansearch.errors import UserError
 from gansearch.run.loaded import Run
 
 
-def plot(loaded: Run, out: Path | None = None) -> list[Path]:
-    """Writes every plot of a run into `out` (default: the run's `plots/`) and returns the files' paths.
+def plot(run: Run, out: Path | None = None) -> list[Path]:
+    """Writes every plot of a run into the folder `out` (default: `plots/` of the run) and returns the files' paths.
 
-    Raises UserError where nothing has been evaluated yet or the files cannot be written.
+    Raises:
+        UserError: No trial has an evaluation yet, or the files cannot be written.
     """
-    curves = curves_info(loaded)
+    curves = curves_info(run)
     if not curves.curves:
-        raise UserError(f"{loaded.dir.path} has no evaluation to plot yet: wait for its first FID")
-    out = out or loaded.dir.plots
-    infos = [param_info(loaded, path) for path in loaded.manifest.space.params]
+        raise UserError(f"{run.dir.path} has no evaluation to plot yet: wait for its first FID")
+    out = out or run.dir.plots
+    infos = [param_info(run, path) for path in run.manifest.space.params]
     infos = [info for info in infos if info.points]
     figures = {"fid_vs_kimg": partial(curves_figure, curves)}
     figures |= {
@@ -45,14 +46,14 @@ def plot(loaded: Run, out: Path | None = None) -> list[Path]:
 
 
 def curves_figure(info: CurvesInfo) -> Figure:
-    """FID against kimg of every trial; the best one stands out, rungs are vertical lines, the floor is dotted."""
+    """Returns a figure of FID against kimg. The best trial stands out, rungs are vertical, and the floor is dotted."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     draw_curves(info, figure.add_subplot())
     return figure
 
 
 def parameter_figure(info: ParamInfo) -> Figure:
-    """Lowest FID against one parameter."""
+    """Returns a figure of lowest FID against one parameter."""
     figure = Figure(figsize=(6, 4.2), layout="constrained")
     draw_parameter(info, figure.add_subplot())
     figure.legend(handles=_legend(info.points, info.best), **LEGEND)
@@ -60,7 +61,7 @@ def parameter_figure(info: ParamInfo) -> Figure:
 
 
 def overview_figure(run: str, infos: Sequence[ParamInfo]) -> Figure:
-    """All parameters in one grid, on one FID axis, so that panels compare."""
+    """Returns a figure with a panel for each parameter. All panels share one FID axis, so that they can be compared."""
     columns = min(len(infos), 4 if len(infos) > 6 else 3)
     rows = math.ceil(len(infos) / columns)
     figure = Figure(figsize=(max(3.3 * columns, 5), 2.9 * rows + 0.8), layout="constrained")
@@ -81,7 +82,7 @@ def overview_figure(run: str, infos: Sequence[ParamInfo]) -> Figure:
 def draw_parameter(info: ParamInfo, axes: Any) -> None:
     """Draws `info` on a matplotlib Axes: a scatter for a number, boxes and their points for choices."""
     condition = f"\n(where {info.only_where})" if info.only_where else ""
-    dress(axes, info.path + condition, info.log_fid)
+    style_axes(axes, info.path + condition, info.log_fid)
     axes.set_ylabel("lowest FID", color=INK)
     axes.margins(y=0.08)
     if info.choices is not None:
@@ -92,13 +93,13 @@ def draw_parameter(info: ParamInfo, axes: Any) -> None:
         if point.trial_id == info.best:
             axes.plot(x, point.fid, "*", color=BEST, markersize=15, markeredgecolor="white", zorder=5)
         else:
-            colour, marker, _ = LOOK[point.status]
+            colour, marker, _ = STATUS_STYLE[point.status]
             size = 6.5 if marker == "o" else 9
             axes.plot(x, point.fid, marker, color=colour, markersize=size, markeredgecolor="white", alpha=0.9, zorder=3)
 
 
 def _number_axis(info: ParamInfo, axes: Any) -> None:
-    """Shows the whole domain, with a margin, so that points at its ends are not cut."""
+    """Shows the whole domain, with a margin so that points at the ends of the domain are not cut."""
     low, high = info.limits
     if info.log_x:
         axes.set_xscale("log")
@@ -114,14 +115,14 @@ def _number_axis(info: ParamInfo, axes: Any) -> None:
 
 
 def _few_integers(info: ParamInfo) -> bool:
-    """Whether points stand in columns, as they do for a small whole number."""
+    """Returns whether points stand in columns, as they do for a small whole number."""
     return not info.log_x and info.limits[1] - info.limits[0] <= 16 and all(p.x.is_integer() for p in info.points)
 
 
 def _draw_boxes(info: ParamInfo, axes: Any) -> None:
     choices = info.choices or []
     line = {"color": MUTED, "linewidth": 1.0}
-    # A box of fewer than three would show quartiles of what has none.
+    # Fewer than three points have no quartiles to show.
     filled = [index for index in range(len(choices)) if len(info.group(index)) >= 3]
     if filled:
         axes.boxplot(
@@ -142,7 +143,7 @@ def _draw_boxes(info: ParamInfo, axes: Any) -> None:
 
 
 def _spread(info: ParamInfo) -> list[float]:
-    """Where points are drawn: in a column of many beside one another, so that none hides another."""
+    """Returns the x of each point as drawn. In a column, points are spread so that none hides another."""
     if info.choices is None and not _few_integers(info):
         return [point.x for point in info.points]
     width = 0.32 if info.choices is not None else 0.02 * (info.limits[1] - info.limits[0])
@@ -158,7 +159,7 @@ def _legend(points: Sequence[Point], best: str | None) -> list[Line2D]:
     kinds = {point.status for point in points if point.trial_id != best}
     handles = [
         Line2D([], [], color=colour, marker=marker, linestyle="", markersize=7, label=word)
-        for status, (colour, marker, word) in LOOK.items()
+        for status, (colour, marker, word) in STATUS_STYLE.items()
         if status in kinds
     ]
     if any(point.trial_id == best for point in points):

@@ -2,89 +2,91 @@
 
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 from rich.text import Text
 
-from gansearch.analysis.rank import STATUS_STYLES
-from gansearch.analysis.text import fid_text, kimg_text, origin_text, share_text
+from gansearch.analysis.table import STATUS_COLOURS, Table
+from gansearch.analysis.text import fid_text, flat_text, kimg_text, origin_text, share_text
 from gansearch.run.ledger import Ledger, TrialState
+
+_COLUMNS = ("#", "trial", "origin", "kimg", "FID", "best FID", "status")
 
 
 def render_status(ledger: Ledger, *, total: int, max_kimg: float, rows: int | None = None) -> Table:
-    """All trials by number: id, origin, kimg, latest and lowest FID, status; how many of `total` have ended beneath.
+    """Returns the trials by number as a table, with a summary below it.
 
-    Where there are more than `rows` trials, the ended ones with the highest FIDs are left out, and the table says so.
+    Args:
+        ledger: The trials so far.
+        total: How many trials there will be.
+        max_kimg: The full length of a trial.
+        rows: How many trials the table shows; None for all. Ended ones with the highest FIDs are left out first.
     """
-    states = _by_number(ledger)
-    shown = _most_telling(states, rows)
-    ended = sum(state.end is not None for state in states)
-    left_out = f", {len(states) - len(shown)} not shown" if len(shown) < len(states) else ""
+    trials = _by_number(ledger)
+    shown = _most_relevant(trials, rows)
     best = ledger.best
-    caption = f"{ended} of {total} trials ended{left_out}"
-    if best and best.best:
-        caption += f"; lowest FID {fid_text(best.best.fid)}: trial {best.trial_id} at {kimg_text(best.best.kimg)} kimg"
-    if ledger.evaluation_share is not None:
-        caption += f"\n{share_text(ledger.evaluation_share)}"
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", caption=Text(caption), caption_justify="left")
-    for name in ("#", "trial", "origin", "kimg", "FID", "best FID", "status"):
-        table.add_column(name, justify="left" if name in {"trial", "origin", "status"} else "right", no_wrap=True)
-    for state in shown:
-        table.add_row(
-            str(state.number),
-            Text(state.trial_id),
-            Text(_origin(state)),
-            f"{kimg_text(state.kimg)} of {kimg_text(max_kimg)}",
-            fid_text(state.evals[-1].fid if state.evals else None),
-            fid_text(state.best.fid if state.best else None),
-            Text(state.status, style=STATUS_STYLES[state.status]),
-            style="bold" if state is best else "",
+    table = Table(_COLUMNS, right={"#", "kimg", "FID", "best FID"})
+    for trial in shown:
+        table.add(
+            str(trial.number),
+            trial.trial_id,
+            _origin(trial),
+            f"{kimg_text(trial.kimg)} of {kimg_text(max_kimg)}",
+            fid_text(trial.evals[-1].fid if trial.evals else None),
+            fid_text(trial.best.fid if trial.best else None),
+            Text(trial.status, style=STATUS_COLOURS[trial.status]),
+            style="bold" if trial is best else "",
         )
+    hidden = f", {len(trials) - len(shown)} not shown" if len(shown) < len(trials) else ""
+    summary = f"{sum(trial.end is not None for trial in trials)} of {total} trials ended{hidden}"
+    if best and best.best:
+        summary += f"; lowest FID {fid_text(best.best.fid)}: trial {best.trial_id} at {kimg_text(best.best.kimg)} kimg"
+    table.notes.append(summary)
+    if ledger.evaluation_share is not None:
+        table.notes.append(share_text(ledger.evaluation_share))
     return table
 
 
-def describe(state: TrialState) -> str:
-    """One trial on one line, as a log shows it."""
-    line = f"trial {state.number} ({state.trial_id}, {_origin(state)}): {state.status} at {kimg_text(state.kimg)} kimg"
-    if state.evals and state.best:
-        line += f", FID {fid_text(state.evals[-1].fid)}, best {fid_text(state.best.fid)}"
-    if state.end and state.end.reason:
-        line += f" ({' '.join(state.end.reason.split())})"
+def describe(trial: TrialState) -> str:
+    """Returns one trial on one line, for a log."""
+    line = f"trial {trial.number} ({trial.trial_id}, {_origin(trial)}): {trial.status} at {kimg_text(trial.kimg)} kimg"
+    if trial.evals and trial.best:
+        line += f", FID {fid_text(trial.evals[-1].fid)}, best {fid_text(trial.best.fid)}"
+    if trial.end and trial.end.reason:
+        line += f" ({flat_text(trial.end.reason)})"
     return line
 
 
 def as_json(ledger: Ledger) -> list[dict[str, Any]]:
-    """All trials by number; what is not known yet is None."""
+    """Returns the trials by number as objects; what is not known yet is None."""
     return [
         {
-            "trial_id": state.trial_id,
-            "number": state.number,
-            "origin": state.start.origin,
-            "parent": state.start.parent,
-            "relation": state.start.relation,
-            "status": state.status,
-            "kimg": state.kimg,
-            "fid": state.evals[-1].fid if state.evals else None,
-            "best_fid": state.best.fid if state.best else None,
-            "best_kimg": state.best.kimg if state.best else None,
-            "reason": state.end.reason if state.end else None,
+            "trial_id": trial.trial_id,
+            "number": trial.number,
+            "origin": trial.start.origin,
+            "parent": trial.start.parent,
+            "relation": trial.start.relation,
+            "status": trial.status,
+            "kimg": trial.kimg,
+            "fid": trial.evals[-1].fid if trial.evals else None,
+            "best_fid": trial.best.fid if trial.best else None,
+            "best_kimg": trial.best.kimg if trial.best else None,
+            "reason": trial.end.reason if trial.end else None,
         }
-        for state in _by_number(ledger)
+        for trial in _by_number(ledger)
     ]
 
 
-def _origin(state: TrialState) -> str:
-    return origin_text(state.start.origin, state.start.parent, state.start.relation)
+def _origin(trial: TrialState) -> str:
+    return origin_text(trial.start.origin, trial.start.parent, trial.start.relation)
 
 
 def _by_number(ledger: Ledger) -> list[TrialState]:
-    return sorted(ledger.values(), key=lambda state: state.number)
+    return sorted(ledger.values(), key=lambda trial: trial.number)
 
 
-def _most_telling(states: list[TrialState], rows: int | None) -> list[TrialState]:
-    """At most `rows` of them, in the given order: running ones first, then those with the lowest FIDs."""
-    if rows is None or len(states) <= rows:
-        return states
-    kept = sorted(states, key=lambda state: (state.end is not None, state.best.fid if state.best else float("inf")))
-    ids = {state.trial_id for state in kept[:rows]}
-    return [state for state in states if state.trial_id in ids]
+def _most_relevant(trials: list[TrialState], rows: int | None) -> list[TrialState]:
+    """Returns at most `rows` trials in the given order: all that run, then those with the lowest FIDs."""
+    if rows is None or len(trials) <= rows:
+        return trials
+    chosen = sorted(trials, key=lambda trial: (trial.end is not None, trial.best.fid if trial.best else float("inf")))
+    ids = {trial.trial_id for trial in chosen[:rows]}
+    return [trial for trial in trials if trial.trial_id in ids]

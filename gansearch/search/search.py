@@ -23,8 +23,8 @@ from gansearch.search.ray.tuning import tune_trials
 from gansearch.search.recorder import Listener, Recorder
 from gansearch.search.run_lock import check_room, locked_run
 from gansearch.search.shutdown import GracefulShutdown
-from gansearch.training.device import best_device
 from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.device import best_device
 
 logger = logging.getLogger(__name__)
 

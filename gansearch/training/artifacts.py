@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gansearch.config import ArtifactsConfig
+from gansearch.run.paths import GIF, SAMPLES, attention_file, curves_file, samples_file
 from gansearch.run.rows import Evaluation
 from gansearch.training import attention_maps, grids
 from gansearch.training.curves import Point, events
@@ -53,21 +54,21 @@ class Artifacts:
 
     def record(self, snapshot: Snapshot) -> None:
         """To be called after an evaluation, before its checkpoint is saved: that then implies these files."""
-        images = f"{snapshot.evaluation.images:09d}"
+        images = snapshot.evaluation.images
         if self._config.curves:
-            self._storage.write(f"curves/events.out.tfevents.{images}", events(snapshot.curve, snapshot.evaluation))
+            self._storage.write(curves_file(images), events(snapshot.curve, snapshot.evaluation))
         if self._config.samples:
             caption = f"{snapshot.evaluation.kimg:g} kimg, FID {snapshot.evaluation.fid:.2f}"
             picture = grids.sampled(snapshot.G, snapshot.z_dim, snapshot.classes, caption)
-            self._storage.write(f"samples/{images}.png", grids.png(picture))
+            self._storage.write(samples_file(images), grids.png(picture))
         if self._config.attention:
             for network, picture in _attention(snapshot):
-                self._storage.write(f"attention/{images}_{network}.png", grids.png(picture))
+                self._storage.write(attention_file(images, network), grids.png(picture))
 
     def finish(self) -> None:
         """To be called when the trial ends: makes the GIF, of all grids that lie here."""
-        if self._config.gif and (names := self._storage.names("samples")):
-            self._storage.write("samples.gif", grids.gif([self._storage.read(name) for name in names]))
+        if self._config.gif and (names := self._storage.names(SAMPLES)):
+            self._storage.write(GIF, grids.gif([self._storage.read(name) for name in names]))
 
 
 @torch.no_grad()

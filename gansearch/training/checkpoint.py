@@ -23,19 +23,22 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from gansearch.errors import UserError, one_line
+from gansearch.run.paths import ABOUT, BEST, CHECKPOINT_PREFIX, LAST, checkpoint_name
 from gansearch.training.storage import open_storage, write_synced
 
 _READ_TRIES = 5
-_PREFIX, _LAST, _BEST, _ABOUT = "checkpoint_", "last.pt", "best.safetensors", "checkpoint.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What a checkpoint holds: how far the trial was, its best so far, and what shape of images the nets are for.
+    """What a checkpoint holds: how far the trial was, its best FID so far, and what the networks are made from.
 
-    `classes`: names of the labels that the generator takes, empty where it takes none.
+    Args:
+        config: The configuration of the trial as JSON data, so that a checkpoint can be exported by itself.
+        classes: Names of the labels that the generator takes, empty where it takes none.
     """
 
+    config: dict[str, Any]
     images: int
     channels: int
     classes: Sequence[str]
@@ -55,11 +58,11 @@ class CheckpointDir:
         buffer = io.BytesIO()
         torch.save(last, buffer)
         files = {
-            _LAST: buffer.getvalue(),
-            _BEST: save_safetensors(best),
-            _ABOUT: json.dumps(about.__dict__).encode(),
+            LAST: buffer.getvalue(),
+            BEST: save_safetensors(best),
+            ABOUT: json.dumps(about.__dict__).encode(),
         }
-        name = f"{_PREFIX}{about.images:09d}"
+        name = checkpoint_name(about.images)
         if isinstance(self._fs, arrow.LocalFileSystem):
             _write_directory(Path(self._path), name, files)
         else:
@@ -97,18 +100,18 @@ class CheckpointDir:
     def newest(self) -> str | None:
         """The path or key of the newest whole checkpoint, None where there is none."""
         for name in reversed(self._names()):
-            if name.startswith(_PREFIX) and self._fs.get_file_info(f"{self._path}/{name}/{_ABOUT}").is_file:
+            if name.startswith(CHECKPOINT_PREFIX) and self._fs.get_file_info(f"{self._path}/{name}/{ABOUT}").is_file:
                 return f"{self._path}/{name}"
         return None
 
     def last(self, device: torch.device) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What resuming needs, on `device`, and the best generator's weights, on the CPU."""
-        last, best = self._read(_LAST, _BEST)
+        last, best = self._read(LAST, BEST)
         return torch.load(io.BytesIO(last), map_location=device, weights_only=True), load_safetensors(best)
 
     def best(self) -> tuple[dict[str, Tensor], About]:
         """The averaged generator's weights at its lowest FID, on the CPU, and where they come from."""
-        best, about = self._read(_BEST, _ABOUT)
+        best, about = self._read(BEST, ABOUT)
         return load_safetensors(best), About(**json.loads(about))
 
     def _read(self, *files: str) -> list[bytes]:
@@ -131,7 +134,7 @@ class CheckpointDir:
         """Checkpoints, oldest first, before them what writers that were killed have begun (`.checkpoint_...`)."""
         selector = arrow.FileSelector(self._path, allow_not_found=True)
         names = [info.base_name for info in self._fs.get_file_info(selector)]
-        return sorted(name for name in names if name.lstrip(".").startswith(_PREFIX))
+        return sorted(name for name in names if name.lstrip(".").startswith(CHECKPOINT_PREFIX))
 
 
 def _write_directory(parent: Path, name: str, files: dict[str, bytes]) -> None:

@@ -203,6 +203,7 @@ class Trainer:
             **{name: part.state_dict() for name, part in self._parts().items()},
         }
         about = About(
+            config=self.config.model_dump(mode="json"),
             images=self.shown,
             channels=self._images.shape[0],
             classes=self._images.classes,

@@ -3,54 +3,61 @@
 import json
 import math
 import random
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from gansearch.run.paths import RunDir
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from gansearch.config import TrainConfig, TrialConfig
+from gansearch.run.manifest import Options, Plan
+from gansearch.run.paths import RunDir, checkpoint_name
+from gansearch.run.protocol import Floor, Protocol
 from gansearch.run.rows import End, Eval, Row, Start, Writer
+from gansearch.run.space import Space, When
 
 KIMG = [round(6.4 * step, 1) for step in range(1, 10)]
 RUNGS = [6.4, 19.2, 57.6]
-PROTOCOL = "0123abcd4567"
-FLOOR = {"split": "test", "images": 360, "fid": 0.29}
-
-
-def _number(kind: str, low: float, high: float, log: bool = False) -> dict[str, Any]:
-    return {"name": f"{kind}Distribution", "attributes": {"step": None, "low": low, "high": high, "log": log}}
-
-
-def _choice(*choices: Any) -> dict[str, Any]:
-    return {"name": "CategoricalDistribution", "attributes": {"choices": list(choices)}}
-
-
+PROTOCOL = Protocol(
+    extractor="digits-classifier",
+    weights_sha256="a" * 64,
+    data="b" * 64,
+    split="train",
+    num_real=1437,
+    num_fake=1024,
+    resolution=32,
+    resize="bicubic-antialias",
+    dtype="float32",
+    seed=0,
+    estimator="standard",
+)
+FLOOR = Floor(split="test", images=360, fid=0.29)
+BASE = TrialConfig(train=TrainConfig(max_kimg=57.6, evaluations=9))
 PARAMS: dict[str, Any] = {
-    "optim.g_lr": {"domain": _number("Float", 1e-4, 4e-3, log=True), "when": None},
-    "optim.d_lr": {"domain": _number("Float", 1e-4, 4e-3, log=True), "when": None},
-    "optim.beta1": {"domain": _number("Float", 0.0, 0.9), "when": None},
-    "optim.d_steps": {"domain": _number("Int", 1, 3), "when": None},
-    "model.leaky_slope": {"domain": _number("Float", 0.0, 0.3), "when": None},
-    "model.attention_at": {"domain": _choice("none", 8, 16), "when": None},
-    "model.spectral_norm": {"domain": _choice(False, True), "when": None},
-    "loss.name": {"domain": _choice("bce", "hinge", "wgan", "wgan-gp"), "when": None},
-    "loss.clip": {
-        "domain": _number("Float", 0.005, 0.1, log=True),
-        "when": {"path": "loss.name", "equals": "wgan"},
-    },
-    "loss.penalty_weight": {
-        "domain": _number("Float", 1.0, 30.0, log=True),
-        "when": {"path": "loss.name", "equals": "wgan-gp"},
-    },
-    "replay.every": {"domain": _number("Int", 0, 8), "when": None},
+    "optim.g_lr": FloatDistribution(1e-4, 4e-3, log=True),
+    "optim.d_lr": FloatDistribution(1e-4, 4e-3, log=True),
+    "optim.beta1": FloatDistribution(0.0, 0.9),
+    "optim.d_steps": IntDistribution(1, 3),
+    "model.leaky_slope": FloatDistribution(0.0, 0.3),
+    "model.attention_at": CategoricalDistribution(["none", 8, 16]),
+    "model.spectral_norm": CategoricalDistribution([False, True]),
+    "loss.name": CategoricalDistribution(["bce", "hinge", "wgan", "wgan-gp"]),
+    "loss.clip": When("loss.name", "wgan", FloatDistribution(0.005, 0.1, log=True)),
+    "loss.penalty_weight": When("loss.name", "wgan-gp", FloatDistribution(1.0, 30.0, log=True)),
+    "replay.every": IntDistribution(0, 8),
 }
+SPACE = Space(base=BASE, params=PARAMS)
 
 
-def start(trial_id: str, number: int, params: dict[str, Any] | None = None, origin: str = "sampled") -> Start:
-    return Start(trial_id=trial_id, number=number, params=params or {}, origin=origin, seed=number)
+def start(number: int, params: dict[str, Any] | None = None, origin: str = "sampled", **changes: Any) -> Start:
+    fields = {"trial_id": f"{number:04d}", "number": number, "params": params or {}, "origin": origin, "seed": number}
+    return Start(**fields | changes)
 
 
-def evaluation(trial_id: str, number: int, kimg: float, fid: float, protocol: str = PROTOCOL) -> Eval:
+def evaluation(number: int, kimg: float, fid: float, protocol: str = PROTOCOL.hash) -> Eval:
     return Eval(
-        trial_id=trial_id,
+        trial_id=f"{number:04d}",
         number=number,
         kimg=kimg,
         fid=fid,
@@ -64,23 +71,23 @@ def evaluation(trial_id: str, number: int, kimg: float, fid: float, protocol: st
     )
 
 
-def make_run(path: Path, rows: list[Row], params: dict[str, Any] | None = None, **search: Any) -> RunDir:
-    """Writes `search.json` and `results.jsonl`; `search` replaces fields of the former."""
+def make_run(
+    path: Path, rows: Sequence[Row], params: dict[str, Any] | None = None, floor: Floor | None = None, **options: Any
+) -> RunDir:
+    """Writes `search.json` and `results.jsonl`; `options` are those of the search."""
     run = RunDir(path)
     run.path.mkdir(parents=True)
-    content = {
-        "name": run.name,
-        "space": {"base": {"loss": {"name": "bce"}}, "params": PARAMS if params is None else params, "baselines": []},
-        "budget": {"trials": 16, "max_kimg": 57.6, "evaluations": 9, "rungs": RUNGS},
-        "protocol": {"hash": PROTOCOL},
-        "checkpoints": None,
-    }
-    run.search_json.write_text(json.dumps(content | search))
-    writer = Writer(run.results)
-    for row in rows:
-        writer.append(row)
-    writer.close()
+    space = SPACE if params is None else SPACE.replaced(params=params)
+    Plan(run, space, Options(**{"trials": 16, **options})).manifest(PROTOCOL, floor).save(run)
+    with closing(Writer(run.results)) as writer:
+        for row in rows:
+            writer.append(row)
     return run
+
+
+def damage(run: RunDir, **changes: Any) -> None:
+    """Replaces fields of `search.json`, without a look at what is valid."""
+    run.search_json.write_text(json.dumps(json.loads(run.search_json.read_text()) | changes))
 
 
 def make_search(path: Path, trials: int = 16, seed: int = 0, **search: Any) -> RunDir:
@@ -89,59 +96,53 @@ def make_search(path: Path, trials: int = 16, seed: int = 0, **search: Any) -> R
     rows: list[Row] = []
     for number in range(trials):
         origin = "baseline:dcgan" if number == 0 else "sampled"
-        rows += _trial(f"{seed:02x}f3_{number:05d}", number, origin, rng, running=number == trials - 1)
+        rows += _trial(number, origin, rng, running=number == trials - 1)
     run = make_run(path, rows, **search)
     for row in rows:
         if isinstance(row, Eval):
-            name = f"checkpoint_{round(row.kimg * 1000):09d}"
-            (run.trial(row.trial_id) / name).mkdir(parents=True)
+            (run.trial(row.trial_id) / checkpoint_name(row.images)).mkdir(parents=True)
     return run
 
 
-def _trial(trial_id: str, number: int, origin: str, rng: random.Random, running: bool) -> list[Row]:
+def _trial(number: int, origin: str, rng: random.Random, running: bool) -> list[Row]:
     params = _sample(rng)
-    rows: list[Row] = [start(trial_id, number, params, origin)]
+    begin = start(number, params, origin)
+    own: dict[str, Any] = {"trial_id": begin.trial_id, "number": number}
     if number == 2:
         reason = "the generator's loss is not finite"
-        fields = {"status": "diverged", "best_fid": None, "best_kimg": None, "kimg": 3.2, "reason": reason}
-        return [*rows, End(trial_id=trial_id, number=number, **fields)]
+        return [begin, End(**own, status="diverged", best_fid=None, best_kimg=None, kimg=3.2, reason=reason)]
     floor = 38 * math.exp(0.5 * math.log(params["optim.g_lr"] / 1.2e-3) ** 2) + 30 * params["optim.beta1"]
     floor *= {"bce": 1.0, "hinge": 0.9, "wgan": 1.9, "wgan-gp": 1.2}[params["loss.name"]]
     fids = [(floor + 2200 * math.exp(-kimg / 5)) * rng.lognormvariate(0, 0.06) for kimg in KIMG]
     length = 5 if running else 9 if floor < 75 or number == 0 else 3 if floor < 130 else 1
-    evals = [evaluation(trial_id, number, kimg, fid) for kimg, fid in zip(KIMG[:length], fids, strict=False)]
-    rows += evals
+    evals = [evaluation(number, kimg, fid) for kimg, fid in zip(KIMG[:length], fids, strict=False)]
     if running:
-        return rows
+        return [begin, *evals]
     best = min(evals, key=lambda row: row.fid)
     stopped = length < 9
-    rows.append(
-        End(
-            trial_id=trial_id,
-            number=number,
-            status="stopped" if stopped else "completed",
-            best_fid=best.fid,
-            best_kimg=best.kimg,
-            kimg=evals[-1].kimg,
-            reason=f"FID not among the best at {evals[-1].kimg:g} kimg" if stopped else None,
-        )
+    end = End(
+        **own,
+        status="stopped" if stopped else "completed",
+        best_fid=best.fid,
+        best_kimg=best.kimg,
+        kimg=evals[-1].kimg,
+        reason=f"FID not among the best at {evals[-1].kimg:g} kimg" if stopped else None,
     )
-    return rows
+    return [begin, *evals, end]
 
 
 def _sample(rng: random.Random) -> dict[str, Any]:
     params: dict[str, Any] = {}
-    for path, parameter in PARAMS.items():
-        when = parameter["when"]
-        if when and params[when["path"]] != when["equals"]:
+    for path in SPACE.ordered:
+        if not SPACE.applies(path, params):
             continue
-        attributes = parameter["domain"]["attributes"]
-        if "choices" in attributes:
-            params[path] = rng.choice(attributes["choices"])
-        elif parameter["domain"]["name"] == "IntDistribution":
-            params[path] = rng.randint(attributes["low"], attributes["high"])
-        elif attributes["log"]:
-            params[path] = math.exp(rng.uniform(math.log(attributes["low"]), math.log(attributes["high"])))
+        domain = SPACE.params[path].domain
+        if domain.is_categorical:
+            params[path] = rng.choice(domain.choices)
+        elif domain.name == "IntDistribution":
+            params[path] = rng.randint(int(domain.range.low), int(domain.range.high))
+        elif domain.range.log:
+            params[path] = math.exp(rng.uniform(math.log(domain.range.low), math.log(domain.range.high)))
         else:
-            params[path] = rng.uniform(attributes["low"], attributes["high"])
+            params[path] = rng.uniform(domain.range.low, domain.range.high)
     return params

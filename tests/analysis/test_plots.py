@@ -1,5 +1,4 @@
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,30 +10,31 @@ from gansearch.analysis.plot_info import curves_info, fits, is_wide, param_info
 from gansearch.analysis.plots import curves_figure, parameter_figure, plot
 from gansearch.analysis.text import fid_text
 from gansearch.errors import UserError
-from gansearch.run.loaded import load
+from gansearch.run import Floor, load
+from gansearch.run.rows import End
 
-from .synthetic_run import FLOOR, KIMG, PARAMS, RUNGS, End, evaluation, make_run, make_search, start
+from .synthetic_run import KIMG, PARAMS, RUNGS, evaluation, make_run, make_search, start
 
 
 @pytest.fixture
-def loaded(tmp_path):
+def run(tmp_path):
     return load(make_search(tmp_path / "run"))
 
 
-def _run(path, trials, space):
+def _run(path, trials, **search):
     """Trials of one evaluation each: (params, FID)."""
     rows = []
     for number, (params, fid) in enumerate(trials):
-        rows += [start(f"t{number}", number, params), evaluation(f"t{number}", number, 6.4, fid)]
-    return load(make_run(path, rows, params=space))
+        rows += [start(number, params), evaluation(number, 6.4, fid)]
+    return load(make_run(path, rows, **search))
 
 
-def test_curves_are_the_rows(loaded):
-    info = curves_info(loaded)
+def test_curves_are_the_rows(run):
+    info = curves_info(run)
     assert info.rungs == tuple(RUNGS)
     assert [curve.number for curve in info.curves] == [0, 1, *range(3, 16)]
     for curve in info.curves:
-        state = loaded.ledger[curve.trial_id]
+        state = run.ledger[curve.trial_id]
         assert curve.kimg == KIMG[: len(curve.kimg)]
         assert curve.fid == [row.fid for row in state.evals]
         assert curve.status == state.status
@@ -43,34 +43,29 @@ def test_curves_are_the_rows(loaded):
     assert info.log_fid
 
 
-def test_every_active_value_is_a_point(loaded):
+def test_every_active_value_is_a_point(run):
     for path in PARAMS:
-        info = param_info(loaded, path)
-        states = [state for state in loaded.ledger.values() if state.best and path in state.start.params]
+        info = param_info(run, path)
+        states = [state for state in run.ledger.values() if state.best and path in state.start.params]
         assert [point.trial_id for point in info.points] == [state.trial_id for state in states]
         assert [point.fid for point in info.points] == [state.best.fid for state in states]
         assert info.limits[0] <= min(point.x for point in info.points)
         if info.choices is None:
             assert [point.x for point in info.points] == [state.start.params[path] for state in states]
-            assert info.log_x == PARAMS[path]["domain"]["attributes"]["log"]
+            assert info.log_x == run.manifest.space.params[path].domain.range.log
         else:
             assert sorted(fid for index in range(len(info.choices)) for fid in info.group(index)) == sorted(
                 point.fid for point in info.points
             )
-    assert len(param_info(loaded, "loss.clip").points) < 15
+    assert len(param_info(run, "loss.clip").points) < 15
 
 
-def test_a_trial_that_continues_another_shows_the_whole_way_and_a_final_is_no_point(tmp_path):
+def test_a_trial_that_continues_another_shows_both_and_a_final_is_no_point(tmp_path):
     def follower(number, relation):
-        return replace(start(f"t{number}", number, {"optim.g_lr": 1e-3}), parent="t0", relation=relation)
+        return start(number, {"optim.g_lr": 1e-3}, parent="0000", relation=relation)
 
-    rows = [start("t0", 0, {"optim.g_lr": 1e-3}), evaluation("t0", 0, 6.4, 9.0), evaluation("t0", 0, 12.8, 7.0)]
-    rows += [
-        follower(1, "continuation"),
-        evaluation("t1", 1, 19.2, 6.0),
-        follower(2, "final"),
-        evaluation("t2", 2, 6.4, 1.0),
-    ]
+    rows = [start(0, {"optim.g_lr": 1e-3}), evaluation(0, 6.4, 9.0), evaluation(0, 12.8, 7.0)]
+    rows += [follower(1, "continuation"), evaluation(1, 19.2, 6.0), follower(2, "final"), evaluation(2, 6.4, 1.0)]
     run = load(make_run(tmp_path / "run", rows))
     info = curves_info(run)
     assert [(curve.kimg, curve.fid) for curve in info.curves] == [
@@ -79,32 +74,30 @@ def test_a_trial_that_continues_another_shows_the_whole_way_and_a_final_is_no_po
         ([6.4], [1.0]),
     ]
     points = param_info(run, "optim.g_lr")
-    assert [(point.trial_id, point.fid) for point in points.points] == [("t0", 7.0), ("t1", 6.0)]
-    assert (points.best, info.best) == ("t1", "t2")
+    assert [(point.trial_id, point.fid) for point in points.points] == [("0000", 7.0), ("0001", 6.0)]
+    assert (points.best, info.best) == ("0001", "0002")
 
 
 def test_inactive_parameters_are_left_out(tmp_path):
     trials = [({"loss.name": "wgan", "loss.clip": 0.01}, 50.0), ({"loss.name": "bce", "loss.clip": 0.02}, 40.0)]
-    info = param_info(_run(tmp_path / "run", trials, PARAMS), "loss.clip")
+    info = param_info(_run(tmp_path / "run", trials), "loss.clip")
     assert [point.x for point in info.points] == [0.01]
     assert info.only_where == "loss.name = wgan"
 
 
-def test_choices_keep_the_order_of_the_domain_and_mix_types(tmp_path):
-    trials = [({"model.attention_at": value}, 50.0 + number) for number, value in enumerate([16, "none", 32, 16])]
-    info = param_info(_run(tmp_path / "run", trials, PARAMS), "model.attention_at")
-    assert info.choices == ["none", "8", "16", "32"]
-    assert [point.x for point in info.points] == [2, 0, 3, 2]
-    assert (info.group(2), info.group(1)) == ([50.0, 53.0], [])
-    info = param_info(_run(tmp_path / "flags", [({"model.spectral_norm": True}, 9.0)], PARAMS), "model.spectral_norm")
+def test_choices_are_in_the_order_of_the_domain_and_mix_types(tmp_path):
+    trials = [({"model.attention_at": value}, 50.0 + number) for number, value in enumerate([16, "none", 16])]
+    info = param_info(_run(tmp_path / "run", trials), "model.attention_at")
+    assert (info.choices, info.limits) == (["none", "8", "16"], (0.0, 2.0))
+    assert [point.x for point in info.points] == [2, 0, 2]
+    assert (info.group(2), info.group(1)) == ([50.0, 52.0], [])
+    info = param_info(_run(tmp_path / "flags", [({"model.spectral_norm": True}, 9.0)]), "model.spectral_norm")
     assert (info.choices, info.points[0].x) == (["false", "true"], 1)
 
 
-def test_a_value_at_zero_takes_the_log_axis_away(tmp_path):
-    trials = [({"optim.g_lr": value}, 50.0) for value in (0.0, 1e-3)]
-    info = param_info(_run(tmp_path / "run", trials, PARAMS), "optim.g_lr")
-    assert not info.log_x
-    assert info.limits == (0.0, 4e-3)
+def test_an_axis_spans_the_domain(tmp_path):
+    info = param_info(_run(tmp_path / "run", [({"optim.g_lr": 1e-3}, 50.0)]), "optim.g_lr")
+    assert info.limits == (1e-4, 4e-3) and info.log_x
 
 
 @given(st.lists(st.floats(1e-3, 1e6), min_size=1), st.floats(0.1, 10))
@@ -115,9 +108,9 @@ def test_the_log_axis_depends_on_ratios_alone(fids, scale):
     assert not is_wide([*fids, 0.0])
 
 
-def test_plots_are_pictures(loaded):
-    paths = plot(loaded)
-    names = {path.name for path in loaded.dir.plots.iterdir()}
+def test_plots_are_pictures(run):
+    paths = plot(run)
+    names = {path.name for path in run.dir.plots.iterdir()}
     assert names == {"fid_vs_kimg.png", "parameters.png", *(f"fid_vs_{path}.png" for path in PARAMS)}
     assert {path.name for path in paths} == names
     for path in paths:
@@ -127,14 +120,14 @@ def test_plots_are_pictures(loaded):
         assert 0.01 < (pixels < 255).mean() < 0.5
 
 
-def test_the_drawing_shows_the_numbers(loaded):
-    (axes,) = curves_figure(curves_info(loaded)).axes
+def test_the_drawing_shows_the_numbers(run):
+    (axes,) = curves_figure(curves_info(run)).axes
     assert axes.get_yscale() == "log"
     drawn = [tuple(line.get_ydata()) for line in axes.lines]
-    for curve in curves_info(loaded).curves:
+    for curve in curves_info(run).curves:
         assert tuple(curve.fid) in drawn
     assert {text.get_text() for text in axes.texts} >= {"6.4", "19.2", "57.6"}
-    info = param_info(loaded, "optim.g_lr")
+    info = param_info(run, "optim.g_lr")
     (axes,) = parameter_figure(info).axes
     assert axes.get_xscale() == "log"
     assert sorted(float(line.get_xdata()[0]) for line in axes.lines) == sorted(point.x for point in info.points)
@@ -150,8 +143,8 @@ def _floor_lines(figure, fid):
 
 @pytest.mark.parametrize("fid", [12.0, 0.5, 90.0])
 def test_the_floor_is_a_labelled_dotted_line(tmp_path, fid):
-    run = make_search(tmp_path / "run", floor=FLOOR | {"fid": fid})
-    figure = curves_figure(curves_info(load(run)))
+    run = load(make_search(tmp_path / "run", floor=Floor(split="test", images=360, fid=fid)))
+    figure = curves_figure(curves_info(run))
     (axes,) = figure.axes
     assert len(_floor_lines(figure, fid)) == 1
     low, high = axes.get_ylim()
@@ -162,14 +155,16 @@ def test_the_floor_is_a_labelled_dotted_line(tmp_path, fid):
 
 
 @pytest.mark.parametrize(
-    ("fid", "says"), [(0.0, "↓ floor 0.0000"), (1e-6, "↓ floor 0.0000"), (1e9, "↑ floor 1000000000.00")]
+    ("fid", "label"), [(0.0, "↓ floor 0.0000"), (1e-6, "↓ floor 0.0000"), (1e9, "↑ floor 1000000000.00")]
 )
-def test_a_floor_far_off_does_not_squash_the_curves(tmp_path, fid, says):
+def test_a_floor_far_off_does_not_squash_the_curves(tmp_path, fid, label):
     plain = curves_figure(curves_info(load(make_search(tmp_path / "plain"))))
-    figure = curves_figure(curves_info(load(make_search(tmp_path / "run", floor=FLOOR | {"fid": fid}))))
+    figure = curves_figure(
+        curves_info(load(make_search(tmp_path / "run", floor=Floor(split="test", images=360, fid=fid))))
+    )
     assert not _floor_lines(figure, fid)
     assert figure.axes[0].get_ylim() == plain.axes[0].get_ylim()
-    assert says in {text.get_text() for text in figure.axes[0].texts}
+    assert label in {text.get_text() for text in figure.axes[0].texts}
 
 
 @given(st.lists(st.floats(1, 1e4), min_size=2), st.floats(1, 1e4), st.booleans())
@@ -187,25 +182,25 @@ def test_a_line_at_zero_fits_no_log_axis():
     assert not fits(1.0, [], log=False)
 
 
-def test_few_trials_and_odd_values_draw(tmp_path):
-    end = End(trial_id="t0", number=0, status="diverged", best_fid=30.0, best_kimg=6.4, kimg=9.0, reason="x")
-    rows = [start("t0", 0, {"optim.g_lr": 1e-3, "loss.name": "bce"}), evaluation("t0", 0, 6.4, 30.0), end]
+def test_a_single_trial_draws(tmp_path):
+    end = End(trial_id="0000", number=0, status="diverged", best_fid=30.0, best_kimg=6.4, kimg=9.0, reason="x")
+    rows = [start(0, {"optim.g_lr": 1e-3, "loss.name": "bce"}), evaluation(0, 6.4, 30.0), end]
     space = {path: PARAMS[path] for path in ("optim.g_lr", "loss.name")}
-    search = {"budget": {"trials": 1, "max_kimg": 6.4}}
-    assert len(plot(load(make_run(tmp_path / "run", rows, params=space, **search)))) == 4
+    run = load(make_run(tmp_path / "run", rows, params=space, trials=1))
+    assert curves_info(run).rungs == () and len(plot(run)) == 4
 
 
 def test_a_run_without_parameters_has_one_plot(tmp_path):
-    assert [path.name for path in plot(_run(tmp_path / "run", [({}, 5.0)], {}))] == ["fid_vs_kimg.png"]
+    assert [path.name for path in plot(_run(tmp_path / "run", [({}, 5.0)], params={}))] == ["fid_vs_kimg.png"]
 
 
-def test_nothing_to_plot_is_said(tmp_path):
+def test_a_run_without_an_evaluation_is_refused(tmp_path):
     with pytest.raises(UserError, match="no evaluation"):
-        plot(load(make_run(tmp_path / "run", [start("a", 0)])))
+        plot(load(make_run(tmp_path / "run", [start(0)])))
     assert not (tmp_path / "run" / "plots").exists()
 
 
-def test_a_file_in_the_place_of_the_folder_is_refused(loaded, tmp_path):
+def test_a_file_in_the_place_of_the_folder_is_refused(run, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="--out"):
-        plot(loaded, tmp_path / "file")
+        plot(run, tmp_path / "file")

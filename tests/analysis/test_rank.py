@@ -1,7 +1,6 @@
 import io
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,22 +8,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gansearch.analysis.rank import to_csv, to_json, write_table
+from gansearch.analysis.rank import rank, to_csv, to_json, write_table
 from gansearch.analysis.status import describe
 from gansearch.analysis.text import params_text
-from gansearch.run.loaded import load
+from gansearch.run import Run, load
 
-from .synthetic_run import FLOOR, PARAMS, evaluation, make_run, make_search, start
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+from .synthetic_run import FLOOR, PARAMS, SPACE, evaluation, make_run, make_search, start
+from .test_table import Terminal
 
 
 @pytest.fixture
 def rows(tmp_path):
-    return ranked_run(make_search(tmp_path / "run"))
+    return rank(load(make_search(tmp_path / "run")))
+
+
+def _written(run: Run, file: io.StringIO | None = None, **options) -> str:
+    file = file or io.StringIO()
+    write_table(rank(run), run.manifest.floor, file=file, **options)
+    return file.getvalue()
 
 
 def test_the_lowest_fid_is_first_and_trials_without_one_are_last(rows):
@@ -32,75 +33,61 @@ def test_the_lowest_fid_is_first_and_trials_without_one_are_last(rows):
     fids = [row.best_fid for row in rows[:-1]]
     assert fids == sorted(fids)
     last = rows[-1]
-    assert (last.number, last.status, last.best_fid, last.best_kimg, last.checkpoint) == (
-        2,
-        "diverged",
-        None,
-        None,
-        None,
-    )
-    assert last.reason == "the generator's loss is not finite"
+    assert (last.number, last.status, last.best_fid, last.best_kimg) == (2, "diverged", None, None)
+    assert last.checkpoint is None and last.reason == "the generator's loss is not finite"
     assert {row.status for row in rows} == {"completed", "stopped", "running", "diverged"}
     assert [row.origin for row in rows if row.number == 0] == ["baseline:dcgan"]
 
 
 def test_the_best_and_its_kimg_are_not_the_last(tmp_path):
     fids = [(6.4, 90.0), (12.8, 40.0), (19.2, 60.0)]
-    run = make_run(tmp_path / "run", [start("a", 0), *(evaluation("a", 0, *pair) for pair in fids)])
-    (row,) = ranked_run(run)
+    (row,) = rank(load(make_run(tmp_path / "run", [start(0), *(evaluation(0, *pair) for pair in fids)])))
     assert (row.best_fid, row.best_kimg, row.kimg, row.status) == (40.0, 12.8, 19.2, "running")
 
 
 @pytest.mark.parametrize(
-    ("relation", "told"),
-    [(None, "sampled"), ("retry", "sampled (retry of a)"), ("continuation", "sampled (continues a)")],
+    ("relation", "origin"),
+    [(None, "sampled"), ("retry", "sampled (retry of 0000)"), ("continuation", "sampled (continues 0000)")],
 )
-def test_a_trial_that_comes_from_another_says_so(tmp_path, relation, told):
-    follower = replace(start("b", 1), parent=relation and "a", relation=relation)
-    run = make_run(tmp_path / "run", [start("a", 0), follower, evaluation("b", 1, 6.4, 9.0)])
-    (row, _) = ranked_run(run)
-    assert (row.parent, row.relation) == (relation and "a", relation)
-    file = io.StringIO()
-    print_ranking(run, file=file)
-    assert f"  running  {told}" in file.getvalue().splitlines()[1]
-    assert f"trial 1 (b, {told}): running" in describe(load(run).ledger["b"])
+def test_the_origin_names_the_trial_that_another_follows(tmp_path, relation, origin):
+    follower = start(1, parent=relation and "0000", relation=relation)
+    run = load(make_run(tmp_path / "run", [start(0), follower, evaluation(1, 6.4, 9.0)]))
+    (row, _) = rank(run)
+    assert (row.parent, row.relation) == (relation and "0000", relation)
+    assert f"  running  {origin}" in _written(run).splitlines()[1]
+    assert f"trial 1 (0001, {origin}): running" in describe(run.ledger["0001"])
 
 
 def test_minimum_mean_and_maximum_are_over_a_trials_evaluations(tmp_path):
-    fids = {"a": [238.5, 472.0, 312.25, 300.0], "b": [90.0], "c": []}
     rows = []
-    for number, (trial_id, values) in enumerate(fids.items()):
-        rows.append(start(trial_id, number))
-        rows += [evaluation(trial_id, number, 6.4 * (step + 1), fid) for step, fid in enumerate(values)]
-    run = make_run(tmp_path / "run", rows, params={})
-    ranked = ranked_run(run)
-    assert [(row.trial_id, row.best_fid, row.mean_fid, row.max_fid) for row in ranked] == [
-        ("b", 90.0, 90.0, 90.0),
-        ("a", 238.5, 330.6875, 472.0),
-        ("c", None, None, None),
+    for number, fids in enumerate([[238.5, 472.0, 312.25, 300.0], [90.0], []]):
+        rows.append(start(number))
+        rows += [evaluation(number, 6.4 * (step + 1), fid) for step, fid in enumerate(fids)]
+    run = load(make_run(tmp_path / "run", rows, params={}))
+    ranked = rank(run)
+    assert [(row.number, row.best_fid, row.mean_fid, row.max_fid) for row in ranked] == [
+        (1, 90.0, 90.0, 90.0),
+        (0, 238.5, 330.6875, 472.0),
+        (2, None, None, None),
     ]
-    file = io.StringIO()
-    write_table(ranked, file=file)
-    header, *lines = file.getvalue().splitlines()
+    header, *lines = _written(run).splitlines()
     assert [line.split()[1:7] for line in lines] == [
-        ["b", "90.00", "6.4", "90.00", "90.00", "6.4"],
-        ["a", "238.50", "6.4", "330.69", "472.00", "25.6"],
-        ["c", "-", "-", "-", "-", "0"],
+        ["0001", "90.00", "6.4", "90.00", "90.00", "6.4"],
+        ["0000", "238.50", "6.4", "330.69", "472.00", "25.6"],
+        ["0002", "-", "-", "-", "-", "0"],
     ]
     assert "min FID  at kimg  mean FID  max FID  kimg" in header
     assert [row["mean_fid"] for row in json.loads(to_json(ranked))] == [90.0, 330.6875, None]
-    frame = pd.read_csv(io.StringIO(to_csv(ranked, [])))
+    frame = pd.read_csv(io.StringIO(to_csv(ranked, {})))
     assert frame["best_fid"].tolist()[:2] == [90.0, 238.5] and frame["max_fid"].tolist()[:2] == [90.0, 472.0]
 
 
 def test_equal_fids_share_a_rank_and_the_faster_comes_first(tmp_path):
     rows = []
-    for number, (trial_id, kimg, fid) in enumerate(
-        [("a", 12.8, 50.0), ("b", 6.4, 50.0), ("c", 6.4, 60.0), ("d", 6.4, 50.0)]
-    ):
-        rows += [start(trial_id, number), evaluation(trial_id, number, kimg, fid)]
-    ranked = ranked_run(make_run(tmp_path / "run", rows))
-    assert [(row.trial_id, row.rank) for row in ranked] == [("b", 1), ("d", 1), ("a", 1), ("c", 4)]
+    for number, (kimg, fid) in enumerate([(12.8, 50.0), (6.4, 50.0), (6.4, 60.0), (6.4, 50.0)]):
+        rows += [start(number), evaluation(number, kimg, fid)]
+    ranked = rank(load(make_run(tmp_path / "run", rows)))
+    assert [(row.number, row.rank) for row in ranked] == [(1, 1), (3, 1), (0, 1), (2, 4)]
 
 
 @settings(max_examples=25, deadline=None)
@@ -108,10 +95,10 @@ def test_equal_fids_share_a_rank_and_the_faster_comes_first(tmp_path):
 def test_ranks_are_a_competition_ranking_of_the_lowest_fids(trials):
     rows = []
     for number, fids in enumerate(trials):
-        rows.append(start(f"t{number}", number))
-        rows += [evaluation(f"t{number}", number, 6.4 * (step + 1), fid) for step, fid in enumerate(fids)]
+        rows.append(start(number))
+        rows += [evaluation(number, 6.4 * (step + 1), fid) for step, fid in enumerate(fids)]
     with tempfile.TemporaryDirectory() as folder:
-        ranked = ranked_run(make_run(Path(folder) / "run", rows))
+        ranked = rank(load(make_run(Path(folder) / "run", rows)))
     assert sorted(row.number for row in ranked) == list(range(len(trials)))
     lowest = [min(fids) for fids in trials if fids]
     for row in ranked:
@@ -133,8 +120,8 @@ def test_json_is_strict_and_holds_every_field(rows):
 
 def test_csv_gives_back_every_number(rows, tmp_path):
     path = tmp_path / "rank.csv"
-    path.write_text(to_csv(rows, PARAMS))
-    frame = pd.read_csv(path)
+    path.write_text(to_csv(rows, SPACE.params))
+    frame = pd.read_csv(path, dtype={"trial_id": str})
     assert list(frame.columns[-len(PARAMS) :]) == list(PARAMS)
     assert len(frame) == len(rows)
     for row, line in zip(rows, frame.to_dict("records"), strict=True):
@@ -147,11 +134,6 @@ def test_csv_gives_back_every_number(rows, tmp_path):
                 assert str(line[path]).removesuffix(".0") == str(row.params[path])
             else:
                 assert line[path] == row.params[path]
-
-
-def test_csv_has_a_column_for_a_parameter_that_the_space_does_not_hold(tmp_path):
-    run = make_run(tmp_path / "run", [start("a", 0, {"train.batch": 32})], params={})
-    assert pd.read_csv(io.StringIO(to_csv(ranked_run(run), [])))["train.batch"].tolist() == [32]
 
 
 def test_in_a_pipe_a_trial_is_one_whole_line(rows):
@@ -181,22 +163,18 @@ def test_a_terminal_of_any_width_cuts_no_numbers(rows, columns, monkeypatch):
     assert str(rows[0].checkpoint) in text
 
 
-def test_the_top_is_said_to_be_a_part(tmp_path):
-    file = io.StringIO()
-    print_ranking(make_search(tmp_path / "run"), top=3, file=file)
-    assert len(file.getvalue().splitlines()) == 5
-    assert file.getvalue().endswith("and 13 more of 16 trials\n")
+def test_a_part_of_the_ranking_is_marked(tmp_path):
+    text = _written(load(make_search(tmp_path / "run")), top=3)
+    assert len(text.splitlines()) == 5
+    assert text.endswith("\nand 13 more of 16 trials\n")
 
 
 @pytest.mark.parametrize("file_type", [io.StringIO, Terminal])
 @pytest.mark.parametrize("top", [3, None])
 def test_the_floor_is_the_last_line(tmp_path, file_type, top):
-    file = file_type()
-    print_ranking(make_search(tmp_path / "run", floor=FLOOR), top=top, file=file)
-    assert file.getvalue().endswith("\nfloor: real test images score 0.2900 (360 images)\n")
-    file = file_type()
-    print_ranking(make_search(tmp_path / "other", floor=None), top=top, file=file)
-    assert "\nfloor" not in file.getvalue()
+    text = _written(load(make_search(tmp_path / "run", floor=FLOOR)), file_type(), top=top)
+    assert text.endswith("\nfloor: real test images score 0.2900 (360 images)\n")
+    assert "\nfloor" not in _written(load(make_search(tmp_path / "other", floor=None)), file_type(), top=top)
 
 
 def test_parameters_are_grouped_by_section():

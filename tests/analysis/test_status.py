@@ -1,54 +1,54 @@
+import io
+
 import pytest
-from rich.console import Console
 
 from gansearch.analysis.status import as_json, describe, render_status
-from gansearch.run.ledger import Ledger
-from gansearch.run.rows import read
+from gansearch.run import Ledger, load
 
 from .synthetic_run import make_search
 
 
 @pytest.fixture
 def ledger(tmp_path):
-    return Ledger(read(make_search(tmp_path / "run").results))
+    return load(make_search(tmp_path / "run")).ledger
 
 
-def _render(ledger, **options):
-    console = Console(width=120, color_system=None)
-    with console.capture() as capture:
-        console.print(render_status(ledger, total=16, max_kimg=57.6, **options))
-    return capture.get()
+def _written(ledger, **options):
+    file = io.StringIO()
+    render_status(ledger, total=16, max_kimg=57.6, **options).write(file)
+    return file.getvalue()
 
 
 def test_every_trial_is_a_line_with_its_latest_and_its_best_fid(ledger):
-    lines = _render(ledger).splitlines()
+    header, *lines = _written(ledger).splitlines()
+    assert header.split() == ["#", "trial", "origin", "kimg", "FID", "best", "FID", "status"]
     for state in ledger.values():
-        (line,) = [line for line in lines if state.trial_id in line and " of 57.6 " in line]
+        (line,) = [line for line in lines if state.trial_id in line.split() and " of 57.6 " in line]
         if state.best:
-            assert f"{state.evals[-1].fid:.2f}" in line and f"{state.best.fid:.2f}" in line
-        assert state.status in line
-    assert "15 of 16 trials ended" in _render(ledger) and ledger.best.trial_id in " ".join(lines[-4:])
+            assert line.split()[-3:-1] == [f"{state.evals[-1].fid:.2f}", f"{state.best.fid:.2f}"]
+        assert line.split()[-1] == state.status
+    assert lines[-2].startswith("15 of 16 trials ended; lowest FID ") and ledger.best.trial_id in lines[-2]
 
 
-def test_the_share_of_evaluations_is_told(ledger):
-    text = _render(ledger)
-    assert ledger.evaluation_share == pytest.approx(0.4 / 2.9) and "FID and artifacts took 13.8% of" in text
+def test_the_share_of_evaluations_is_shown(ledger):
+    assert ledger.evaluation_share == pytest.approx(0.4 / 2.9)
+    assert "FID and artifacts took 13.8% of" in _written(ledger)
 
 
 def test_where_rows_are_few_the_running_and_the_best_stay(ledger):
-    text = _render(ledger, rows=4)
+    text = _written(ledger, rows=4)
     assert "12 not shown" in text and "running" in text
     assert sum(" of 57.6 " in line for line in text.splitlines()) == 4
     assert text.count(ledger.best.trial_id) == 2
 
 
-def test_an_empty_ledger_renders():
-    assert "0 of 16 trials ended" in _render(Ledger())
+def test_an_empty_ledger_is_a_header_and_a_summary():
+    assert _written(Ledger()).splitlines()[1:] == ["0 of 16 trials ended"]
 
 
-def test_a_line_tells_a_trial(ledger):
+def test_a_line_describes_a_trial(ledger):
     lines = [describe(state) for state in ledger.values()]
-    assert lines[2] == "trial 2 (00f3_00002, sampled): diverged at 3.2 kimg (the generator's loss is not finite)"
+    assert lines[2] == "trial 2 (0002, sampled): diverged at 3.2 kimg (the generator's loss is not finite)"
     assert "baseline:dcgan): completed at 57.6 kimg, FID " in lines[0]
 
 

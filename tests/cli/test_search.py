@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,13 +15,15 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from gansearch.cli.analyze import main as analyze
-from gansearch.cli.search import _is_saved, main
+from gansearch.cli.search import main
 from gansearch.errors import UserError
-from gansearch.run.manifest import Options, Plan, load_plan
+from gansearch.run.loaded import load
+from gansearch.run.manifest import Manifest, Options, Plan
 from gansearch.run.paths import RunDir
 from gansearch.run.rows import End, Eval, read
 from gansearch.search.find_space import find_space
 from gansearch.search.run_lock import locked_run
+from gansearch.search.search import Search
 
 
 @pytest.fixture(autouse=True)
@@ -248,21 +252,21 @@ def test_a_trial_leaves_a_run_and_its_config_replays_it(capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
-    ("file", "before", "after", "said"),
+    ("part", "value", "said"),
     [
-        ("search.json", "bicubic-antialias", "lanczos", "otherwise (resize lanczos / bicubic-antialias): "),
-        ("search.json", '"num_fake": 64,\n    "resolution', '"num_fake": 65,\n    "resolution', "(num_fake 65 / 64): "),
-        ("results.jsonl", '"protocol": "', '"protocol": "ffff', "one holds FIDs of other protocols (ffff"),
+        ("resize", "lanczos", "otherwise (resize lanczos / bicubic-antialias): "),
+        ("num_fake", 65, "(num_fake 65 / 64): "),
     ],
 )
-def test_a_run_whose_fids_are_of_another_protocol_is_not_continued(
-    file: str, before: str, after: str, said: str, capsys: pytest.CaptureFixture[str]
+def test_a_run_whose_fids_were_measured_otherwise_is_not_continued(
+    part: str, value: Any, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one_trial()
-    path = Path("one", file)
-    changed = path.read_text().replace(before, after)
-    assert changed != path.read_text()
-    path.write_text(changed)
+    run = RunDir(Path("one"))
+    manifest = Manifest.load(run)
+    other = replace(manifest.protocol, **{part: value})
+    manifest.model_copy(update={"protocol": other}).save(run)
+    run.results.write_text(run.results.read_text().replace(manifest.protocol.hash, other.hash))
     capsys.readouterr()
     for command in (["resume", "one"], ["extend", "one", "--max-kimg", "1"]):
         assert said in refused(capsys, *command)
@@ -284,9 +288,9 @@ def test_fids_of_two_protocols_are_refused_by_all_who_compare_with_what_differs(
     run.results.write_text(rows + second)
     capsys.readouterr()
     for command in (["resume", "one"], ["extend", "one", "--max-kimg", "1"]):
-        assert "differ in metrics.num_fake 64 / 96" in refused(capsys, *command)
+        assert "differs in metrics.num_fake 64 / 96" in refused(capsys, *command)
     for command in ("finals", "export", "rank"):
-        assert "differ in metrics.num_fake 64 / 96" in refused(capsys, command, "one", program=analyze)
+        assert "differs in metrics.num_fake 64 / 96" in refused(capsys, command, "one", program=analyze)
 
 
 def test_what_cannot_be_extended(capsys: pytest.CaptureFixture[str]) -> None:
@@ -298,11 +302,12 @@ def test_what_cannot_be_extended(capsys: pytest.CaptureFixture[str]) -> None:
     assert "0.064 kimg already" in refused(capsys, "extend", "one", "--max-kimg", "0.05")
     assert "127.0.0.1:1" in refused(capsys, "extend", "one", "--max-kimg", "0.128", "--address", "127.0.0.1:1")
     assert (Path("one/search.json").read_text(), Path("one/results.jsonl").read_text()) == before
-    plan, _ = load_plan(RunDir(Path("one")))
-    longer = plan.extended(0, 0.128)
-    assert _is_saved(plan) and not _is_saved(longer), "interrupted by now, it has not been extended"
-    longer.amend()
-    assert _is_saved(longer)
+    run = load(RunDir(Path("one")))
+    longer = run.plan.extended(0, 0.128)
+    searches = [Search(plan, lambda row, ledger: None) for plan in (run.plan, longer)]
+    assert [search.is_saved for search in searches] == [True, False], "interrupted by now, it has not been extended"
+    longer.amended(run.manifest).save(run.dir)
+    assert searches[1].is_saved
 
 
 def test_what_had_come_to_the_former_length_is_completed_not_stopped(capsys: pytest.CaptureFixture[str]) -> None:

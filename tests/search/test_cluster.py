@@ -11,15 +11,15 @@ from gansearch.errors import UserError
 from gansearch.run.manifest import Options, Plan
 from gansearch.run.paths import RunDir
 from gansearch.run.space import Space
-from gansearch.search.ray.cluster import fit_to_cluster
+from gansearch.search.ray.cluster import Cluster
 
 
-def slots(monkeypatch: pytest.MonkeyPatch, nodes: list[dict[str, float]], **options: Any) -> tuple[float | None, int]:
+def slots(monkeypatch: pytest.MonkeyPatch, nodes: list[dict[str, float]], **options: Any) -> tuple[float, int]:
     listed = [{"Alive": True, "Resources": node} for node in nodes]
     monkeypatch.setattr(ray, "nodes", lambda: [*listed, {"Alive": False, "Resources": {"CPU": 999, "GPU": 999}}])
     space = Space(base=TrialConfig(), params={})
-    plan, count = fit_to_cluster(Plan(RunDir(Path("x")), space, Options(trials=1, **options)))
-    return plan.options.gpus_per_trial, count
+    cluster = Cluster.fit(Plan(RunDir(Path("x")), space, Options(trials=1, **options)))
+    return cluster.gpus, cluster.slots
 
 
 @pytest.mark.parametrize(

@@ -85,20 +85,20 @@ def test_the_best_third_of_the_completed_is_lengthened_once_and_costs_no_new_tri
     rows.trial("stopped", fid=1.0, kimg=FULL / 3)
     rows.trial("completed", fid=1.0, origin="final", parent="0000", relation="final", seed=8)
     assert search_queue(plan_of(6), rows.ledger).proposals == deque()
-    more = ["sampled longer 0001", "sampled longer 0004"]
+    more = ["sampled continuation 0001", "sampled continuation 0004"]
     assert told(search_queue(plan_of(7, 2), rows.ledger)) == [*more, "baseline:dcgan new"]
     rows.trial("failed", parent="0001", relation="continuation")
     rows.trial("completed", parent="0004", relation="continuation", kimg=2 * FULL)
     assert told(search_queue(plan_of(6, 2), rows.ledger)) == []
     again = told(search_queue(plan_of(6, 2), rows.ledger, retry_failed=True))
     assert again == more[:1], "from where its parent ended, not from nothing"
-    assert told(search_queue(plan_of(6, 4), rows.ledger)) == ["sampled longer 0008"]
+    assert told(search_queue(plan_of(6, 4), rows.ledger)) == ["sampled continuation 0008"]
 
 
 def test_one_completed_trial_goes_on() -> None:
     rows = Rows()
     rows.trial("completed", origin="baseline:dcgan")
-    assert told(search_queue(plan_of(1, 3), rows.ledger)) == ["baseline:dcgan longer 0000"]
+    assert told(search_queue(plan_of(1, 3), rows.ledger)) == ["baseline:dcgan continuation 0000"]
 
 
 def test_failed_trials_are_retried_once() -> None:

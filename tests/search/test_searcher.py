@@ -92,7 +92,7 @@ def test_a_configuration_that_a_kill_cut_off_is_written_again(tmp_path: Path) ->
     (tmp_path / "trials/0000/config.json").write_text("")
     source, recorder = searcher(tmp_path, trials=1)
     assert drawn(source) == [first]
-    assert (tmp_path / "trials/0000/config.json").read_text() == first["config"]
+    assert (tmp_path / "trials/0000/config.json").read_text() == first["config"].to_json()
     close(recorder)
 
 
@@ -129,7 +129,7 @@ def test_a_lengthened_search_hands_out_longer_trials(tmp_path: Path) -> None:
     ] == [("0001", None, "0001", 0), ("0002", "0000", "0000", 0), ("0003", None, "0003", 0)]
     for config in (unfinished, longer, new):
         written = (tmp_path / "trials" / config["trial_id"] / "config.json").read_text()
-        assert config["config"] == written
+        assert config["config"].to_json() == written
         assert json.loads(written)["train"] | {"max_kimg": 28.8, "evaluations": 18} == json.loads(written)["train"]
     ledger = recorder.ledger
     assert ledger["0002"].start.params == ledger["0000"].start.params

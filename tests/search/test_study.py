@@ -1,6 +1,8 @@
 """The sampler: its numbers are the run's, and the rows alone bring it back."""
 
 import math
+import random
+import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from gansearch.config import TrainConfig, TrialConfig
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import Eval, Start, Status
 from gansearch.run.space import Space, When
-from gansearch.search.study import Study
+from gansearch.search.study import Study, distribution
 
 SPACE = Space(
     base=TrialConfig(train=TrainConfig(max_kimg=0.9, evaluations=3, batch=100)),
@@ -30,6 +32,7 @@ SPACE = Space(
 )
 BASELINE = {"optim.g_lr": 2e-4, "optim.beta1": 0.5, "loss.name": "bce"}
 TRIALS, EVALUATIONS, SEED = 14, 3, 5
+MEASURES = ("train_seconds", "eval_seconds", "d_loss_real", "d_loss_fake", "g_loss", "images_per_second")
 ENDS: dict[int, Status] = {2: "stopped", 4: "diverged", 6: "failed", 9: "stopped"}
 Event = tuple[str, int]
 
@@ -142,7 +145,7 @@ def test_the_journal_tells_the_whole_search(uninterrupted: Search, tmp_path: Pat
         expected = states.get(ENDS.get(trial.number, "completed"), TrialState.COMPLETE)
         assert trial.state == (TrialState.RUNNING if running else expected)
         assert trial.params == state.start.params
-        assert trial.distributions == SPACE.active(trial.params)
+        assert trial.distributions == {path: distribution(SPACE.params[path].domain) for path in trial.params}
         assert trial.intermediate_values == {row.images: row.fid for row in state.evals}
         if trial.state is TrialState.COMPLETE:
             assert state.best is not None and trial.value == state.best.fid
@@ -156,6 +159,46 @@ def test_a_rebuilt_journal_says_what_the_live_one_said(uninterrupted: Search, tm
     for mine, theirs in zip(stored(rebuilt), stored(live), strict=True):
         same = ("number", "state", "params", "distributions", "intermediate_values")
         assert [getattr(mine, name) for name in same] == [getattr(theirs, name) for name in same]
+
+
+def test_the_number_of_a_trial_whose_rows_are_lost_is_not_given_again(uninterrupted: Search, tmp_path: Path) -> None:
+    rows = [trial.start for trial in uninterrupted.ledger.values()]
+    ledger = Ledger([row for row in rows if row.number not in {3, 5}])
+    study = Study(journal_of(tmp_path, "run"), "run", SPACE, ledger, SEED)
+    study.propose(ledger.next_number)
+    found = {trial.number: trial.state for trial in stored(tmp_path / "run/study.journal")}
+    assert found.pop(3) == found.pop(5) == TrialState.FAIL
+    assert set(found.values()) == {TrialState.RUNNING} and max(found) == TRIALS
+
+
+@pytest.mark.parametrize("other", ["optim.d_lr", "loss.clip"])
+def test_parameters_are_proposed_together(other: str, tmp_path: Path) -> None:
+    """The good trials have another rate in proportion to G's, or in their group a clip: so do the proposals."""
+    space = Space(
+        base=SPACE.base,
+        params={
+            "optim.g_lr": FloatDistribution(1e-4, 1e-2, log=True),
+            "optim.d_lr": FloatDistribution(1e-4, 1e-2, log=True),
+            "loss.name": CategoricalDistribution(["bce", "wgan"]),
+            "loss.clip": When("loss.name", "wgan", FloatDistribution(1e-4, 1e-2, log=True)),
+        },
+    )
+    rng, measures = random.Random(0), dict.fromkeys(MEASURES, 0.0)
+    ledger = Ledger()
+    for number in range(90):
+        rates = {path: 10 ** rng.uniform(-4, -2) for path in ("optim.g_lr", "optim.d_lr", "loss.clip")}
+        own: dict[str, Any] = {"trial_id": f"{number:04d}", "number": number}
+        ledger.add(Start(**own, params={"loss.name": "wgan", **rates}, origin="sampled", seed=SEED))
+        fid = 1 + abs(math.log10(rates["optim.g_lr"] / rates[other]))
+        ledger.add(Eval(**own, kimg=SPACE.base.train.max_kimg, fid=fid, protocol="p", **measures))
+        ledger.add(ledger[f"{number:04d}"].ended("completed"))
+    ratios = []
+    for seed in range(16):
+        params = Study(journal_of(tmp_path, str(seed)), "run", space, ledger, seed).propose(90)
+        if other in params:
+            ratios.append(abs(math.log10(params["optim.g_lr"] / params[other])))
+    assert len(ratios) > 8
+    assert statistics.median(ratios) < 0.25, "two independent rates are 0.6 decades apart in the median"
 
 
 def test_the_lock_of_a_killed_driver_does_not_block(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 def told(config: TrialConfig, folder: Path, trial_id: str) -> dict[str, Any]:
     """What Tune hands to an actor."""
     return {
-        "config": config.to_json(),
+        "config": config,
         "checkpoints": str(folder),
         "trial_id": trial_id,
         "reported_images": 0,

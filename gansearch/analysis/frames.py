@@ -1,0 +1,65 @@
+"""A run as tidy pandas frames: one row for each trial, or one row for each evaluation."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any
+
+import pandas as pd
+
+from gansearch.analysis.rank import Ranked, rank
+from gansearch.run.loaded import Run
+from gansearch.run.rows import Eval
+from gansearch.run.space import Domain, Parameter
+
+# The types of the columns that hold no text.
+_TYPES = {"rank": "Int64", "number": "int64", "time": "datetime64[ns, UTC]"} | dict.fromkeys(
+    ("best_fid", "best_kimg", "mean_fid", "max_fid", "kimg", "fid", "train_seconds", "eval_seconds")
+    + ("d_loss_real", "d_loss_fake", "g_loss", "images_per_second"),
+    "float64",
+)
+
+
+def trials_frame(run: Run) -> pd.DataFrame:
+    """Returns one row for each trial, the lowest FID first.
+
+    The columns are the fields of `Ranked`, with one column for each parameter of the space in place of `params`. A
+    range of numbers gives floats or nullable integers. Choices give a categorical or, where all of them are booleans,
+    nullable booleans. The value of a parameter that does not apply is missing, as is the choice None.
+    """
+    return ranking_frame(rank(run), run.manifest.space.params)
+
+
+def ranking_frame(rows: Sequence[Ranked], params: Mapping[str, Parameter]) -> pd.DataFrame:
+    """Returns some rows of a ranking, with the columns of `trials_frame`."""
+    names = [field.name for field in fields(Ranked) if field.name != "params"]
+    columns = {name: _column(map(attrgetter(name), rows), _TYPES.get(name, "string")) for name in names}
+    for path, parameter in params.items():
+        columns[path] = _column((row.params.get(path) for row in rows), _param_type(parameter.domain))
+    return pd.DataFrame(columns)
+
+
+def evaluations_frame(run: Run) -> pd.DataFrame:
+    """Returns one row for each evaluation, by trial and within a trial in the order of training.
+
+    The columns are the fields of `Eval`; times have the zone UTC. The rows of a trial that continues another one do not
+    repeat the evaluations of the other.
+    """
+    names = [field.name for field in fields(Eval) if field.name != "event"]
+    names.sort(key=lambda name: name not in {"trial_id", "number"})  # these two first
+    rows = [row for trial in run.ledger.values() for row in trial.evals]
+    return pd.DataFrame({name: _column(map(attrgetter(name), rows), _TYPES.get(name, "string")) for name in names})
+
+
+def _column(values: Iterable[Any], dtype: Any) -> pd.Series:
+    return pd.Series(list(values), dtype=dtype)
+
+
+def _param_type(domain: Domain) -> Any:
+    if domain.name == "FloatDistribution":
+        return "float64"
+    if domain.name == "IntDistribution":
+        return "Int64"
+    if all(isinstance(choice, bool) for choice in domain.choices):
+        return "boolean"
+    return pd.CategoricalDtype([choice for choice in dict.fromkeys(domain.choices) if choice is not None])
