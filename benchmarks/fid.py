@@ -82,24 +82,24 @@ def features(sides: dict[str, Extract], images: int, rounds: int) -> None:
 
 
 def frechet(count: int, rounds: int) -> None:
-    """The Frechet step of `count` images, each side from its own kept statistics of the reference."""
+    """The Frechet step of `count` images, after each side has computed the statistics of the reference."""
     rng = torch.Generator().manual_seed(count)
     mix = torch.randn(DIMENSIONS, DIMENSIONS, generator=rng) / DIMENSIONS**0.5
     mix *= torch.logspace(0, -2, DIMENSIONS)
     real = torch.randn(5000, DIMENSIONS, generator=rng) @ mix
     fake = torch.randn(count, DIMENSIONS, generator=rng) @ mix * 1.1 + 0.01
-    kept, kept_theirs = Moments.of([real]), fid_features_to_statistics(real)
+    our_reference, their_reference = Moments.of([real]), fid_features_to_statistics(real)
     first, second = Moments.of([fake]), fid_features_to_statistics(fake)
-    frechet_distance(kept, first)  # takes the root, once
+    frechet_distance(our_reference, first)  # computes the square root of the covariance, once
     ratios = []
     for _ in range(rounds):
-        mine = seconds(lambda: frechet_distance(kept, first))
-        ratios.append(mine / seconds(lambda: fid_statistics_to_metric(kept_theirs, second, False)))
+        mine = seconds(lambda: frechet_distance(our_reference, first))
+        ratios.append(mine / seconds(lambda: fid_statistics_to_metric(their_reference, second, False)))
     tell(f"Frechet step of {count:,} images, ours / torch-fidelity, seconds", ratios)
-    pair = [side[key] for side in (kept_theirs, second) for key in ("mu", "sigma")]
+    pair = [side[key] for side in (their_reference, second) for key in ("mu", "sigma")]
     print(f"ours / pytorch-fid, once: {mine / seconds(lambda: calculate_frechet_distance(*pair)):.4f}")
-    expected = fid_statistics_to_metric(kept_theirs, second, False)[KEY_METRIC_FID]
-    print(f"relative difference to torch-fidelity: {frechet_distance(kept, first) / expected - 1:.1e}")
+    expected = fid_statistics_to_metric(their_reference, second, False)[KEY_METRIC_FID]
+    print(f"relative difference to torch-fidelity: {frechet_distance(our_reference, first) / expected - 1:.1e}")
 
 
 def deviation(sides: dict[str, Extract], count: int) -> None:

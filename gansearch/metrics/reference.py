@@ -25,7 +25,7 @@ from gansearch.metrics.kept import kept
 from gansearch.run.protocol import Protocol
 
 BATCH = 256
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,12 +133,14 @@ def _cut(metrics: MetricsConfig, num_real: int) -> Cut:
 
 
 def _write(path: Path, chunks: Sequence[Moments], key: str) -> None:
+    # The chunks are of one size: all have a factor, or none has.
+    name = "covariance" if chunks[0].factor is None else "factor"
     tensors = {
         "mean": torch.stack([moments.mean for moments in chunks]),
-        "spread": torch.stack([moments.spread for moments in chunks]),
         "count": torch.tensor([moments.count for moments in chunks]),
+        name: torch.stack([getattr(moments, name) for moments in chunks]),
     }
-    # Not save_file: its files are for their owner alone, and a cache may be shared.
+    # Not save_file: its files are readable by their owner alone, and a cache may be shared.
     path.write_bytes(save(tensors, metadata={"key": key}))
 
 
@@ -146,5 +148,7 @@ def _read(path: Path, key: str) -> list[Moments]:
     with safe_open(path, framework="pt") as file:
         if file.metadata().get("key") != key:
             raise ValueError("it belongs to other images or another extractor")
-        tensors = (file.get_tensor("mean"), file.get_tensor("spread"), file.get_tensor("count").tolist())
-    return [Moments(mean, spread, count) for mean, spread, count in zip(*tensors, strict=True)]
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    means, counts = tensors.pop("mean"), tensors.pop("count").tolist()
+    ((name, matrices),) = tensors.items()  # "covariance" or "factor"
+    return [Moments(mean, count, **{name: matrix}) for mean, count, matrix in zip(means, counts, matrices, strict=True)]

@@ -14,7 +14,7 @@ from gansearch.data.base import Images
 from gansearch.data.digits import Digits
 from gansearch.metrics.extractors import inception_v3_compat
 from gansearch.metrics.extractors.base import Extractor, Precision
-from gansearch.metrics.fid import _Sums
+from gansearch.metrics.fid import _RunningMoments
 from gansearch.metrics.reference import reference_of
 from gansearch.metrics.scorer import Scorer
 from tests.fake_gpu import move
@@ -47,7 +47,7 @@ def test_features_and_their_sums_stay_on_the_device(
         move(module, fake)
         images = torch.empty(100, 3, 32, 32, dtype=torch.uint8, device="cuda")
         features = extractor.features(module, images)
-        sums = _Sums.of([features]).merged(_Sums.of([features, features]))
+        sums = _RunningMoments.of([features]).merged(_RunningMoments.of([features, features]))
         assert (features.dtype, len(features), sums.count) == (torch.float32, 100, 300)
         assert {features.device.type, sums.mean.device.type, sums.scatter.device.type} == {"cuda"}
         with pytest.raises(RuntimeError, match="on the same device"):

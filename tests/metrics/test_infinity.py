@@ -11,7 +11,7 @@ from gansearch.metrics.infinity import POINTS, Infinity, fid_infinity, smallest,
 
 SIZE = 32
 VARIANCES = 1 / torch.arange(1, SIZE + 1).double()
-REFERENCE = Moments(torch.zeros(SIZE).double(), torch.diag(VARIANCES), 10**6)
+REFERENCE = Moments(torch.zeros(SIZE).double(), 10**6, covariance=torch.diag(VARIANCES))
 SHIFT, STRETCH = 0.05, 1.1  # of the generated features: of the mean, and of the standard deviations
 TRUTH = SIZE * SHIFT**2 + float(VARIANCES.sum()) * (STRETCH - 1) ** 2
 
@@ -94,7 +94,7 @@ def test_the_smallest_subset_is_the_papers_where_the_paper_is() -> None:
 
 @pytest.mark.parametrize(("least", "dimensions"), [(8192, 2048), (256, 64), (30, 1), (30, 7)])
 def test_too_few_images_are_refused(least: int, dimensions: int) -> None:
-    reference = Moments(torch.zeros(dimensions).double(), torch.eye(dimensions).double(), 100)
+    reference = Moments(torch.zeros(dimensions).double(), 100, covariance=torch.eye(dimensions).double())
     says = f"FID at infinity takes {least:,} images of {dimensions:,} features, there are {least - 1:,}"
     assert too_few(least - 1, dimensions) == says and too_few(least, dimensions) is None
     with pytest.raises(UserError, match=f"^{says}: generate more$"):
@@ -102,7 +102,7 @@ def test_too_few_images_are_refused(least: int, dimensions: int) -> None:
 
 
 def test_just_enough_images_have_sizes_that_all_differ() -> None:
-    reference = Moments(torch.zeros(1).double(), torch.ones(1, 1).double(), 100)
+    reference = Moments(torch.zeros(1).double(), 100, covariance=torch.ones(1, 1).double())
     found = fid_infinity(reference, torch.randn(30, 1, generator=torch.Generator().manual_seed(0)))
     assert [images for images, _ in found.points] == sorted({images for images, _ in found.points})
 
