@@ -16,7 +16,7 @@ from gansearch.metrics import infinity
 from gansearch.metrics import kid as kernel
 from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.fid import Moments
-from gansearch.metrics.infinity import Infinity, fid_infinity
+from gansearch.metrics.infinity import FIDInfinity, fid_infinity
 from gansearch.metrics.kid import KID, kid
 from gansearch.metrics.reference import BATCH, Reference, protocol_of, reference_of
 from gansearch.metrics.scorer import Stream
@@ -33,7 +33,7 @@ class FinalScores:
 
     images: int
     fid: float
-    fid_infinity: Infinity | None
+    fid_infinity: FIDInfinity | None
     kid: KID | None
     protocol: Protocol
     missing: tuple[str, ...]
@@ -60,10 +60,10 @@ def final_scores(
     extractor: Extractor = registry.build("metrics", metrics)
     features = _generated(extractor, Stream(batches, images.shape[1], count), count, device)
     whole = reference
-    no_line = infinity.too_few(*features.shape)
+    no_line = infinity.too_few_images(*features.shape)
     if metrics.chunk is not None and no_line is None:
         whole = reference_of(metrics.model_copy(update={"chunk": None}), images, device).to(device)
-    no_kid, distance = kernel.too_few(len(images), count), None
+    no_kid, distance = kernel.too_few_images(len(images), count), None
     if no_kid is None:
         try:
             distance = kid(_real(extractor, images, device), features)

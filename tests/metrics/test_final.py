@@ -50,7 +50,7 @@ def test_the_fid_is_the_trials_at_that_size(fakes: Tensor) -> None:
     assert scores.fid_infinity is not None and scores.fid_infinity.fid == pytest.approx(line.fid, rel=1e-4)
     assert scores.fid_infinity.fid < scores.fid
     assert scores.kid is None
-    assert scores.missing == ("KID takes subsets of 1,000 images, there are 500 generated ones",)
+    assert scores.missing == ("KID needs subsets of 1,000 images, there are 500 generated ones",)
 
 
 def test_the_kid_is_to_all_real_images(fakes: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_the_kid_is_to_all_real_images(fakes: Tensor, monkeypatch: pytest.Monkey
     assert scores.kid is not None and scores.kid.mean == pytest.approx(expected.mean, rel=1e-4)
     assert scores.missing == () and scores.images == 1100
     assert final_scores(CONFIG.override({"metrics.split": "test"}), [fakes], 1100, CPU).missing == (
-        "KID takes subsets of 1,000 images, there are 360 real ones",
+        "KID needs subsets of 1,000 images, there are 360 real ones",
     )
 
 
@@ -82,7 +82,7 @@ def test_under_chunks_the_fid_is_over_them_and_the_rest_over_all(fakes: Tensor) 
 def test_few_images_give_what_they_can(fakes: Tensor) -> None:
     scores = final_scores(CONFIG, [fakes], 2, CPU)
     assert scores.fid > 0 and scores.fid_infinity is None and scores.kid is None
-    assert scores.missing[0] == "FID at infinity takes 256 images of 64 features, there are 2"
+    assert scores.missing[0] == "FID at infinity needs 256 images for 64 features, there are 2"
     with pytest.raises(UserError, match=r"metrics\.num_fake=1") as caught:
         final_scores(CONFIG, no_images(), 1, CPU)
     assert "\n" not in str(caught.value)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gansearch.errors import UserError
 from gansearch.metrics.fid import Moments, frechet_distance
-from gansearch.metrics.infinity import POINTS, Infinity, fid_infinity, smallest, too_few
+from gansearch.metrics.infinity import POINTS, FIDInfinity, fid_infinity, smallest_subset, too_few_images
 
 SIZE = 32
 VARIANCES = 1 / torch.arange(1, SIZE + 1).double()
@@ -56,7 +56,7 @@ def test_the_same_seed_gives_the_same_subsets_on_every_machine() -> None:
 
 def test_fids_on_a_line_give_it_back() -> None:
     points = [(n, 7.25 + 300 / n) for n in range(100, 1500, 100)]
-    found = Infinity.through(points)
+    found = FIDInfinity.through(points)
     assert found.fid == pytest.approx(7.25, rel=1e-12) and found.standard_error < 1e-12
     assert found.points == tuple(points)
 
@@ -65,7 +65,7 @@ def test_the_error_is_that_of_least_squares() -> None:
     rng = np.random.RandomState(0)
     sizes = list(range(100, 1500, 100))
     lines = [
-        Infinity.through([(n, 7 + 300 / n + noise) for n, noise in zip(sizes, rng.normal(0, 0.1, 14), strict=True)])
+        FIDInfinity.through([(n, 7 + 300 / n + noise) for n, noise in zip(sizes, rng.normal(0, 0.1, 14), strict=True)])
         for _ in range(400)
     ]
     spread = np.std([line.fid for line in lines])
@@ -86,17 +86,17 @@ def test_a_collapsed_generator_is_as_far_at_infinity() -> None:
 
 
 def test_the_smallest_subset_is_the_papers_where_the_paper_is() -> None:
-    assert smallest(50_000, 2048) == 5000
-    assert smallest(10_000, 2048) == 4096
-    assert smallest(1024, 64) == 128
-    assert smallest(100, 1) == POINTS
+    assert smallest_subset(50_000, 2048) == 5000
+    assert smallest_subset(10_000, 2048) == 4096
+    assert smallest_subset(1024, 64) == 128
+    assert smallest_subset(100, 1) == POINTS
 
 
 @pytest.mark.parametrize(("least", "dimensions"), [(8192, 2048), (256, 64), (30, 1), (30, 7)])
 def test_too_few_images_are_refused(least: int, dimensions: int) -> None:
     reference = Moments(torch.zeros(dimensions).double(), 100, covariance=torch.eye(dimensions).double())
-    says = f"FID at infinity takes {least:,} images of {dimensions:,} features, there are {least - 1:,}"
-    assert too_few(least - 1, dimensions) == says and too_few(least, dimensions) is None
+    says = f"FID at infinity needs {least:,} images for {dimensions:,} features, there are {least - 1:,}"
+    assert too_few_images(least - 1, dimensions) == says and too_few_images(least, dimensions) is None
     with pytest.raises(UserError, match=f"^{says}: generate more$"):
         fid_infinity(reference, torch.zeros(least - 1, dimensions))
 
@@ -109,7 +109,7 @@ def test_just_enough_images_have_sizes_that_all_differ() -> None:
 
 def test_a_line_wants_three_points() -> None:
     with pytest.raises(UserError, match="3 numbers of images"):
-        Infinity.through([(10, 1.0), (20, 0.5), (20, 0.6)])
+        FIDInfinity.through([(10, 1.0), (20, 0.5), (20, 0.6)])
 
 
 def test_features_that_are_no_numbers_are_refused() -> None:
