@@ -1,4 +1,4 @@
-"""The Frechet distance between two sets of features, in float64, and the moments that the distance is computed from.
+"""The FID of features: their moments, the Frechet distance between two sets, and the mean over chunks, in float64.
 
 Dowson & Landau 1982, "The Frechet distance between multivariate normal distributions"; as a measure of GANs: Heusel
 et al. 2017, "GANs trained by a two time-scale update rule converge to a local Nash equilibrium" (FID).
@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 from typing import Self
 
 import torch
@@ -146,6 +147,20 @@ def frechet_distance(reference: Moments, other: Moments) -> float:
         raise ValueError("the features are too large for a Frechet distance")
     # Rounding may bring the distance of two equal sets below zero.
     return max(0.0, distance)
+
+
+def fid_over_chunks(reference: Sequence[Moments], chunks: Iterable[Iterable[Tensor]]) -> float:
+    """Computes an FID as a protocol defines it: the mean over chunks of the Frechet distance to the reference chunks.
+
+    Args:
+        reference: The moments of the reference chunks; a single one where the FID is of all images at once.
+        chunks: The chunks to compare, each as batches of features (N, D). The first is compared with the first
+            reference chunk, and so on; chunks or reference chunks that are left over are ignored.
+
+    Raises:
+        ValueError: If features are not finite, too large, or of another dimension than the reference.
+    """
+    return fmean(frechet_distance(real, Moments.of(fake)) for real, fake in zip(reference, chunks, strict=False))
 
 
 def _symmetric_product(reference: Moments, other: Moments) -> Tensor:

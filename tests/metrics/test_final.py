@@ -111,7 +111,7 @@ def test_no_batch_is_taken_that_is_not_needed(fakes: Tensor) -> None:
 
 
 def test_wrong_images_are_refused(fakes: Tensor) -> None:
-    with pytest.raises(ValueError, match="200 generated images, but the protocol wants 300"):
+    with pytest.raises(ValueError, match="200 generated images, but the protocol needs 300"):
         final_scores(CONFIG, fakes[:200].split(50), 300, CPU)
     for wrong in (fakes.float(), fakes[..., :16, :16]):
         with pytest.raises(ValueError, match="not uint8 of 32 x 32"):

@@ -57,7 +57,8 @@ def test_the_same_seed_gives_the_same_subsets_on_every_machine() -> None:
 def test_fids_on_a_line_give_it_back() -> None:
     points = [(n, 7.25 + 300 / n) for n in range(100, 1500, 100)]
     found = FIDInfinity.through(points)
-    assert found.fid == pytest.approx(7.25, rel=1e-12) and found.standard_error < 1e-12
+    assert found.fid == pytest.approx(7.25, rel=1e-12)
+    assert found.standard_error < 1e-6  # linregress computes the error from 1 - r^2, with half the digits
     assert found.points == tuple(points)
 
 

@@ -12,11 +12,10 @@ from gansearch.config import DataConfig, MetricsConfig, TrialConfig
 from gansearch.data.base import Images
 from gansearch.data.loading import load_images
 from gansearch.errors import UserError
-from gansearch.metrics.chunks import draw
 from gansearch.metrics.extractors.base import loaded
 from gansearch.metrics.extractors.digits_classifier import DigitsClassifier
 from gansearch.metrics.fid import Moments, frechet_distance
-from gansearch.metrics.reference import reference_of
+from gansearch.metrics.reference import draw_chunks, reference_of
 from gansearch.metrics.scorer import Scorer, scorer_for
 
 CPU = torch.device("cpu")
@@ -94,7 +93,7 @@ def test_it_takes_just_what_the_protocol_says(scorer: Scorer, unseen: Tensor) ->
 
 
 def test_wrong_images_are_refused(scorer: Scorer, unseen: Tensor) -> None:
-    with pytest.raises(ValueError, match="100 generated images, but the protocol wants 360"):
+    with pytest.raises(ValueError, match="100 generated images, but the protocol needs 360"):
         scorer.fid([unseen[:100]])
     with pytest.raises(ValueError, match="not uint8 of 32 x 32"):
         scorer.fid([unseen.float()])
@@ -107,7 +106,7 @@ def test_a_chunked_fid_is_the_mean_over_chunks(cache: Path, unseen: Tensor) -> N
     real = load_images(CONFIG.data, "train").pixels
     extractor = DigitsClassifier()
     module = loaded(extractor, CPU)
-    moments = [Moments.of([extractor.features(module, real[chunk])]) for chunk in draw(1437, 0, 3, 110)]
+    moments = [Moments.of([extractor.features(module, real[chunk])]) for chunk in draw_chunks(1437, 0, 3, 110)]
     fakes = [Moments.of([extractor.features(module, fake)]) for fake in unseen[:330].split(110)]
     by_hand = [frechet_distance(*pair) for pair in zip(moments, fakes, strict=True)]
     for size in (360, 100, 7):
@@ -126,7 +125,7 @@ def test_a_chunked_fid_is_another_protocol(cache: Path, scorer: Scorer, unseen: 
     assert other.fid([unseen]) != chunked.fid([unseen])
     again = scorer_of(chunk=110, num_fake=430)
     assert again.protocol == chunked.protocol and again.fid([unseen]) == chunked.fid([unseen])
-    with pytest.raises(ValueError, match="200 generated images, but the protocol wants 330"):
+    with pytest.raises(ValueError, match="200 generated images, but the protocol needs 330"):
         chunked.fid([unseen[:200]])
 
 
@@ -134,7 +133,7 @@ def test_a_chunked_fid_is_another_protocol(cache: Path, scorer: Scorer, unseen: 
     ("metrics", "says"),
     [
         ({"chunk": 1024}, "metrics.chunk=1024: only 360 images are generated; set metrics.num_fake"),
-        ({"chunk": 1024, "num_fake": 2048, "split": "test"}, "metrics.chunk=1024: only 360 test images are there"),
+        ({"chunk": 1024, "num_fake": 2048, "split": "test"}, "metrics.chunk=1024: there are only 360 test images"),
     ],
 )
 def test_a_chunk_that_cannot_be_filled_is_refused(cache: Path, metrics: dict[str, object], says: str) -> None:
