@@ -164,7 +164,7 @@ def fid_over_chunks(reference: Sequence[Moments], chunks: Iterable[Iterable[Tens
 
 
 def _symmetric_product(reference: Moments, other: Moments) -> Tensor:
-    """Returns a symmetric matrix with the non-zero eigenvalues of S1 S2; only the upper triangle is filled in."""
+    """Returns a symmetric matrix with the non-zero eigenvalues of S1 S2, of which only the upper triangle is valid."""
     if reference.factor is not None and other.factor is not None:
         product = other.factor @ reference.factor.T
         return product @ product.T

@@ -65,7 +65,7 @@ def final_scores(
     if search is not None:
         now = protocol_of(metrics, images)
         before = replace(search, num_real=now.num_real, num_fake=now.num_fake)
-        before.require(now, "the search measured FID otherwise", "restore the data and weights of the search")
+        before.require(now, "the search measured FID differently", "restore the data and weights of the search")
     reference = reference_of(metrics, images, device).to(device)
 
     extractor: Extractor = registry.build("metrics", metrics)

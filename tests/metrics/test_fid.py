@@ -1,4 +1,4 @@
-"""The Frechet distance against closed forms, against torch-fidelity, and against its own invariances."""
+"""The Frechet distance against closed forms, against torch-fidelity, and under transformations of the features."""
 
 import weakref
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ sizes = st.integers(1, 12)
 
 
 def draw(n: int, size: int, seed: int = 0, scale: float = 1.0, shift: float = 0.0) -> Tensor:
-    """Correlated features, float64 (n, size), of full rank where n > size."""
+    """Returns correlated features, float64 (n, size), of full rank where n > size."""
     generator = torch.Generator().manual_seed(seed)
     mix = torch.randn(size, size, generator=generator, dtype=torch.float64)
     return (torch.randn(n, size, generator=generator, dtype=torch.float64) @ mix) * scale + shift
@@ -35,9 +35,9 @@ def test_diagonal_gaussians_follow_the_closed_form() -> None:
 
 def test_a_common_rotation_changes_nothing() -> None:
     a, b = draw(200, 6, seed=1), draw(200, 6, seed=2)
-    turn, _ = torch.linalg.qr(draw(6, 6, seed=3))
-    turned = frechet_distance(Moments.of([a @ turn]), Moments.of([b @ turn]))
-    assert turned == pytest.approx(frechet_distance(Moments.of([a]), Moments.of([b])), rel=1e-9)
+    rotation, _ = torch.linalg.qr(draw(6, 6, seed=3))
+    rotated = frechet_distance(Moments.of([a @ rotation]), Moments.of([b @ rotation]))
+    assert rotated == pytest.approx(frechet_distance(Moments.of([a]), Moments.of([b])), rel=1e-9)
 
 
 def test_it_is_torch_fidelitys_distance_at_full_rank() -> None:
@@ -104,7 +104,7 @@ def test_a_collapsed_generator_is_far_but_finite() -> None:
     assert frechet_distance(Moments.of([point]), Moments.of([point])) == 0
 
 
-def test_fewer_images_than_dimensions_are_measured_rightly() -> None:
+def test_fewer_images_than_dimensions_are_measured_correctly() -> None:
     wide, basis = draw(10, 3, seed=1), torch.linalg.qr(draw(64, 64, seed=2))[0][:3]
     other = draw(12, 3, seed=4)
     small = frechet_distance(Moments.of([wide]), Moments.of([other]))

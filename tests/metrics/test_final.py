@@ -1,4 +1,4 @@
-"""Final measurements: the search's own FID at another size, with what many images give besides."""
+"""Final scores: the FID of the search for another number of images, FID at infinity and KID."""
 
 import weakref
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ CONFIG = TrialConfig(metrics=MetricsConfig(num_fake=64))
 
 @pytest.fixture(scope="module")
 def fakes() -> Tensor:
-    """1,300 images that are nearly digits: every fourth row is that above it."""
+    """Returns 1,300 images that are nearly digits: every fourth row is a copy of the row above."""
     pixels = load_images(CONFIG.data, "train").pixels[:1300].clone()
     pixels[:, :, 4::4] = pixels[:, :, 3:-1:4]
     return pixels
@@ -36,7 +36,7 @@ def features(images: Tensor) -> Tensor:
 
 
 def no_images() -> Iterator[Tensor]:
-    pytest.fail("images were made for nothing")
+    pytest.fail("an image was generated before the check")
     yield torch.empty(0)
 
 
@@ -89,16 +89,16 @@ def test_few_images_give_what_they_can(fakes: Tensor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"data": "0" * 64}, r"\(data 000000000000\.\.\. / \w{12}\.\.\.\)"),
         ({"weights_sha256": "0" * 64}, r"\(weights_sha256 000000000000\.\.\. / "),
         ({"split": "test", "seed": 1}, r"\(split test / train, seed 1 / 0\)"),
     ],
 )
-def test_another_searchs_protocol_is_refused_before_any_image(changes: dict[str, object], says: str) -> None:
+def test_another_searchs_protocol_is_refused_before_any_image(changes: dict[str, object], message: str) -> None:
     search = replace(scorer_for(CONFIG, CPU).protocol, **changes)
-    with pytest.raises(UserError, match=says) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         final_scores(CONFIG, no_images(), 300, CPU, search)
     assert "\n" not in str(caught.value)
 
@@ -123,7 +123,7 @@ def test_a_collapsed_generator_is_measured(fakes: Tensor) -> None:
     assert scores.fid_infinity is not None and scores.fid_infinity.fid == pytest.approx(scores.fid, rel=1e-5)
 
 
-def test_features_are_kept_and_images_are_not(fakes: Tensor) -> None:
+def test_features_are_held_and_images_are_not(fakes: Tensor) -> None:
     made: list[weakref.ref[Tensor]] = []
     most = 0
 

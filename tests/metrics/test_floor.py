@@ -1,4 +1,4 @@
-"""The floor: what it is, when there is none, and that it is measured once."""
+"""The floor: which FID it is, when there is none, and that it is measured once."""
 
 import json
 from pathlib import Path
@@ -45,7 +45,7 @@ def fid(pixels: Tensor, **metrics: object) -> float:
 
 
 def folder_of_images(*folders: Path) -> None:
-    """The same 40 images of coloured noise in each folder."""
+    """Writes the same 40 images of coloured noise into each folder."""
     noise = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
     for folder in folders:
         folder.mkdir(parents=True)
@@ -95,7 +95,7 @@ def test_fewer_images_give_a_higher_floor() -> None:
     assert fids == sorted(fids, reverse=True) and len(fids) == 4
 
 
-def test_chunks_meet_chunks() -> None:
+def test_chunks_are_compared_with_chunks() -> None:
     assert reference_under(num_fake=1437, chunk=150).protocol.num_real == 1350
     train, test = (load_images(DataConfig(), split) for split in ("train", "test"))
     extractor = DigitsClassifier()
@@ -110,11 +110,11 @@ def test_chunks_meet_chunks() -> None:
     assert floor.fid == pytest.approx((first + second) / 2, rel=1e-6)
 
 
-def test_an_other_split_smaller_than_a_chunk_gives_none_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_other_split_smaller_than_a_chunk_gives_none_and_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         assert floor_under(num_fake=1024, chunk=512) is None
-    said = capsys.readouterr().err.splitlines()
-    assert said == ["no FID floor: there are 360 test images, the FID needs at least 512"]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["no FID floor: there are 360 test images, the FID needs at least 512"]
 
 
 def test_one_other_image_gives_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

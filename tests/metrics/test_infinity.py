@@ -1,4 +1,4 @@
-"""FID at infinity: right on Gaussian features, whose true distance is known, and exact on a line."""
+"""FID at infinity: correct for Gaussian features, whose true distance is known, and exact on a line."""
 
 import numpy as np
 import pytest
@@ -71,7 +71,7 @@ def test_the_error_is_that_of_least_squares() -> None:
     ]
     spread = np.std([line.fid for line in lines])
     assert np.sqrt(np.mean([line.standard_error**2 for line in lines])) == pytest.approx(spread, rel=0.1)
-    # By another way: the covariance of the coefficients.
+    # The same from the covariance matrix of the coefficients.
     points = np.array(lines[0].points)
     x = np.stack([np.ones(len(points)), 1 / points[:, 0]], 1)
     beta, (rest,), *_ = np.linalg.lstsq(x, points[:, 1], rcond=None)
@@ -96,9 +96,9 @@ def test_the_smallest_subset_is_the_papers_where_the_paper_is() -> None:
 @pytest.mark.parametrize(("least", "dimensions"), [(8192, 2048), (256, 64), (30, 1), (30, 7)])
 def test_too_few_images_are_refused(least: int, dimensions: int) -> None:
     reference = Moments(torch.zeros(dimensions).double(), 100, covariance=torch.eye(dimensions).double())
-    says = f"FID at infinity needs {least:,} images for {dimensions:,} features, there are {least - 1:,}"
-    assert too_few_images(least - 1, dimensions) == says and too_few_images(least, dimensions) is None
-    with pytest.raises(UserError, match=f"^{says}: generate more$"):
+    message = f"FID at infinity needs {least:,} images for {dimensions:,} features, there are {least - 1:,}"
+    assert too_few_images(least - 1, dimensions) == message and too_few_images(least, dimensions) is None
+    with pytest.raises(UserError, match=f"^{message}: generate more$"):
         fid_infinity(reference, torch.zeros(least - 1, dimensions))
 
 
@@ -108,7 +108,7 @@ def test_just_enough_images_have_sizes_that_all_differ() -> None:
     assert [images for images, _ in found.points] == sorted({images for images, _ in found.points})
 
 
-def test_a_line_wants_three_points() -> None:
+def test_a_line_needs_three_points() -> None:
     with pytest.raises(UserError, match="3 numbers of images"):
         FIDInfinity.through([(10, 1.0), (20, 0.5), (20, 0.6)])
 

@@ -1,4 +1,4 @@
-"""KID against torch-fidelity's own, and where it must be refused."""
+"""KID against that of torch-fidelity, and which features are refused."""
 
 from pathlib import Path
 
@@ -32,10 +32,10 @@ def theirs(real: Tensor, fake: Tensor, size: int, **options: object) -> list[flo
 
 @pytest.fixture(scope="module")
 def inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights whose features are large.
+    """Returns random weights that give large features.
 
-    Of small ones the kernel (x y / D + 1)^3 is nearly 1, and a distance of some thousandths, the difference of such
-    kernels in float32, has no more than five digits: in torch-fidelity too.
+    For small features the kernel (x y / D + 1)^3 is nearly 1. A distance of some thousandths is the difference of such
+    kernels in float32 and has at most five digits, in torch-fidelity too.
     """
     path = write_weights(tmp_path_factory.mktemp("weights") / "random.pth")
     state = torch.load(path, weights_only=True)
@@ -88,17 +88,17 @@ def test_it_leaves_numpys_generator_alone_and_repeats_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("real", "fake", "size", "says"),
+    ("real", "fake", "size", "message"),
     [
         (1000, 999, SUBSET_SIZE, "KID needs subsets of 1,000 images, there are 999 generated ones"),
         (360, 5000, SUBSET_SIZE, "KID needs subsets of 1,000 images, there are 360 real ones"),
         (50, 50, 1, "KID needs subsets of at least 2 images, not of 1"),
     ],
 )
-def test_too_few_images_are_refused(real: int, fake: int, size: int, says: str) -> None:
-    with pytest.raises(UserError, match=f"^{says}: use more images, or another subset_size$"):
+def test_too_few_images_are_refused(real: int, fake: int, size: int, message: str) -> None:
+    with pytest.raises(UserError, match=f"^{message}: use more images, or another subset_size$"):
         kid(torch.zeros(real, 2), torch.zeros(fake, 2), size)
-    assert too_few_images(real, fake, size) == says
+    assert too_few_images(real, fake, size) == message
 
 
 def test_just_enough_images_do() -> None:

@@ -1,4 +1,4 @@
-"""Reference statistics: computed once, never taken for those of something else, and never in the way."""
+"""Reference statistics: computed once, never confused with others, and no obstacle where the cache is broken."""
 
 import pickle
 import time

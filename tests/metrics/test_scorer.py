@@ -1,4 +1,4 @@
-"""FID as a trial gets it: what it says of real, damaged and collapsed images, and what it takes in."""
+"""The FID of a trial: of real, damaged and collapsed images, and which images of the batches are read."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,7 +85,7 @@ def test_batches_and_channels_make_no_difference(scorer: Scorer, unseen: Tensor)
     assert scorer.fid(unseen.expand(-1, 3, -1, -1).split(100)) == pytest.approx(whole, rel=1e-5)
 
 
-def test_it_takes_just_what_the_protocol_says(scorer: Scorer, unseen: Tensor) -> None:
+def test_it_reads_as_many_images_as_the_protocol_says(scorer: Scorer, unseen: Tensor) -> None:
     noise = torch.randint(0, 256, unseen.shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     batches = iter([unseen[:300], torch.cat([unseen[300:], noise]), noise])
     assert scorer.fid(batches) == pytest.approx(scorer.fid([unseen]), rel=1e-5)
@@ -119,7 +119,7 @@ def test_a_chunked_fid_is_another_protocol(cache: Path, scorer: Scorer, unseen: 
     assert (chunked.protocol.estimator, scorer.protocol.estimator) == ("chunked-110", "standard")
     assert (chunked.protocol.num_real, chunked.protocol.num_fake) == (330, 330)
     assert chunked.protocol.hash != scorer.protocol.hash
-    # Fewer images in each distance: its bias is upwards.
+    # With fewer images each distance has a larger bias.
     assert chunked.fid([unseen]) > scorer.fid([unseen])
     other = scorer_of(chunk=110, seed=1)
     assert other.fid([unseen]) != chunked.fid([unseen])
@@ -130,14 +130,14 @@ def test_a_chunked_fid_is_another_protocol(cache: Path, scorer: Scorer, unseen: 
 
 
 @pytest.mark.parametrize(
-    ("metrics", "says"),
+    ("metrics", "message"),
     [
         ({"chunk": 1024}, "metrics.chunk=1024: only 360 images are generated; set metrics.num_fake"),
         ({"chunk": 1024, "num_fake": 2048, "split": "test"}, "metrics.chunk=1024: there are only 360 test images"),
     ],
 )
-def test_a_chunk_that_cannot_be_filled_is_refused(cache: Path, metrics: dict[str, object], says: str) -> None:
-    with pytest.raises(UserError, match=says):
+def test_a_chunk_that_cannot_be_filled_is_refused(cache: Path, metrics: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         scorer_of(**metrics)
 
 
@@ -147,7 +147,7 @@ def test_one_real_image_is_refused(cache: Path) -> None:
         reference_of(CONFIG.metrics, one, CPU)
 
 
-def test_the_protocol_says_what_was_done(scorer: Scorer) -> None:
+def test_the_protocol_records_the_measurement(scorer: Scorer) -> None:
     protocol = scorer.protocol
     assert (protocol.extractor, protocol.split, protocol.resolution) == ("digits-classifier", "train", 32)
     assert (protocol.num_real, protocol.num_fake, protocol.seed) == (1437, 360, 0)
