@@ -1,9 +1,9 @@
-"""What an FID costs, against torch-fidelity on the same cores: features a second, and the Frechet step.
+"""The cost of an FID against torch-fidelity on the same cores: features per second, and the Frechet step.
 
     python -m benchmarks.fid [--images 64] [--rounds 5] [--threads 2] [--deviation 0]
 
-Inception has random weights. Sides alternate in one process. `--deviation 1024` also takes the FID of so many
-blurred digits to as many real ones on each side and prints how far ours lie from theirs.
+Inception has random weights. The two sides alternate in one process. `--deviation 1024` also computes, on each side,
+the FID of 1,024 blurred digits to 1,024 real ones and prints how far the two FIDs are apart.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def features(sides: dict[str, Extract], images: int, rounds: int) -> None:
-    """Images a second of each side over the first one's."""
+    """Prints the images per second of each side, and the ratio to the first side."""
     pixels = torch.randint(0, 256, (images, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     for extract in sides.values():
         extract(pixels[:8])
@@ -82,28 +82,28 @@ def features(sides: dict[str, Extract], images: int, rounds: int) -> None:
 
 
 def frechet(count: int, rounds: int) -> None:
-    """The Frechet step of `count` images, each side from its own kept statistics of the reference."""
+    """Times the Frechet step of `count` images; the reference statistics of each side are computed before."""
     rng = torch.Generator().manual_seed(count)
     mix = torch.randn(DIMENSIONS, DIMENSIONS, generator=rng) / DIMENSIONS**0.5
     mix *= torch.logspace(0, -2, DIMENSIONS)
     real = torch.randn(5000, DIMENSIONS, generator=rng) @ mix
     fake = torch.randn(count, DIMENSIONS, generator=rng) @ mix * 1.1 + 0.01
-    kept, kept_theirs = Moments.of([real]), fid_features_to_statistics(real)
+    our_reference, their_reference = Moments.of([real]), fid_features_to_statistics(real)
     first, second = Moments.of([fake]), fid_features_to_statistics(fake)
-    frechet_distance(kept, first)  # takes the root, once
+    frechet_distance(our_reference, first)  # computes the square root of the covariance, once
     ratios = []
     for _ in range(rounds):
-        mine = seconds(lambda: frechet_distance(kept, first))
-        ratios.append(mine / seconds(lambda: fid_statistics_to_metric(kept_theirs, second, False)))
+        mine = seconds(lambda: frechet_distance(our_reference, first))
+        ratios.append(mine / seconds(lambda: fid_statistics_to_metric(their_reference, second, False)))
     tell(f"Frechet step of {count:,} images, ours / torch-fidelity, seconds", ratios)
-    pair = [side[key] for side in (kept_theirs, second) for key in ("mu", "sigma")]
+    pair = [side[key] for side in (their_reference, second) for key in ("mu", "sigma")]
     print(f"ours / pytorch-fid, once: {mine / seconds(lambda: calculate_frechet_distance(*pair)):.4f}")
-    expected = fid_statistics_to_metric(kept_theirs, second, False)[KEY_METRIC_FID]
-    print(f"relative difference to torch-fidelity: {frechet_distance(kept, first) / expected - 1:.1e}")
+    expected = fid_statistics_to_metric(their_reference, second, False)[KEY_METRIC_FID]
+    print(f"relative difference to torch-fidelity: {frechet_distance(our_reference, first) / expected - 1:.1e}")
 
 
 def deviation(sides: dict[str, Extract], count: int) -> None:
-    """FIDs of blurred digits to real ones; each side extracts both."""
+    """Prints the FID of blurred digits to real ones; each side extracts the features of both."""
     pixels = Digits().load("train").pixels
     pixels = torch.cat([pixels, pixels.flip(-1)])[: 2 * count].expand(-1, 3, -1, -1)
     real, fake = pixels[0::2], gaussian_blur(pixels[1::2], [13, 13], [1.0, 1.0])

@@ -1,12 +1,11 @@
-"""How many images an FID needs to rank generators: FIDs of few images against those of many, on a run's generators.
+"""How many images an FID needs to rank the generators of a run: FIDs of few images against FIDs of many.
 
     python -m benchmarks.fid_size RUN [--sizes 1024 2048 5000] [--full 50000] [--draws 5] [--set metrics.PATH=VALUE ...]
 
-Takes the best generator of every trial of RUN (a search that has ended, say) and one set of `--full` images of each,
-once through the extractor. Of each size some subsets are drawn. Printed are, for all generators and for the better half
-(which are harder to tell apart): Spearman's rank correlation with the full FID, the regret (the full FID of the
-generator that the small one ranks first, over the lowest), the bias (FID at the size over the full one), and the
-seconds of one FID: images, features and Frechet step.
+Generates `--full` images with the best generator of every trial of RUN and draws `--draws` subsets of each size from
+them. Prints, for all generators and for the better half, which is harder to rank: Spearman's rank correlation with the
+full FID; the regret (the full FID of the generator that the small FID ranks first, over the lowest full FID); the bias
+(FID of the subset over the full FID); and the seconds of one FID: images, features and Frechet step.
 """
 
 import argparse
@@ -39,14 +38,14 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Generated:
-    """All features (N, D) of one generator's images, and the seconds that an image took."""
+    """The features (N, D) of all images of one generator, and the seconds per image."""
 
     features: Tensor
     seconds: float
 
 
 def generators(run: RunDir, folder: Path) -> list[LoadedGenerator]:
-    """The best generator of every trial that has one."""
+    """Exports and loads the best generator of every trial that has one."""
     loaded = load(run)
     trials = [state.trial_id for state in loaded.ledger.values() if state.best]
     return [load_generator(export(loaded, trial_id, folder / trial_id)) for trial_id in trials]

@@ -107,9 +107,9 @@ def test_other_data_or_none_are_refused(run: RunDir, tmp_path: Path) -> None:
     for changes, says in [
         (
             {"protocol": exported["protocol"] | {"data": "0" * 64}},
-            r"otherwise \(data 000000000000\.\.\. / .*bring back",
+            r"differently \(data 000000000000\.\.\. / .*restore",
         ),
-        ({"protocol": exported["protocol"] | {"seed": 5}}, r"otherwise \(seed 5 / 0\)"),
+        ({"protocol": exported["protocol"] | {"seed": 5}}, r"differently \(seed 5 / 0\)"),
         ({"protocol": {"hash": "x"}}, r"config\.json: no protocol or floor .*: export anew"),
         ({"floor": {"fid": -1}}, r"config\.json: no protocol or floor .*: export anew"),
     ]:

@@ -1,4 +1,4 @@
-"""Which of the best configurations is better, judged by several seeds of each. Without a significant difference: a tie."""
+"""Which of the best configurations is better, by several seeds of each. No significant difference means a tie."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -12,12 +12,10 @@ from gansearch.run.loaded import Run
 from gansearch.run.rows import Eval
 from gansearch.run.space import Domain, Parameter
 
+_FLOATS = ("best_fid", "best_kimg", "mean_fid", "max_fid", "kimg", "fid", "train_seconds", "eval_seconds")
+_FLOATS += ("d_loss_real", "d_loss_fake", "g_loss", "images_per_second")
 # The types of the columns that hold no text.
-_TYPES = {"rank": "Int64", "number": "int64", "time": "datetime64[ns, UTC]"} | dict.fromkeys(
-    ("best_fid", "best_kimg", "mean_fid", "max_fid", "kimg", "fid", "train_seconds", "eval_seconds")
-    + ("d_loss_real", "d_loss_fake", "g_loss", "images_per_second"),
-    "float64",
-)
+_TYPES = {"rank": "Int64", "number": "int64", "time": "datetime64[ns, UTC]", **dict.fromkeys(_FLOATS, "float64")}
 
 
 def trials_frame(run: Run) -> pd.DataFrame:

@@ -34,10 +34,8 @@ class Table:
     def __init__(self, columns: Sequence[str], right: Collection[str], long_columns: Sequence[str] = ()) -> None:
         self.notes: list[str] = []  # lines below the table
         self._right = [name in right for name in (*columns, *long_columns)]
-        self._header = _Row(
-            [Text(name) for name in columns], [Text(name) for name in long_columns], "", "bold underline"
-        )
         self._rows: list[_Row] = []
+        self.add(*columns, long_cells=long_columns, style="bold underline")
 
     def add(self, *cells: str | Text, long_cells: Sequence[str] = (), details: str = "", style: str = "") -> None:
         """Adds a row.
@@ -57,12 +55,11 @@ class Table:
         if file.isatty():
             Console(file=file).print(self, crop=False)
         else:
-            lines = self._aligned([[*row.cells, *row.long_cells] for row in (self._header, *self._rows)])
+            lines = self._aligned([[*row.cells, *row.long_cells] for row in self._rows])
             file.writelines(f"{line}\n" for line in [*(line.plain.rstrip() for line in lines), *self.notes])
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        rows = [self._header, *self._rows]
-        for row, line in zip(rows, self._aligned([row.cells for row in rows]), strict=True):
+        for row, line in zip(self._rows, self._aligned([row.cells for row in self._rows]), strict=True):
             line.style = row.style
             yield line
             if row.details:

@@ -1,4 +1,4 @@
-"""How good a finished generator is: FID of many images, FID at infinity and KID, under the protocol of its search."""
+"""The quality of a finished generator under the protocol of its search: FID of many images, FID at infinity, KID."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -9,31 +9,31 @@ from torch import Tensor
 from gansearch import registry
 from gansearch.cache import told
 from gansearch.config import TrialConfig
-from gansearch.data.base import Images
 from gansearch.data.loading import load_images
 from gansearch.errors import UserError
 from gansearch.metrics import infinity
 from gansearch.metrics import kid as kernel
 from gansearch.metrics.extractors.base import Extractor, loaded
-from gansearch.metrics.fid import Moments
-from gansearch.metrics.infinity import Infinity, fid_infinity
+from gansearch.metrics.fid import fid_over_chunks
+from gansearch.metrics.infinity import FIDInfinity, fid_infinity
 from gansearch.metrics.kid import KID, kid
-from gansearch.metrics.reference import BATCH, Reference, protocol_of, reference_of
-from gansearch.metrics.scorer import Stream
+from gansearch.metrics.reference import BATCH, protocol_of, real_features, reference_of
+from gansearch.metrics.scorer import BatchReader
 from gansearch.run.protocol import Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinalScores:
-    """What was measured of `images` generated ones; None is what so few do not give, and `missing` says why.
+    """The scores of `images` generated images.
 
-    `fid` is that of `protocol`: the search's, but for the number of images. The others are to all real images of its
-    split, also where it averages over chunks.
+    `fid` is measured under `protocol`, which differs from the search's only in the number of images. `fid_infinity` and
+    `kid` are measured against all real images of the split, also where `fid` is a mean over chunks. A score that needs
+    more images is None, and `missing` gives the reason.
     """
 
     images: int
     fid: float
-    fid_infinity: Infinity | None
+    fid_infinity: FIDInfinity | None
     kid: KID | None
     protocol: Protocol
     missing: tuple[str, ...]
@@ -42,11 +42,21 @@ class FinalScores:
 def final_scores(
     config: TrialConfig, batches: Iterable[Tensor], count: int, device: torch.device, search: Protocol | None = None
 ) -> FinalScores:
-    """Measures the first `count` images of `batches`, uint8 (N, 1 or 3, H, W), as `config` measures its trial's.
+    """Measures the first `count` images of `batches` with the data and metrics sections of `config`.
 
-    Their features are kept, (count, D) float32 on `device`; they themselves are not. UserError, before a batch is
-    taken, where data or weights are missing, where they are not those of `search`, the protocol of earlier FIDs, and
-    where `count` is too small for an FID; ValueError on fewer images, another type or resolution.
+    The features of all images are held on `device`, (count, D) float32; the images are not.
+
+    Args:
+        config: The configuration of the generator's trial.
+        batches: Batches of images, uint8 (N, 1 or 3, H, W), on any device.
+        count: The number of images to measure.
+        device: Where the features are computed.
+        search: The protocol of the search; None skips the check that data and weights are still the same.
+
+    Raises:
+        UserError: Before the first batch is read, if data or weights are missing or differ from those of `search`, or
+            `count` is too small for an FID.
+        ValueError: If there are fewer images, or images of another type or resolution.
     """
     metrics = config.override({"metrics.num_fake": count}).metrics
     if metrics.chunk is not None and count < metrics.chunk:
@@ -55,48 +65,38 @@ def final_scores(
     if search is not None:
         now = protocol_of(metrics, images)
         before = replace(search, num_real=now.num_real, num_fake=now.num_fake)
-        before.require(now, "the search measured FID otherwise", "bring back the data and weights that it had")
+        before.require(now, "the search measured FID differently", "restore the data and weights of the search")
     reference = reference_of(metrics, images, device).to(device)
+
     extractor: Extractor = registry.build("metrics", metrics)
-    features = _generated(extractor, Stream(batches, images.shape[1], count), count, device)
-    whole = reference
-    no_line = infinity.too_few(*features.shape)
-    if metrics.chunk is not None and no_line is None:
-        whole = reference_of(metrics.model_copy(update={"chunk": None}), images, device).to(device)
-    no_kid, distance = kernel.too_few(len(images), count), None
+    module = loaded(extractor, device)
+    generated = BatchReader(batches, images.shape[1], count).read(count)
+    what, total = f"measuring {count:,} generated images by {extractor.name}", -(-count // BATCH)
+    features = torch.cat([extractor.features(module, batch) for batch in told(generated, what, total)])
+
+    chunks = (chunk.split(BATCH) for chunk in features.split(reference.chunking.fake_size))
+    fid = fid_over_chunks(reference.moments, chunks)
+
+    extrapolated, no_infinity = None, infinity.too_few_images(*features.shape)
+    if no_infinity is None:
+        unchunked = reference
+        if metrics.chunk is not None:
+            unchunked = reference_of(metrics.model_copy(update={"chunk": None}), images, device).to(device)
+        extrapolated = fid_infinity(unchunked.moments[0], features, metrics.seed)
+
+    distance, no_kid = None, kernel.too_few_images(len(images), count)
     if no_kid is None:
+        # The cache has only the moments of the real features, so that the features are computed again.
+        real = torch.cat(list(real_features(images, torch.arange(len(images)), extractor, device)))
         try:
-            distance = kid(_real(extractor, images, device), features)
-        except ValueError as error:  # what else was measured stands
+            distance = kid(real, features)
+        except ValueError as error:  # the other scores are valid all the same
             no_kid = f"KID: {error}"
     return FinalScores(
         images=count,
-        fid=_fid(reference, features),
-        fid_infinity=None if no_line else fid_infinity(whole.moments[0], features, metrics.seed),
+        fid=fid,
+        fid_infinity=extrapolated,
         kid=distance,
         protocol=reference.protocol,
-        missing=tuple(reason for reason in (no_line, no_kid) if reason),
+        missing=tuple(reason for reason in (no_infinity, no_kid) if reason),
     )
-
-
-def _fid(reference: Reference, features: Tensor) -> float:
-    """The mean over the reference's chunks, each against the features that come next: as a trial's FID."""
-    parts = features.split(reference.cut.fake)[: reference.cut.count]
-    return reference.distance(Moments.of(part.split(BATCH)) for part in parts)
-
-
-def _generated(extractor: Extractor, stream: Stream, count: int, device: torch.device) -> Tensor:
-    """The features (count, D) of the first `count` images."""
-    what, total = f"measuring {count:,} generated images by {extractor.name}", -(-count // BATCH)
-    return _features(extractor, told(stream.take(count), what, total), device)
-
-
-def _real(extractor: Extractor, images: Images, device: torch.device) -> Tensor:
-    """The features (M, D) of all real images; of these the cache keeps but the moments."""
-    parts, what = images.pixels.split(BATCH), f"measuring {len(images):,} real images for KID by {extractor.name}"
-    return _features(extractor, told(parts, what, len(parts)), device)
-
-
-def _features(extractor: Extractor, batches: Iterable[Tensor], device: torch.device) -> Tensor:
-    module = loaded(extractor, device)
-    return torch.cat([extractor.features(module, batch) for batch in batches])

@@ -1,4 +1,4 @@
-"""What a perfect generator would score, computed once and kept beside the reference statistics."""
+"""The FID that a perfect generator would score, computed once and cached beside the reference statistics."""
 
 import hashlib
 import json
@@ -12,18 +12,27 @@ from gansearch.cache import say_once
 from gansearch.config import TrialConfig
 from gansearch.data.base import NoSplit, Split
 from gansearch.data.loading import load_images
-from gansearch.metrics.chunks import Cut, draw
 from gansearch.metrics.extractors.base import Extractor
+from gansearch.metrics.fid import fid_over_chunks
 from gansearch.metrics.kept import kept
-from gansearch.metrics.reference import Reference, chunk_moments, reference_key
+from gansearch.metrics.reference import Chunking, Reference, draw_chunks, real_features, reference_key
 from gansearch.run.protocol import Floor
 
 
 def floor_of(config: TrialConfig, reference: Reference, device: torch.device) -> Floor | None:
-    """The FID to `reference`, which is that of `config`, of real images of the other split.
+    """Returns the floor of FIDs to `reference`: the FID of real images from the other split of the data set.
 
-    Of as many as the protocol has generated ones, or of all where there are fewer, in an order drawn by its seed. None
-    where the data set has no other split, and, which is said once, where that is too small.
+    The FID is taken over `protocol.num_fake` real images, chosen with the seed of the protocol, so that the floor has
+    the same bias as the FIDs of generators. If the other split is smaller, all images of that split are used.
+
+    Args:
+        config: The configuration that `reference` was measured for.
+        reference: The reference of the search.
+        device: Where the features are computed.
+
+    Returns:
+        The floor, or None if the data set has no other split or that split has too few images for an FID. The second
+        case is reported once.
     """
     protocol, chunk = reference.protocol, config.metrics.chunk
     split: Split = "test" if protocol.split == "train" else "train"
@@ -31,18 +40,19 @@ def floor_of(config: TrialConfig, reference: Reference, device: torch.device) ->
         images = load_images(config.data, split)
     except NoSplit:
         return None
-    cut = Cut.of(protocol.num_real, min(protocol.num_fake, len(images)), chunk)
-    if cut.count == 0 or cut.fake < 2:
-        say_once(f"FID has no floor here: there are {len(images)} {split} images, it takes {chunk or 2}")
+    chunking = Chunking.of(protocol.num_real, min(protocol.num_fake, len(images)), chunk)
+    if chunking.count == 0 or chunking.fake_size < 2:
+        say_once(f"no FID floor: there are {len(images)} {split} images, the FID needs at least {chunk or 2}")
         return None
     extractor: Extractor = registry.build("metrics", config.metrics)
-    chunks = draw(len(images), protocol.seed, cut.count, cut.fake)
-    other = reference_key(images, chunks, extractor)
-    key = hashlib.sha256(f"floor {reference.key} {other}".encode()).hexdigest()[:32]
+    chunks = draw_chunks(len(images), protocol.seed, chunking.count, chunking.fake_size)
+    other_key = reference_key(images, chunks, extractor)
+    key = hashlib.sha256(f"floor {reference.key} {other_key}".encode()).hexdigest()[:32]
 
     def compute() -> Floor:
-        fid = reference.distance(chunk_moments(images, chunk, extractor, device) for chunk in chunks)
-        return Floor(split=split, images=cut.count * cut.fake, fid=fid)
+        features = (real_features(images, indices, extractor, device) for indices in chunks)
+        fid = fid_over_chunks(reference.moments, features)
+        return Floor(split=split, images=chunking.count * chunking.fake_size, fid=fid)
 
     return kept(
         f"{key}.json",

@@ -1,12 +1,12 @@
-"""The real side of an FID: the moments of the reference images' features and the protocol that they are of."""
+"""The reference side of an FID: which real images it is taken over, the moments of their features, and the protocol."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from statistics import fmean
+from typing import Self
 
 import torch
 from safetensors import safe_open
@@ -18,97 +18,130 @@ from gansearch.cache import told
 from gansearch.config import MetricsConfig
 from gansearch.data.base import RESIZE_FILTER, Images
 from gansearch.errors import UserError
-from gansearch.metrics.chunks import Cut, draw, estimator
 from gansearch.metrics.extractors.base import Extractor, loaded
-from gansearch.metrics.fid import Moments, frechet_distance
+from gansearch.metrics.fid import Moments
 from gansearch.metrics.kept import kept
 from gansearch.run.protocol import Protocol
 
 BATCH = 256
-_FORMAT = 3
+_FORMAT = 4
+
+
+@dataclass(frozen=True)
+class Chunking:
+    """How images are divided for an FID: `count` chunks of `real_size` real and of `fake_size` generated images."""
+
+    count: int
+    real_size: int
+    fake_size: int
+
+    @classmethod
+    def of(cls, num_real: int, num_fake: int, chunk: int | None) -> Self:
+        """Returns one chunk of all images if `chunk` is None, else all full chunks of that size, which may be none."""
+        if chunk is None:
+            return cls(1, num_real, num_fake)
+        return cls(min(num_real, num_fake) // chunk, chunk, chunk)
+
+
+def draw_chunks(images: int, seed: int, count: int, size: int) -> list[Tensor]:
+    """Draws `count` disjoint chunks of `size` indices below `images`; the indices of a chunk are in ascending order.
+
+    The random order comes from hashes: the random numbers of a library may change with its version, and FIDs of one
+    protocol must stay comparable.
+    """
+    if size == images:
+        return [torch.arange(images)]
+    order = sorted(range(images), key=lambda index: hashlib.sha256(f"{seed} {index}".encode()).digest())
+    return [torch.tensor(order[start : start + size]).sort().values for start in range(0, count * size, size)]
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What a search measures once and hands to its trials: the moments of each chunk, on the CPU, and the protocol.
+    """What a search measures once and passes to all trials.
 
-    `key` is a hash of all that the moments depend on.
+    `moments` has one entry for each chunk of real images. `key` is a hash of all that the moments depend on.
     """
 
     protocol: Protocol
-    cut: Cut
+    chunking: Chunking
     moments: tuple[Moments, ...]
     key: str
 
-    def distance(self, others: Iterable[Moments]) -> float:
-        """The mean over the Frechet distances of the first chunks to `others`, of which there are no more."""
-        return fmean(frechet_distance(mine, other) for mine, other in zip(self.moments, others, strict=False))
-
     def to(self, device: torch.device) -> "Reference":
-        """This reference with its moments on `device`."""
-        return Reference(self.protocol, self.cut, tuple(moments.to(device) for moments in self.moments), self.key)
+        """Returns this reference with the moments on `device`."""
+        return replace(self, moments=tuple(moments.to(device) for moments in self.moments))
 
 
 def reference_of(metrics: MetricsConfig, images: Images, device: torch.device) -> Reference:
-    """The reference that `metrics` makes of `images`, those of its split; moments not kept are computed on `device`.
+    """Returns the reference for `images`, the real images of `metrics.split`, with moments on the CPU.
 
-    Raises UserError as `protocol_of` does.
+    Moments that are not in the cache are computed on `device`.
+
+    Raises:
+        UserError: If weights are missing or wrong, a chunk cannot be filled, or features are not finite.
     """
     protocol = protocol_of(metrics, images)
     extractor: Extractor = registry.build("metrics", metrics)
-    cut = _cut(metrics, len(images))
-    chunks = draw(len(images), metrics.seed, cut.count, cut.real)
+    chunking = _chunking(metrics, len(images))
+    chunks = draw_chunks(len(images), metrics.seed, chunking.count, chunking.real_size)
     key = reference_key(images, chunks, extractor)
+
+    def compute() -> list[Moments]:
+        features = (real_features(images, indices, extractor, device) for indices in chunks)
+        return [Moments.of(batches).to(torch.device("cpu")) for batches in features]
+
     moments = kept(
         f"{key}.safetensors",
         "reference statistics",
         read=lambda path: _read(path, key),
-        compute=lambda: [chunk_moments(images, chunk, extractor, device) for chunk in chunks],
+        compute=compute,
         write=lambda computed, path: _write(path, computed, key),
     )
-    return Reference(protocol, cut, tuple(moments), key)
+    return Reference(protocol, chunking, tuple(moments), key)
 
 
 def protocol_of(metrics: MetricsConfig, images: Images) -> Protocol:
-    """How `metrics` measures FIDs to `images`, those of its split; nothing is measured for it.
+    """Returns the protocol of FIDs to `images`, the real images of `metrics.split`, without measuring anything.
 
-    UserError where the extractor's weights are missing or not the expected ones, and where a chunk can't be filled.
+    Raises:
+        UserError: If weights are missing or wrong, or a chunk cannot be filled.
     """
     extractor: Extractor = registry.build("metrics", metrics)
-    cut = _cut(metrics, len(images))
+    chunking = _chunking(metrics, len(images))
     return Protocol(
         extractor=extractor.name,
         weights_sha256=extractor.weights_hash(),
         data=images.fingerprint,
         split=metrics.split,
-        num_real=cut.count * cut.real,
-        num_fake=cut.count * cut.fake,
+        num_real=chunking.count * chunking.real_size,
+        num_fake=chunking.count * chunking.fake_size,
         resolution=images.shape[1],
         resize=RESIZE_FILTER,
         dtype=extractor.precision,
         seed=metrics.seed,
-        estimator=estimator(metrics.chunk),
+        estimator="standard" if metrics.chunk is None else f"chunked-{metrics.chunk}",
     )
 
 
-def chunk_moments(images: Images, chunk: Tensor, extractor: Extractor, device: torch.device) -> Moments:
-    """The moments, on the CPU, of the images at the indices `chunk`, computed on `device`.
+def real_features(images: Images, indices: Tensor, extractor: Extractor, device: torch.device) -> Iterator[Tensor]:
+    """Yields the features (N, D) of the images at `indices`, batch by batch, on `device`.
 
-    UserError where the extractor makes features of them that are not finite.
+    Raises:
+        UserError: If features are not finite.
     """
     module = loaded(extractor, device)
-    parts = chunk.split(BATCH)
-    slow = told(parts, f"measuring {len(chunk):,} real images by {extractor.name}", total=len(parts))
-    try:
-        return Moments.of(extractor.features(module, images.pixels[part]) for part in slow).to(torch.device("cpu"))
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError(f"{extractor.name} on real images: {error}; take another metrics.name, or mend it") from error
+    parts = indices.split(BATCH)
+    for part in told(parts, f"measuring {len(indices):,} real images by {extractor.name}", total=len(parts)):
+        features = extractor.features(module, images.pixels[part])
+        if not features.isfinite().all():
+            raise UserError(
+                f"{extractor.name} on real images: the features are not finite; choose another metrics.name, or fix it"
+            )
+        yield features
 
 
 def reference_key(images: Images, chunks: Sequence[Tensor], extractor: Extractor) -> str:
-    """A hash of the images' bytes, how they are cut, the extractor, its precision, weights and library's version."""
+    """Returns a hash of the images, the chunks, and the extractor with its precision, weights and library version."""
     parts = {
         "format": _FORMAT,
         "data": images.fingerprint,
@@ -121,24 +154,26 @@ def reference_key(images: Images, chunks: Sequence[Tensor], extractor: Extractor
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _cut(metrics: MetricsConfig, num_real: int) -> Cut:
-    cut = Cut.of(num_real, metrics.num_fake, metrics.chunk)
-    if cut.real < 2:
+def _chunking(metrics: MetricsConfig, num_real: int) -> Chunking:
+    chunking, chunk = Chunking.of(num_real, metrics.num_fake, metrics.chunk), metrics.chunk
+    if chunking.real_size < 2:
         raise UserError(f"metrics.split={metrics.split}: {num_real} real image is too few for an FID; use more")
-    if cut.count == 0 and metrics.num_fake < cut.fake:
-        raise UserError(f"metrics.chunk={cut.fake}: only {metrics.num_fake} images are generated; set metrics.num_fake")
-    if cut.count == 0:
-        raise UserError(f"metrics.chunk={cut.real}: only {num_real} {metrics.split} images are there; set it lower")
-    return cut
+    if chunking.count == 0 and metrics.num_fake < chunking.fake_size:
+        raise UserError(f"metrics.chunk={chunk}: only {metrics.num_fake} images are generated; set metrics.num_fake")
+    if chunking.count == 0:
+        raise UserError(f"metrics.chunk={chunk}: there are only {num_real} {metrics.split} images; set it lower")
+    return chunking
 
 
 def _write(path: Path, chunks: Sequence[Moments], key: str) -> None:
+    # The chunks are of one size: all have a factor, or none has.
+    name = "covariance" if chunks[0].factor is None else "factor"
     tensors = {
         "mean": torch.stack([moments.mean for moments in chunks]),
-        "spread": torch.stack([moments.spread for moments in chunks]),
         "count": torch.tensor([moments.count for moments in chunks]),
+        name: torch.stack([getattr(moments, name) for moments in chunks]),
     }
-    # Not save_file: its files are for their owner alone, and a cache may be shared.
+    # Not save_file: its files are readable by their owner alone, and a cache may be shared.
     path.write_bytes(save(tensors, metadata={"key": key}))
 
 
@@ -146,5 +181,7 @@ def _read(path: Path, key: str) -> list[Moments]:
     with safe_open(path, framework="pt") as file:
         if file.metadata().get("key") != key:
             raise ValueError("it belongs to other images or another extractor")
-        tensors = (file.get_tensor("mean"), file.get_tensor("spread"), file.get_tensor("count").tolist())
-    return [Moments(mean, spread, count) for mean, spread, count in zip(*tensors, strict=True)]
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    means, counts = tensors.pop("mean"), tensors.pop("count").tolist()
+    ((name, matrices),) = tensors.items()  # "covariance" or "factor"
+    return [Moments(mean, count, **{name: matrix}) for mean, count, matrix in zip(means, counts, matrices, strict=True)]

@@ -1,4 +1,4 @@
-"""Scores generated images against a trial's real ones; built once per process and kept from trial to trial."""
+"""The FID of generated images against the real ones of a trial; a scorer is built once per process and reused."""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -10,19 +10,20 @@ from gansearch import registry
 from gansearch.config import DataConfig, MetricsConfig, TrialConfig
 from gansearch.data.loading import load_images
 from gansearch.metrics.extractors.base import Extractor, loaded
-from gansearch.metrics.fid import Moments
+from gansearch.metrics.fid import fid_over_chunks
 from gansearch.metrics.reference import BATCH, Reference, reference_of
 from gansearch.run.protocol import Protocol
 
 
 class Scorer:
-    """FID to a `reference`, which is that of `metrics`, by the extractor on `device`.
-
-    The FID is the mean over pairs of chunks, of which there is but one where `metrics.chunk` is None. Raises UserError
-    where the extractor's weights are missing or are not the expected ones.
-    """
+    """Measures FIDs to a reference, with the extractor on `device`."""
 
     def __init__(self, metrics: MetricsConfig, device: torch.device, reference: Reference) -> None:
+        """Loads the extractor. `reference` must be the reference that `metrics` describes.
+
+        Raises:
+            UserError: If the weights of the extractor are missing or wrong.
+        """
         self._extractor: Extractor = registry.build("metrics", metrics)
         self._module = loaded(self._extractor, device)
         self.reference = reference.to(device)
@@ -32,43 +33,52 @@ class Scorer:
         return self.reference.protocol
 
     def fid(self, batches: Iterable[Tensor]) -> float:
-        """The FID of the first `num_fake` images of `batches`: uint8 (N, 1 or 3, H, W), on any device.
+        """Computes the FID of the first `protocol.num_fake` images of `batches`; no further batch is read.
 
-        Takes no batch more than it needs. ValueError on fewer images, another type or resolution.
+        Args:
+            batches: Batches of images, uint8 (N, 1 or 3, H, W), on any device.
+
+        Raises:
+            ValueError: If there are fewer images, or images of another type or resolution.
         """
-        cut, protocol = self.reference.cut, self.protocol
-        stream = Stream(batches, protocol.resolution, protocol.num_fake)
-        return self.reference.distance(Moments.of(self._features(stream.take(cut.fake))) for _ in range(cut.count))
+        chunking = self.reference.chunking
+        reader = BatchReader(batches, self.protocol.resolution, self.protocol.num_fake)
+        chunks = (
+            (self._extractor.features(self._module, images) for images in reader.read(chunking.fake_size))
+            for _ in range(chunking.count)
+        )
+        return fid_over_chunks(self.reference.moments, chunks)
 
-    def _features(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
-        return (self._extractor.features(self._module, batch) for batch in batches)
 
+class BatchReader:
+    """Reads exact numbers of images from batches of any size; `num_images` are expected in all."""
 
-class Stream:
-    """Batches of images of one `resolution`, `wanted` in all, from which exact numbers of images are taken."""
-
-    def __init__(self, batches: Iterable[Tensor], resolution: int, wanted: int) -> None:
+    def __init__(self, batches: Iterable[Tensor], resolution: int, num_images: int) -> None:
         self._batches = iter(batches)
-        self._resolution, self._wanted = resolution, wanted
-        self._rest = torch.empty(0)
-        self._taken = 0
+        self._resolution, self._num_images = resolution, num_images
+        self._rest = torch.empty(0)  # what is left of the newest batch
+        self._read = 0
 
-    def take(self, count: int) -> Iterator[Tensor]:
-        """The next `count` images, at most BATCH at a time; ValueError where there are fewer."""
+    def read(self, count: int) -> Iterator[Tensor]:
+        """Yields the next `count` images in batches of at most 256.
+
+        Raises:
+            ValueError: If there are fewer images, or images of another type or resolution.
+        """
         while count:
             if len(self._rest) == 0:
-                self._rest = self._next()
+                self._rest = self._next_batch()
             batch = self._rest[: min(count, BATCH)]
             self._rest = self._rest[len(batch) :]
-            self._taken += len(batch)
+            self._read += len(batch)
             count -= len(batch)
             if len(batch):
                 yield batch
 
-    def _next(self) -> Tensor:
+    def _next_batch(self) -> Tensor:
         batch = next(self._batches, None)
         if batch is None:
-            raise ValueError(f"{self._taken} generated images, but the protocol wants {self._wanted}")
+            raise ValueError(f"{self._read} generated images, but the protocol needs {self._num_images}")
         size = self._resolution
         if batch.dtype != torch.uint8 or batch.shape[2:] != (size, size):
             raise ValueError(f"{batch.dtype} images of {tuple(batch.shape)}, not uint8 of {size} x {size}")
@@ -76,9 +86,10 @@ class Stream:
 
 
 def scorer_for(config: TrialConfig, device: torch.device) -> Scorer:
-    """The scorer of a trial; trials of this process with equal data and metrics sections share one.
+    """Returns the scorer of a trial; trials of this process with equal `data` and `metrics` sections share one.
 
-    Raises UserError where the data or the extractor's weights are missing or broken.
+    Raises:
+        UserError: If the data or the weights of the extractor are missing or broken.
     """
     return _scorer(config.data.model_dump_json(), config.metrics.model_dump_json(), device)
 

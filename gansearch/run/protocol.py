@@ -1,4 +1,4 @@
-"""How an FID was measured. Two FIDs of different protocols are never ranked together."""
+"""How an FID was measured, and the floor of FIDs. FIDs of different protocols are never ranked together."""
 
 import hashlib
 import json
@@ -13,10 +13,11 @@ from gansearch.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """All that an FID depends on besides the generated images. `data` is the reference images' fingerprint.
+    """All that an FID depends on besides the generated images.
 
-    `estimator` is `standard`, or `chunked-1024`: the mean over the FIDs of chunks of 1,024 real and 1,024 generated
-    images. `num_real` and `num_fake` are those really used.
+    `data` is the fingerprint of the reference images. `num_real` and `num_fake` count the images that are used.
+    `estimator` is `standard` or, for example, `chunked-1024`: the mean over the FIDs of chunks of 1,024 real and 1,024
+    generated images.
     """
 
     extractor: str
@@ -33,7 +34,7 @@ class Protocol:
 
     @cached_property
     def hash(self) -> str:
-        """The first 12 hex digits of the SHA-256 of this protocol's JSON with sorted keys."""
+        """The first 12 hex digits of the SHA-256 of the protocol as JSON with sorted keys."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, Any]:
@@ -41,28 +42,28 @@ class Protocol:
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`; ValueError names what is missing or unknown."""
-        odd = {field.name for field in fields(cls)} ^ set(tree)
-        if odd:
-            raise ValueError(f"no protocol: missing or unknown {', '.join(sorted(odd))}")
+        """Inverts `to_dict`. Raises ValueError with the names of fields that are missing or unknown."""
+        wrong = {field.name for field in fields(cls)} ^ set(tree)
+        if wrong:
+            raise ValueError(f"not a protocol: missing or unknown fields {', '.join(sorted(wrong))}")
         return cls(**tree)
 
     def to_record(self) -> dict[str, Any]:
-        """What a run's files hold: the parts, and their hash for those who only compare."""
+        """Returns the fields and the hash, as the files of a run hold them; a reader may compare the hashes alone."""
         return {"hash": self.hash, **self.to_dict()}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """The inverse of `to_record`; raises as `from_dict` does."""
+        """Inverts `to_record`. Raises ValueError with the names of fields that are missing or unknown."""
         return cls.from_dict({key: value for key, value in record.items() if key != "hash"})
 
-    def require(self, other: "Protocol", what: str, mend: str) -> None:
-        """UserError `what`, with the parts that differ and how to `mend` it, where `other` is another protocol."""
+    def require(self, other: "Protocol", problem: str, fix: str) -> None:
+        """Raises UserError with `problem`, the fields that differ, and `fix`, unless `other` equals this protocol."""
         if other != self:
-            raise UserError(f"{what} ({self.difference(other)}): {mend}")
+            raise UserError(f"{problem} ({self.difference(other)}): {fix}")
 
     def difference(self, other: "Protocol") -> str:
-        """What differs, as `num_fake 1024 / 5000, seed 0 / 1`; hashes cut short; empty for equal ones."""
+        """Lists the fields that differ, as `num_fake 1024 / 5000, seed 0 / 1`, with hashes abbreviated."""
         mine, theirs = self.to_dict(), other.to_dict()
         return ", ".join(
             f"{name} {_short(mine[name])} / {_short(theirs[name])}" for name in mine if mine[name] != theirs[name]
@@ -71,9 +72,12 @@ class Protocol:
 
 @dataclass(frozen=True, kw_only=True)
 class Floor:
-    """What a perfect generator would score: the FID of `images` real images of `split`, which is not the reference's.
+    """The FID that a perfect generator would score: that of `images` real images of `split`.
 
-    Fewer images give a higher FID. ValueError for a FID that is negative or not finite.
+    `split` is the one that the reference images do not come from. With fewer images the FID is higher.
+
+    Raises:
+        ValueError: If the FID is negative or not finite, or there are fewer than 2 images.
     """
 
     split: str

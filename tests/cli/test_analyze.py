@@ -95,7 +95,7 @@ def test_an_export_is_measured_in_one_line_a_number(trained, capsys):
     assert infinity.startswith(f"FID at infinity: {fid_text(scores['fid_infinity']['fid'])} +- ")
     assert floor.startswith("floor: real test images score ") and scores["floor"]
     (line,) = captured.err.splitlines()
-    assert line == "not measured: KID takes subsets of 1,000 images, there are 300 generated ones"
+    assert line == "not measured: KID needs subsets of 1,000 images, there are 300 generated ones"
     assert scores["kid"] is None
 
 

@@ -1,4 +1,4 @@
-"""torch-fidelity's own numbers, to compare with."""
+"""The numbers that torch-fidelity itself computes, for comparison."""
 
 import torch_fidelity
 from torch import Tensor
@@ -11,6 +11,6 @@ class _Listed(TensorDataset):
 
 
 def torch_fidelitys(real: Tensor, fake: Tensor, **options: object) -> dict[str, float]:
-    """What `calculate_metrics` says of uint8 images (N, 1 or 3, H, W)."""
+    """Returns what `calculate_metrics` computes for uint8 images (N, 1 or 3, H, W)."""
     quiet = {"cuda": False, "cache": False, "save_cpu_ram": True, "verbose": False}
     return torch_fidelity.calculate_metrics(input1=_Listed(fake), input2=_Listed(real), **quiet, **options)

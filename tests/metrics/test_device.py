@@ -1,4 +1,4 @@
-"""FID on a GPU: on a real one the CPU's numbers; without one, by fake tensors, that nothing is left on the CPU."""
+"""FID on a GPU: a real one gives the numbers of the CPU; without one, fake tensors show that no tensor stays behind."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from gansearch.data.base import Images
 from gansearch.data.digits import Digits
 from gansearch.metrics.extractors import inception_v3_compat
 from gansearch.metrics.extractors.base import Extractor, Precision
-from gansearch.metrics.fid import _Sums
+from gansearch.metrics.fid import _RunningMoments
 from gansearch.metrics.reference import reference_of
 from gansearch.metrics.scorer import Scorer
 from tests.fake_gpu import move
@@ -28,7 +28,7 @@ def inception(random_inception: Path) -> MetricsConfig:
 
 @pytest.fixture
 def no_matrices() -> Iterator[None]:
-    """Fake matrices are not kept for tests with real images, nor real ones for these."""
+    """Clears the cached resize matrices, so that tests with fake and with real tensors do not share them."""
     inception_v3_compat._stretch.cache_clear()
     yield
     inception_v3_compat._stretch.cache_clear()
@@ -37,7 +37,7 @@ def no_matrices() -> Iterator[None]:
 @pytest.mark.filterwarnings("ignore:CUDA is not available")
 @pytest.mark.parametrize("name", ["digits-classifier", "inception-v3-compat"])
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_features_and_their_sums_stay_on_the_device(
+def test_features_and_moments_stay_on_the_device(
     name: str, precision: Precision, inception: MetricsConfig, no_matrices: None
 ) -> None:
     section = inception if name == inception.name else MetricsConfig()
@@ -47,16 +47,16 @@ def test_features_and_their_sums_stay_on_the_device(
         move(module, fake)
         images = torch.empty(100, 3, 32, 32, dtype=torch.uint8, device="cuda")
         features = extractor.features(module, images)
-        sums = _Sums.of([features]).merged(_Sums.of([features, features]))
-        assert (features.dtype, len(features), sums.count) == (torch.float32, 100, 300)
-        assert {features.device.type, sums.mean.device.type, sums.scatter.device.type} == {"cuda"}
+        running = _RunningMoments.of([features]).merged(_RunningMoments.of([features, features]))
+        assert (features.dtype, len(features), running.count) == (torch.float32, 100, 300)
+        assert {features.device.type, running.mean.device.type, running.scatter.device.type} == {"cuda"}
         with pytest.raises(RuntimeError, match="on the same device"):
-            features @ sums.scatter.cpu()  # so that a tensor left behind is found
+            features @ running.scatter.cpu()  # so that a tensor left behind is found
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("bf16", 0.05)])
-def test_a_gpu_gives_the_cpus_fid(precision: Precision, tolerance: float, inception: MetricsConfig) -> None:
+def test_a_gpu_gives_the_fid_of_the_cpu(precision: Precision, tolerance: float, inception: MetricsConfig) -> None:
     real, fake = (Digits().load(split).pixels[:64] for split in ("train", "test"))
     fids = []
     for device, dtype in (("cpu", "float32"), ("cuda", precision)):

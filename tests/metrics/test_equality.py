@@ -1,4 +1,4 @@
-"""The FID that others mean: torch-fidelity's and pytorch-fid's numbers, for the same images and weights."""
+"""FIDs equal those of torch-fidelity and pytorch-fid for the same images and weights."""
 
 from pathlib import Path
 
@@ -28,9 +28,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def pair() -> tuple[Tensor, Tensor]:
-    """Real digits and much blurred ones, uint8 (48, 3, 32, 32).
+    """Returns real digits and strongly blurred ones, uint8 (48, 3, 32, 32).
 
-    FIDs of like images differ by a millionth: torch-fidelity takes the mean of features in float32.
+    For similar images the FIDs would differ by a millionth: torch-fidelity computes the mean of features in float32.
     """
     pixels = Digits().load("test").pixels.expand(-1, 3, -1, -1)
     return pixels[:48], gaussian_blur(pixels[48:96], [13, 13], [3.0, 3.0])

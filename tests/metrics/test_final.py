@@ -1,4 +1,4 @@
-"""Final measurements: the search's own FID at another size, with what many images give besides."""
+"""Final scores: the FID of the search for another number of images, FID at infinity and KID."""
 
 import weakref
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ CONFIG = TrialConfig(metrics=MetricsConfig(num_fake=64))
 
 @pytest.fixture(scope="module")
 def fakes() -> Tensor:
-    """1,300 images that are nearly digits: every fourth row is that above it."""
+    """Returns 1,300 images that are nearly digits: every fourth row is a copy of the row above."""
     pixels = load_images(CONFIG.data, "train").pixels[:1300].clone()
     pixels[:, :, 4::4] = pixels[:, :, 3:-1:4]
     return pixels
@@ -36,7 +36,7 @@ def features(images: Tensor) -> Tensor:
 
 
 def no_images() -> Iterator[Tensor]:
-    pytest.fail("images were made for nothing")
+    pytest.fail("an image was generated before the check")
     yield torch.empty(0)
 
 
@@ -50,7 +50,7 @@ def test_the_fid_is_the_trials_at_that_size(fakes: Tensor) -> None:
     assert scores.fid_infinity is not None and scores.fid_infinity.fid == pytest.approx(line.fid, rel=1e-4)
     assert scores.fid_infinity.fid < scores.fid
     assert scores.kid is None
-    assert scores.missing == ("KID takes subsets of 1,000 images, there are 500 generated ones",)
+    assert scores.missing == ("KID needs subsets of 1,000 images, there are 500 generated ones",)
 
 
 def test_the_kid_is_to_all_real_images(fakes: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_the_kid_is_to_all_real_images(fakes: Tensor, monkeypatch: pytest.Monkey
     assert scores.kid is not None and scores.kid.mean == pytest.approx(expected.mean, rel=1e-4)
     assert scores.missing == () and scores.images == 1100
     assert final_scores(CONFIG.override({"metrics.split": "test"}), [fakes], 1100, CPU).missing == (
-        "KID takes subsets of 1,000 images, there are 360 real ones",
+        "KID needs subsets of 1,000 images, there are 360 real ones",
     )
 
 
@@ -82,23 +82,23 @@ def test_under_chunks_the_fid_is_over_them_and_the_rest_over_all(fakes: Tensor) 
 def test_few_images_give_what_they_can(fakes: Tensor) -> None:
     scores = final_scores(CONFIG, [fakes], 2, CPU)
     assert scores.fid > 0 and scores.fid_infinity is None and scores.kid is None
-    assert scores.missing[0] == "FID at infinity takes 256 images of 64 features, there are 2"
+    assert scores.missing[0] == "FID at infinity needs 256 images for 64 features, there are 2"
     with pytest.raises(UserError, match=r"metrics\.num_fake=1") as caught:
         final_scores(CONFIG, no_images(), 1, CPU)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"data": "0" * 64}, r"\(data 000000000000\.\.\. / \w{12}\.\.\.\)"),
         ({"weights_sha256": "0" * 64}, r"\(weights_sha256 000000000000\.\.\. / "),
         ({"split": "test", "seed": 1}, r"\(split test / train, seed 1 / 0\)"),
     ],
 )
-def test_another_searchs_protocol_is_refused_before_any_image(changes: dict[str, object], says: str) -> None:
+def test_another_searchs_protocol_is_refused_before_any_image(changes: dict[str, object], message: str) -> None:
     search = replace(scorer_for(CONFIG, CPU).protocol, **changes)
-    with pytest.raises(UserError, match=says) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         final_scores(CONFIG, no_images(), 300, CPU, search)
     assert "\n" not in str(caught.value)
 
@@ -111,7 +111,7 @@ def test_no_batch_is_taken_that_is_not_needed(fakes: Tensor) -> None:
 
 
 def test_wrong_images_are_refused(fakes: Tensor) -> None:
-    with pytest.raises(ValueError, match="200 generated images, but the protocol wants 300"):
+    with pytest.raises(ValueError, match="200 generated images, but the protocol needs 300"):
         final_scores(CONFIG, fakes[:200].split(50), 300, CPU)
     for wrong in (fakes.float(), fakes[..., :16, :16]):
         with pytest.raises(ValueError, match="not uint8 of 32 x 32"):
@@ -123,7 +123,7 @@ def test_a_collapsed_generator_is_measured(fakes: Tensor) -> None:
     assert scores.fid_infinity is not None and scores.fid_infinity.fid == pytest.approx(scores.fid, rel=1e-5)
 
 
-def test_features_are_kept_and_images_are_not(fakes: Tensor) -> None:
+def test_features_are_held_and_images_are_not(fakes: Tensor) -> None:
     made: list[weakref.ref[Tensor]] = []
     most = 0
 

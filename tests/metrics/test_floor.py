@@ -1,4 +1,4 @@
-"""The floor: what it is, when there is none, and that it is measured once."""
+"""The floor: which FID it is, when there is none, and that it is measured once."""
 
 import json
 from pathlib import Path
@@ -12,12 +12,11 @@ from torch import Tensor
 from gansearch.config import DataConfig, MetricsConfig, TrialConfig
 from gansearch.data.loading import load_images
 from gansearch.errors import UserError
-from gansearch.metrics.chunks import draw
 from gansearch.metrics.extractors.base import loaded
 from gansearch.metrics.extractors.digits_classifier import DigitsClassifier
 from gansearch.metrics.fid import Moments, frechet_distance
 from gansearch.metrics.floor import floor_of
-from gansearch.metrics.reference import Reference, reference_of
+from gansearch.metrics.reference import Reference, draw_chunks, reference_of
 from gansearch.metrics.scorer import Scorer
 from gansearch.run.protocol import Floor
 
@@ -46,7 +45,7 @@ def fid(pixels: Tensor, **metrics: object) -> float:
 
 
 def folder_of_images(*folders: Path) -> None:
-    """The same 40 images of coloured noise in each folder."""
+    """Writes the same 40 images of coloured noise into each folder."""
     noise = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
     for folder in folders:
         folder.mkdir(parents=True)
@@ -67,7 +66,7 @@ def test_it_is_the_fid_of_the_other_split() -> None:
 
 
 def test_it_takes_as_many_images_as_are_generated_or_all_there_are() -> None:
-    (chosen,) = draw(360, 0, 1, 100)
+    (chosen,) = draw_chunks(360, 0, 1, 100)
     floor = floor_under(num_fake=100)
     assert floor is not None and floor.images == 100
     assert floor.fid == pytest.approx(fid(load_images(DataConfig(), "test").pixels[chosen], num_fake=100), rel=1e-9)
@@ -96,14 +95,14 @@ def test_fewer_images_give_a_higher_floor() -> None:
     assert fids == sorted(fids, reverse=True) and len(fids) == 4
 
 
-def test_chunks_meet_chunks() -> None:
+def test_chunks_are_compared_with_chunks() -> None:
     assert reference_under(num_fake=1437, chunk=150).protocol.num_real == 1350
     train, test = (load_images(DataConfig(), split) for split in ("train", "test"))
     extractor = DigitsClassifier()
     module = loaded(extractor, CPU)
     features = [
         (extractor.features(module, train.pixels[real]), extractor.features(module, test.pixels[other]))
-        for real, other in zip(draw(1437, 0, 2, 150), draw(360, 0, 2, 150), strict=True)
+        for real, other in zip(draw_chunks(1437, 0, 2, 150), draw_chunks(360, 0, 2, 150), strict=True)
     ]
     first, second = (frechet_distance(Moments.of([real]), Moments.of([other])) for real, other in features)
     floor = floor_under(num_fake=1437, chunk=150)
@@ -111,11 +110,11 @@ def test_chunks_meet_chunks() -> None:
     assert floor.fid == pytest.approx((first + second) / 2, rel=1e-6)
 
 
-def test_an_other_split_smaller_than_a_chunk_gives_none_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_other_split_smaller_than_a_chunk_gives_none_and_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         assert floor_under(num_fake=1024, chunk=512) is None
-    said = capsys.readouterr().err.splitlines()
-    assert said == ["FID has no floor here: there are 360 test images, it takes 512"]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["no FID floor: there are 360 test images, the FID needs at least 512"]
 
 
 def test_one_other_image_gives_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,7 +122,7 @@ def test_one_other_image_gives_none(tmp_path: Path, capsys: pytest.CaptureFixtur
     for number in range(1, 40):
         (tmp_path / "data" / "test" / f"{number:02}.png").unlink()
     assert floor_under(folder(tmp_path / "data"), num_fake=20) is None
-    assert "there are 1 test images, it takes 2" in capsys.readouterr().err
+    assert "there are 1 test images, the FID needs at least 2" in capsys.readouterr().err
 
 
 def test_data_with_one_split_has_none(tmp_path: Path) -> None:

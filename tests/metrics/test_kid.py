@@ -1,4 +1,4 @@
-"""KID against torch-fidelity's own, and where it must be refused."""
+"""KID against that of torch-fidelity, and which features are refused."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from gansearch.errors import UserError
 from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.extractors.digits_classifier import DigitsClassifier
 from gansearch.metrics.extractors.inception_v3_compat import InceptionV3Compat
-from gansearch.metrics.kid import KID, SUBSET_SIZE, SUBSETS, kid, too_few
+from gansearch.metrics.kid import KID, SUBSET_SIZE, SUBSETS, kid, too_few_images
 from tests.metrics.fidelity import torch_fidelitys
 
 CPU = torch.device("cpu")
@@ -32,10 +32,10 @@ def theirs(real: Tensor, fake: Tensor, size: int, **options: object) -> list[flo
 
 @pytest.fixture(scope="module")
 def inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights whose features are large.
+    """Returns random weights that give large features.
 
-    Of small ones the kernel (x y / D + 1)^3 is nearly 1, and a distance of some thousandths, the difference of such
-    kernels in float32, has no more than five digits: in torch-fidelity too.
+    For small features the kernel (x y / D + 1)^3 is nearly 1. A distance of some thousandths is the difference of such
+    kernels in float32 and has at most five digits, in torch-fidelity too.
     """
     path = write_weights(tmp_path_factory.mktemp("weights") / "random.pth")
     state = torch.load(path, weights_only=True)
@@ -88,21 +88,21 @@ def test_it_leaves_numpys_generator_alone_and_repeats_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("real", "fake", "size", "says"),
+    ("real", "fake", "size", "message"),
     [
-        (1000, 999, SUBSET_SIZE, "KID takes subsets of 1,000 images, there are 999 generated ones"),
-        (360, 5000, SUBSET_SIZE, "KID takes subsets of 1,000 images, there are 360 real ones"),
-        (50, 50, 1, "KID takes subsets of 2 images at least, not of 1"),
+        (1000, 999, SUBSET_SIZE, "KID needs subsets of 1,000 images, there are 999 generated ones"),
+        (360, 5000, SUBSET_SIZE, "KID needs subsets of 1,000 images, there are 360 real ones"),
+        (50, 50, 1, "KID needs subsets of at least 2 images, not of 1"),
     ],
 )
-def test_too_few_images_are_refused(real: int, fake: int, size: int, says: str) -> None:
-    with pytest.raises(UserError, match=f"^{says}: take more images, or another subset_size$"):
+def test_too_few_images_are_refused(real: int, fake: int, size: int, message: str) -> None:
+    with pytest.raises(UserError, match=f"^{message}: use more images, or another subset_size$"):
         kid(torch.zeros(real, 2), torch.zeros(fake, 2), size)
-    assert too_few(real, fake, size) == says
+    assert too_few_images(real, fake, size) == message
 
 
 def test_just_enough_images_do() -> None:
-    assert too_few(1000, 1000) is None
+    assert too_few_images(1000, 1000) is None
     assert kid(torch.zeros(2, 3), torch.zeros(2, 3), 2) == KID(mean=0, std=0, subsets=SUBSETS, subset_size=2)
 
 

@@ -1,4 +1,4 @@
-"""FID as a trial gets it: what it says of real, damaged and collapsed images, and what it takes in."""
+"""The FID of a trial: of real, damaged and collapsed images, and which images of the batches are read."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +12,10 @@ from gansearch.config import DataConfig, MetricsConfig, TrialConfig
 from gansearch.data.base import Images
 from gansearch.data.loading import load_images
 from gansearch.errors import UserError
-from gansearch.metrics.chunks import draw
 from gansearch.metrics.extractors.base import loaded
 from gansearch.metrics.extractors.digits_classifier import DigitsClassifier
 from gansearch.metrics.fid import Moments, frechet_distance
-from gansearch.metrics.reference import reference_of
+from gansearch.metrics.reference import draw_chunks, reference_of
 from gansearch.metrics.scorer import Scorer, scorer_for
 
 CPU = torch.device("cpu")
@@ -86,7 +85,7 @@ def test_batches_and_channels_make_no_difference(scorer: Scorer, unseen: Tensor)
     assert scorer.fid(unseen.expand(-1, 3, -1, -1).split(100)) == pytest.approx(whole, rel=1e-5)
 
 
-def test_it_takes_just_what_the_protocol_says(scorer: Scorer, unseen: Tensor) -> None:
+def test_it_reads_as_many_images_as_the_protocol_says(scorer: Scorer, unseen: Tensor) -> None:
     noise = torch.randint(0, 256, unseen.shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     batches = iter([unseen[:300], torch.cat([unseen[300:], noise]), noise])
     assert scorer.fid(batches) == pytest.approx(scorer.fid([unseen]), rel=1e-5)
@@ -94,7 +93,7 @@ def test_it_takes_just_what_the_protocol_says(scorer: Scorer, unseen: Tensor) ->
 
 
 def test_wrong_images_are_refused(scorer: Scorer, unseen: Tensor) -> None:
-    with pytest.raises(ValueError, match="100 generated images, but the protocol wants 360"):
+    with pytest.raises(ValueError, match="100 generated images, but the protocol needs 360"):
         scorer.fid([unseen[:100]])
     with pytest.raises(ValueError, match="not uint8 of 32 x 32"):
         scorer.fid([unseen.float()])
@@ -107,7 +106,7 @@ def test_a_chunked_fid_is_the_mean_over_chunks(cache: Path, unseen: Tensor) -> N
     real = load_images(CONFIG.data, "train").pixels
     extractor = DigitsClassifier()
     module = loaded(extractor, CPU)
-    moments = [Moments.of([extractor.features(module, real[chunk])]) for chunk in draw(1437, 0, 3, 110)]
+    moments = [Moments.of([extractor.features(module, real[chunk])]) for chunk in draw_chunks(1437, 0, 3, 110)]
     fakes = [Moments.of([extractor.features(module, fake)]) for fake in unseen[:330].split(110)]
     by_hand = [frechet_distance(*pair) for pair in zip(moments, fakes, strict=True)]
     for size in (360, 100, 7):
@@ -120,25 +119,25 @@ def test_a_chunked_fid_is_another_protocol(cache: Path, scorer: Scorer, unseen: 
     assert (chunked.protocol.estimator, scorer.protocol.estimator) == ("chunked-110", "standard")
     assert (chunked.protocol.num_real, chunked.protocol.num_fake) == (330, 330)
     assert chunked.protocol.hash != scorer.protocol.hash
-    # Fewer images in each distance: its bias is upwards.
+    # With fewer images each distance has a larger bias.
     assert chunked.fid([unseen]) > scorer.fid([unseen])
     other = scorer_of(chunk=110, seed=1)
     assert other.fid([unseen]) != chunked.fid([unseen])
     again = scorer_of(chunk=110, num_fake=430)
     assert again.protocol == chunked.protocol and again.fid([unseen]) == chunked.fid([unseen])
-    with pytest.raises(ValueError, match="200 generated images, but the protocol wants 330"):
+    with pytest.raises(ValueError, match="200 generated images, but the protocol needs 330"):
         chunked.fid([unseen[:200]])
 
 
 @pytest.mark.parametrize(
-    ("metrics", "says"),
+    ("metrics", "message"),
     [
         ({"chunk": 1024}, "metrics.chunk=1024: only 360 images are generated; set metrics.num_fake"),
-        ({"chunk": 1024, "num_fake": 2048, "split": "test"}, "metrics.chunk=1024: only 360 test images are there"),
+        ({"chunk": 1024, "num_fake": 2048, "split": "test"}, "metrics.chunk=1024: there are only 360 test images"),
     ],
 )
-def test_a_chunk_that_cannot_be_filled_is_refused(cache: Path, metrics: dict[str, object], says: str) -> None:
-    with pytest.raises(UserError, match=says):
+def test_a_chunk_that_cannot_be_filled_is_refused(cache: Path, metrics: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         scorer_of(**metrics)
 
 
@@ -148,7 +147,7 @@ def test_one_real_image_is_refused(cache: Path) -> None:
         reference_of(CONFIG.metrics, one, CPU)
 
 
-def test_the_protocol_says_what_was_done(scorer: Scorer) -> None:
+def test_the_protocol_records_the_measurement(scorer: Scorer) -> None:
     protocol = scorer.protocol
     assert (protocol.extractor, protocol.split, protocol.resolution) == ("digits-classifier", "train", 32)
     assert (protocol.num_real, protocol.num_fake, protocol.seed) == (1437, 360, 0)

@@ -1,4 +1,4 @@
-"""A protocol's hash: stable, and different as soon as anything differs."""
+"""The hash of a protocol: stable, and different as soon as a field differs."""
 
 from dataclasses import fields, replace
 
@@ -22,19 +22,19 @@ PROTOCOL = Protocol(
 
 
 def test_the_hash_is_pinned() -> None:
-    # It stands in every results file: changing how it is made makes old runs incomparable.
+    # Every results file holds the hash: a change of the computation makes old runs incomparable.
     assert PROTOCOL.hash == "070f8b5dcbb3"
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Protocol)])
-def test_every_part_counts(name: str) -> None:
+def test_every_field_changes_the_hash(name: str) -> None:
     value = getattr(PROTOCOL, name)
     other = replace(PROTOCOL, **{name: value + 1 if isinstance(value, int) else f"c{value[1:]}"})
     assert other.hash != PROTOCOL.hash
     assert PROTOCOL.difference(other).startswith(f"{name} ")
 
 
-def test_it_survives_the_way_to_a_dict_and_back() -> None:
+def test_to_dict_and_from_dict_are_inverse() -> None:
     again = Protocol.from_dict(PROTOCOL.to_dict())
     assert again == PROTOCOL and again.hash == PROTOCOL.hash and PROTOCOL.difference(again) == ""
 
@@ -50,6 +50,6 @@ def test_the_difference_is_short_and_complete() -> None:
     assert PROTOCOL.difference(other) == "data bbbbbbbbbbbb... / dddddddddddd..., num_fake 1024 / 5000"
 
 
-def test_a_dict_that_is_no_protocol_is_refused() -> None:
+def test_a_dict_that_is_not_a_protocol_is_refused() -> None:
     with pytest.raises(ValueError, match="colour, seed"):
         Protocol.from_dict({k: v for k, v in PROTOCOL.to_dict().items() if k != "seed"} | {"colour": 1})
