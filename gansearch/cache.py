@@ -2,17 +2,10 @@
 
 import hashlib
 import os
-import sys
-import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache, lru_cache
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
-
-T = TypeVar("T")
-
-_SILENT_SECONDS = 3.0
 
 
 def cache_dir() -> Path:
@@ -49,20 +42,3 @@ def sha256(path: Path) -> str:
 def _sha256(path: Path, size: int, time: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@cache
-def say_once(message: str) -> None:
-    """A message on stderr, the first time only in this process."""
-    print(message, file=sys.stderr, flush=True)
-
-
-def told(items: Iterable[T], what: str, total: int) -> Iterator[T]:
-    """Hands on `items`, `total` in all; where that takes more than 3 s, says once about how long all will take."""
-    start, silent = time.monotonic(), True
-    for number, item in enumerate(items, start=1):
-        yield item
-        seconds = time.monotonic() - start
-        if silent and seconds > _SILENT_SECONDS:
-            silent = False
-            say_once(f"{what}: about {seconds / number * total:.0f} s")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gansearch.cache import say_once
+from gansearch.logs import warn_once
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def one_at_a_time(path: Path, what: str) -> Iterator[None]:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        say_once(f"waiting for another process: {what}")
+        warn_once(f"waiting for another process: {what}")
         lock.acquire()
     try:
         yield

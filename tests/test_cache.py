@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gansearch.cache import atomic_write, cache_dir, say_once, sha256
+from gansearch.cache import atomic_write, cache_dir, sha256
 
 
 def test_the_cache_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,9 +50,3 @@ def test_a_hash_follows_the_file(tmp_path: Path) -> None:
     assert sha256(path).startswith("e3b0c44298fc")
     path.write_bytes(b"abc")
     assert sha256(path).startswith("ba7816bf8f01")
-
-
-def test_a_message_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
-    say_once("said by a test")
-    say_once("said by a test")
-    assert capsys.readouterr().err == "said by a test\n"

@@ -9,7 +9,7 @@ import pytest
 from gansearch.lock import one_at_a_time
 
 
-def test_the_second_waits_for_the_first_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_second_waits_for_the_first_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     order = []
 
     def second() -> None:
@@ -23,10 +23,10 @@ def test_the_second_waits_for_the_first_and_says_so(tmp_path: Path, capsys: pyte
         deadline = time.monotonic() + 30
         while not said and time.monotonic() < deadline:
             time.sleep(0.01)
-            said = capsys.readouterr().err
+            said = caplog.text
         order.append("first")
     thread.join()
-    assert said == "waiting for another process: the second's work\n" and order == ["first", "second"]
+    assert caplog.messages == ["waiting for another process: the second's work"] and order == ["first", "second"]
 
 
 def test_it_is_free_again_after_an_error(tmp_path: Path) -> None:

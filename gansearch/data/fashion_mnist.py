@@ -11,10 +11,10 @@ from torch import Tensor
 from torchvision.datasets import FashionMNIST
 from torchvision.datasets.utils import check_integrity
 
-from gansearch.cache import say_once
 from gansearch.data.base import Dataset, Images, Split, resize
 from gansearch.data.torchvision_archive import downloaded, opened, root_of
 from gansearch.errors import one_line
+from gansearch.logs import warn_once
 from gansearch.registry import component
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -73,7 +73,7 @@ def _packed(folder: Path, split: Split) -> tuple[Tensor, Tensor] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        say_once(f"fashion_mnist in {folder} is not used: {one_line(error)}")
+        warn_once(f"fashion_mnist in {folder} is not used: {one_line(error)}")
         return None
 
 

@@ -23,11 +23,12 @@ import torch
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from gansearch.cache import atomic_write, cache_dir, say_once, told
+from gansearch.cache import atomic_write, cache_dir
 from gansearch.data.base import RESIZE_FILTER, Images, Split
 from gansearch.data.decode import UnusableError, squares
 from gansearch.errors import UserError, one_line
 from gansearch.lock import one_at_a_time
+from gansearch.logs import log_duration, warn_once
 
 _FORMAT = 1
 _LEFT_STANDING = 2
@@ -101,7 +102,7 @@ def images(selection: Selection) -> Images:
             found = _find(selection)  # another process may have been faster
             return _make(selection) if found is None else found
     except OSError as error:
-        say_once(
+        warn_once(
             f"{place.parent}: decoded images cannot be kept ({one_line(error)}), every process decodes them into its "
             "own memory; name a place for them with GANSEARCH_CACHE"
         )
@@ -127,7 +128,7 @@ def _find(selection: Selection) -> Images | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, EOFError, ValueError) as error:
-        say_once(f"{place}: unreadable decoded images ({one_line(error)}) are made anew")
+        warn_once(f"{place}: unreadable decoded images ({one_line(error)}) are made anew")
         return None
     with suppress(OSError):  # somebody else's cache: then its owner's use counts
         os.utime(beside)
@@ -176,7 +177,7 @@ def _decode(selection: Selection, put: Callable[[np.ndarray], object]) -> dict[i
     paths = [selection.root / file.name for file in selection.files]
     skipped: dict[int, str] = {}
     with closing(squares(paths, selection.resolution)) as decoded:
-        slow = told(decoded, f"decoding {len(paths):,} images of {selection.root}", total=len(paths))
+        slow = log_duration(decoded, f"decoding {len(paths):,} images of {selection.root}", total=len(paths))
         for number, square in enumerate(slow):
             if not isinstance(square, UnusableError):
                 put(square.numpy())
@@ -199,7 +200,7 @@ def _images(
     if skipped:
         some = "; ".join(f"{selection.files[number].name} ({reason})" for number, reason in list(skipped.items())[:3])
         more = ", ..." if len(skipped) > 3 else ""
-        say_once(f"{selection.root}: {len(skipped)} unusable files are left out: {some}{more}")
+        warn_once(f"{selection.root}: {len(skipped)} unusable files are left out: {some}{more}")
         if labels is not None:
             kept = torch.ones(len(labels), dtype=torch.bool)
             kept[list(skipped)] = False

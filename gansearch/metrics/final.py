@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from gansearch import registry
-from gansearch.cache import told
 from gansearch.config import TrialConfig
 from gansearch.data.base import Images
 from gansearch.data.loading import load_images
 from gansearch.errors import UserError
+from gansearch.logs import log_duration
 from gansearch.metrics import infinity
 from gansearch.metrics import kid as kernel
 from gansearch.metrics.extractors.base import Extractor, loaded
@@ -88,13 +88,13 @@ def _fid(reference: Reference, features: Tensor) -> float:
 def _generated(extractor: Extractor, stream: Stream, count: int, device: torch.device) -> Tensor:
     """The features (count, D) of the first `count` images."""
     what, total = f"measuring {count:,} generated images by {extractor.name}", -(-count // BATCH)
-    return _features(extractor, told(stream.take(count), what, total), device)
+    return _features(extractor, log_duration(stream.take(count), what, total), device)
 
 
 def _real(extractor: Extractor, images: Images, device: torch.device) -> Tensor:
     """The features (M, D) of all real images; of these the cache keeps but the moments."""
     parts, what = images.pixels.split(BATCH), f"measuring {len(images):,} real images for KID by {extractor.name}"
-    return _features(extractor, told(parts, what, len(parts)), device)
+    return _features(extractor, log_duration(parts, what, len(parts)), device)
 
 
 def _features(extractor: Extractor, batches: Iterable[Tensor], device: torch.device) -> Tensor:

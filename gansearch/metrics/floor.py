@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 
 from gansearch import registry
-from gansearch.cache import say_once
 from gansearch.config import TrialConfig
 from gansearch.data.base import NoSplit, Split
 from gansearch.data.loading import load_images
+from gansearch.logs import warn_once
 from gansearch.metrics.chunks import Cut, draw
 from gansearch.metrics.extractors.base import Extractor
 from gansearch.metrics.kept import kept
@@ -33,7 +33,7 @@ def floor_of(config: TrialConfig, reference: Reference, device: torch.device) ->
         return None
     cut = Cut.of(protocol.num_real, min(protocol.num_fake, len(images)), chunk)
     if cut.count == 0 or cut.fake < 2:
-        say_once(f"FID has no floor here: there are {len(images)} {split} images, it takes {chunk or 2}")
+        warn_once(f"FID has no floor here: there are {len(images)} {split} images, it takes {chunk or 2}")
         return None
     extractor: Extractor = registry.build("metrics", config.metrics)
     chunks = draw(len(images), protocol.seed, cut.count, cut.fake)

@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from safetensors import SafetensorError
 
-from gansearch.cache import atomic_write, cache_dir, say_once
+from gansearch.cache import atomic_write, cache_dir
 from gansearch.errors import one_line
 from gansearch.lock import one_at_a_time
+from gansearch.logs import warn_once
 
 T = TypeVar("T")
 
@@ -49,9 +50,9 @@ def _read(path: Path, what: str, read: Callable[[Path], T]) -> T | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-        say_once(f"{path}: unreadable ({one_line(error)}), {what}: measured anew")
+        warn_once(f"{path}: unreadable ({one_line(error)}), {what}: measured anew")
         return None
 
 
 def _say_not_kept(path: Path, what: str, error: OSError) -> None:
-    say_once(f"{path.parent}: {what}: not kept ({error.strerror or one_line(error)})")
+    warn_once(f"{path.parent}: {what}: not kept ({error.strerror or one_line(error)})")

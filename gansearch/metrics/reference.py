@@ -14,10 +14,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from gansearch import registry
-from gansearch.cache import told
 from gansearch.config import MetricsConfig
 from gansearch.data.base import RESIZE_FILTER, Images
 from gansearch.errors import UserError
+from gansearch.logs import log_duration
 from gansearch.metrics.chunks import Cut, draw, estimator
 from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.fid import Moments, frechet_distance
@@ -98,7 +98,7 @@ def chunk_moments(images: Images, chunk: Tensor, extractor: Extractor, device: t
     """
     module = loaded(extractor, device)
     parts = chunk.split(BATCH)
-    slow = told(parts, f"measuring {len(chunk):,} real images by {extractor.name}", total=len(parts))
+    slow = log_duration(parts, f"measuring {len(chunk):,} real images by {extractor.name}", total=len(parts))
     try:
         return Moments.of(extractor.features(module, images.pixels[part]) for part in slow).to(torch.device("cpu"))
     except UserError:

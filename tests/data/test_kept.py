@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gansearch import cache
+from gansearch import logs
 from gansearch.cache import cache_dir
 from gansearch.data.base import Images
 from gansearch.data.image_folder import ImageFolder
@@ -151,16 +151,15 @@ def other_shape(path: Path) -> None:
     [(cut, ".npy"), (empty, ".npy"), (scribble, ".npy"), (other_shape, ".npy"), (cut, ".json"), (empty, ".json")],
 )
 def test_what_is_damaged_is_said_once_and_made_anew(
-    damage: Callable[[Path], None], suffix: str, folder: Path, capsys: pytest.CaptureFixture[str]
+    damage: Callable[[Path], None], suffix: str, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = Images(load(folder).pixels.clone(), load(folder).labels)  # away from the file that is damaged below
     [path] = kept(suffix)
-    capsys.readouterr()
+    caplog.clear()
     damage(path)
     again = load(folder)
     assert torch.equal(again.pixels, first.pixels) and again.fingerprint == first.fingerprint
-    assert capsys.readouterr().err.count("unreadable decoded images") == 1
-    assert same(load(folder), again) and "unreadable" not in capsys.readouterr().err
+    assert same(load(folder), again) and caplog.text.count("unreadable decoded images") == 1
 
 
 def test_a_record_of_other_files_is_not_believed(folder: Path) -> None:
@@ -185,13 +184,13 @@ def test_a_class_of_the_other_split_that_moves_the_labels_counts(folder: Path, t
 
 
 def test_a_long_decoding_is_announced_once(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     load(folder)
-    assert capsys.readouterr().err == ""
-    monkeypatch.setattr(cache, "_SILENT_SECONDS", 0)
+    assert caplog.messages == []
+    monkeypatch.setattr(logs, "_SILENT_SECONDS", 0)
     load(folder, skip_broken=True)
-    assert capsys.readouterr().err.count(f"decoding 32 images of {folder}: about") == 1
+    assert caplog.text.count(f"decoding 32 images of {folder}: about") == 1
 
 
 def test_an_array_without_its_record_does_not_count(folder: Path) -> None:
@@ -213,26 +212,26 @@ def test_left_out_files_stay_left_out(folder: Path) -> None:
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = load(folder)
-    capsys.readouterr()
+    caplog.clear()
     (tmp_path / "file").touch()
     monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path / "file" / "cache"))
     assert same(load(folder), expected) and same(load(folder), expected)
-    assert capsys.readouterr().err.count("decoded images cannot be kept") == 1
+    assert caplog.text.count("decoded images cannot be kept") == 1
     (folder / "class1" / "31.png").write_text("no image")
     assert len(load(folder, skip_broken=True)) == 31
 
 
-def test_a_disk_that_fills_up_leaves_nothing_behind(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_disk_that_fills_up_leaves_nothing_behind(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, hard))
     try:
         limited = load(folder)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "cannot be kept (" in capsys.readouterr().err
+    assert "cannot be kept (" in caplog.text
     assert [path.name for path in cache_dir().glob("images/*/*")] == [".lock"]
     assert same(limited, load(folder)) and len(kept()) == 1
 

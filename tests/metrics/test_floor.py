@@ -111,19 +111,18 @@ def test_chunks_meet_chunks() -> None:
     assert floor.fid == pytest.approx((first + second) / 2, rel=1e-6)
 
 
-def test_an_other_split_smaller_than_a_chunk_gives_none_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_other_split_smaller_than_a_chunk_gives_none_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         assert floor_under(num_fake=1024, chunk=512) is None
-    said = capsys.readouterr().err.splitlines()
-    assert said == ["FID has no floor here: there are 360 test images, it takes 512"]
+    assert caplog.messages == ["FID has no floor here: there are 360 test images, it takes 512"]
 
 
-def test_one_other_image_gives_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_other_image_gives_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder_of_images(tmp_path / "data" / "train", tmp_path / "data" / "test")
     for number in range(1, 40):
         (tmp_path / "data" / "test" / f"{number:02}.png").unlink()
     assert floor_under(folder(tmp_path / "data"), num_fake=20) is None
-    assert "there are 1 test images, it takes 2" in capsys.readouterr().err
+    assert "there are 1 test images, it takes 2" in caplog.text
 
 
 def test_data_with_one_split_has_none(tmp_path: Path) -> None:
@@ -154,7 +153,7 @@ def test_another_protocol_has_another_floor(cache: Path, changed: dict[str, obje
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "of others", "not finite", "negative", "more fields"])
 def test_a_broken_file_is_computed_anew_and_said_once(
-    damage: str, cache: Path, capsys: pytest.CaptureFixture[str]
+    damage: str, cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = floor_under(num_fake=360)
     (path,) = cache.glob("*.json")
@@ -168,15 +167,15 @@ def test_a_broken_file_is_computed_anew_and_said_once(
     path.write_text(json.dumps(content | odd[damage]) if damage in odd else damage)
     for _ in range(2):
         assert floor_under(num_fake=360) == first
-    assert capsys.readouterr().err.count("measured anew") == 1
+    assert caplog.text.count("measured anew") == 1
     assert json.loads(path.read_text()) == content
 
 
 def test_a_place_that_cannot_be_written_is_done_without(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path / "file"))
     for _ in range(2):
         assert floor_under(num_fake=360) is not None
-    assert capsys.readouterr().err.count("floor: not kept") == 1
+    assert caplog.text.count("floor: not kept") == 1

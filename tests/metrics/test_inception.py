@@ -58,7 +58,7 @@ def test_without_a_network_it_says_what_to_do(served: list[str], monkeypatch: py
 
 
 def test_a_damaged_file_in_the_cache_is_downloaded_anew_and_said_once(
-    served: list[str], tmp_path: Path, random_inception: Path, capsys: pytest.CaptureFixture[str]
+    served: list[str], tmp_path: Path, random_inception: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept = tmp_path / "cache" / "weights" / random_inception.name
     kept.parent.mkdir(parents=True)
@@ -66,7 +66,7 @@ def test_a_damaged_file_in_the_cache_is_downloaded_anew_and_said_once(
         kept.write_bytes(random_inception.read_bytes()[:1000])
         assert InceptionV3Compat().weights_hash() == sha256(random_inception) == sha256(kept)
     assert len(served) == 2
-    assert capsys.readouterr().err.count(f"{kept} is damaged: it is downloaded anew") == 1
+    assert caplog.text.count(f"{kept} is damaged: it is downloaded anew") == 1
 
 
 def test_what_is_missing_is_said_without_a_download(served: list[str], tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import torch
 
-from gansearch.cache import atomic_write, cache_dir, say_once, sha256
+from gansearch.cache import atomic_write, cache_dir, sha256
 from gansearch.errors import UserError, one_line
 from gansearch.lock import one_at_a_time
+from gansearch.logs import warn_once
 from gansearch.metrics.extractors.from_file import FromFile
 from gansearch.registry import component
 
@@ -32,7 +33,7 @@ class Published(FromFile, ABC):
             with one_at_a_time(path.with_name(f".{path.name}.lock"), f"the download of {path.name}"):
                 if not self._sound(path):
                     if path.is_file():
-                        say_once(f"{path} is damaged: it is downloaded anew")
+                        warn_once(f"{path} is damaged: it is downloaded anew")
                     atomic_write(path, self._download)
         except (OSError, RuntimeError, http.client.HTTPException) as error:
             raise UserError(

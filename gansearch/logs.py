@@ -1,0 +1,39 @@
+"""Messages to the user while work goes on, on the standard library's logger `gansearch`.
+
+The command line shows them on stderr. Messages that a user must see are warnings: Python shows warnings on stderr even
+where nobody has set up logging, as in a worker process of Ray.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_LOGGER = logging.getLogger("gansearch")
+_SILENT_SECONDS = 3.0
+
+
+@cache
+def warn_once(message: str) -> None:
+    """Logs a warning, the same message only once per process."""
+    _LOGGER.warning(message)
+
+
+def log_duration(items: Iterable[T], what: str, total: int) -> Iterator[T]:
+    """Yields `items` and, once 3 s have passed, logs about how many seconds all of them will take.
+
+    Args:
+        items: What is worked through. The time between two items is the time that one item takes.
+        what: The work, as the message names it.
+        total: The number of items.
+    """
+    start, silent = time.monotonic(), True
+    for number, item in enumerate(items, start=1):
+        yield item
+        seconds = time.monotonic() - start
+        if silent and seconds > _SILENT_SECONDS:
+            silent = False
+            warn_once(f"{what}: about {seconds / number * total:.0f} s")
