@@ -17,7 +17,7 @@ ROOT = Path(gansearch.__file__).parent
 FLOORS = (
     ("errors", "logs"),
     ("config", "cache"),
-    ("lock", "derivatives", "run"),
+    ("derivatives", "run"),
     ("registry", "recipes"),
     ("data", "models", "losses"),
     ("metrics",),
@@ -111,7 +111,7 @@ def test_analysis_needs_neither_ray_nor_torch(module: str) -> None:
 
 @pytest.mark.parametrize("module", in_room("errors", "logs", "config", "run", "cache"))
 def test_the_ground_floor_is_light(module: str) -> None:
-    assert foreign(module) <= set(sys.stdlib_module_names) | {"pydantic"}
+    assert foreign(module) <= set(sys.stdlib_module_names) | {"pydantic", "filelock"}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from torch import Tensor
 from gansearch import registry
 from gansearch.config import TrialConfig
 from gansearch.data.base import Images
-from gansearch.data.loading import load_images
+from gansearch.data.loader import load_images
 from gansearch.errors import UserError
 from gansearch.logs import log_duration
 from gansearch.metrics import infinity

@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 
 from gansearch import registry
+from gansearch.cache import cache_dir, compute_once
 from gansearch.config import TrialConfig
 from gansearch.data.base import NoSplit, Split
-from gansearch.data.loading import load_images
+from gansearch.data.loader import load_images
 from gansearch.logs import warn_once
 from gansearch.metrics.chunks import Cut, draw
 from gansearch.metrics.extractors.base import Extractor
-from gansearch.metrics.kept import kept
 from gansearch.metrics.reference import Reference, chunk_moments, reference_key
 from gansearch.run.protocol import Floor
 
@@ -44,12 +44,13 @@ def floor_of(config: TrialConfig, reference: Reference, device: torch.device) ->
         fid = reference.distance(chunk_moments(images, chunk, extractor, device) for chunk in chunks)
         return Floor(split=split, images=cut.count * cut.fake, fid=fid)
 
-    return kept(
-        f"{key}.json",
-        "floor",
-        read=lambda path: _read(path, key),
+    path = cache_dir() / "reference" / f"{key}.json"
+    return compute_once(
+        path,
+        what="the measurement of the floor",
+        read=lambda: _read(path, key),
         compute=compute,
-        write=lambda floor, path: _write(path, floor, key),
+        write=lambda floor, file: _write(file, floor, key),
     )
 
 

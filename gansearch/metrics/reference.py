@@ -14,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from gansearch import registry
+from gansearch.cache import cache_dir, compute_once
 from gansearch.config import MetricsConfig
 from gansearch.data.base import RESIZE_FILTER, Images
 from gansearch.errors import UserError
@@ -21,7 +22,6 @@ from gansearch.logs import log_duration
 from gansearch.metrics.chunks import Cut, draw, estimator
 from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.fid import Moments, frechet_distance
-from gansearch.metrics.kept import kept
 from gansearch.run.protocol import Protocol
 
 BATCH = 256
@@ -59,12 +59,13 @@ def reference_of(metrics: MetricsConfig, images: Images, device: torch.device) -
     cut = _cut(metrics, len(images))
     chunks = draw(len(images), metrics.seed, cut.count, cut.real)
     key = reference_key(images, chunks, extractor)
-    moments = kept(
-        f"{key}.safetensors",
-        "reference statistics",
-        read=lambda path: _read(path, key),
+    path = cache_dir() / "reference" / f"{key}.safetensors"
+    moments = compute_once(
+        path,
+        what="the measurement of the reference statistics",
+        read=lambda: _read(path, key),
         compute=lambda: [chunk_moments(images, chunk, extractor, device) for chunk in chunks],
-        write=lambda computed, path: _write(path, computed, key),
+        write=lambda computed, file: _write(file, computed, key),
     )
     return Reference(protocol, cut, tuple(moments), key)
 

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from gansearch.config import DataConfig, MetricsConfig, TrialConfig
-from gansearch.data.loading import load_images
+from gansearch.data.loader import load_images
 from gansearch.errors import UserError
 from gansearch.metrics.chunks import draw
 from gansearch.metrics.extractors.base import loaded
@@ -167,7 +167,7 @@ def test_a_broken_file_is_computed_anew_and_said_once(
     path.write_text(json.dumps(content | odd[damage]) if damage in odd else damage)
     for _ in range(2):
         assert floor_under(num_fake=360) == first
-    assert caplog.text.count("measured anew") == 1
+    assert caplog.text.count("the measurement of the floor is repeated") == 1
     assert json.loads(path.read_text()) == content
 
 
@@ -178,4 +178,4 @@ def test_a_place_that_cannot_be_written_is_done_without(
     monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path / "file"))
     for _ in range(2):
         assert floor_under(num_fake=360) is not None
-    assert caplog.text.count("floor: not kept") == 1
+    assert caplog.text.count("the measurement of the floor cannot be cached") == 1
