@@ -23,7 +23,7 @@ from torch import Tensor
 from benchmarks.spread import tell
 from gansearch import registry
 from gansearch.data.base import to_uint8
-from gansearch.data.loading import load_images
+from gansearch.data.loader import load_images
 from gansearch.export import LoadedGenerator, export, load_generator
 from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.fid import Moments, frechet_distance

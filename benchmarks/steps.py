@@ -27,7 +27,7 @@ from torch import Tensor
 from benchmarks.plain import PlainLoop
 from benchmarks.spread import tell
 from gansearch.config import TrialConfig
-from gansearch.data.loading import load_images
+from gansearch.data.loader import load_images
 from gansearch.models.base import ImageShape
 from gansearch.training.build import build_networks
 from gansearch.training.device import best_device

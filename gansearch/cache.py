@@ -1,22 +1,24 @@
-"""What is kept between runs: where it lies, how it is written, how it is checked. No torch."""
+"""The cache: files that one process computes or downloads and that all later ones share. No torch."""
 
+import functools
 import hashlib
 import os
-import sys
-import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-T = TypeVar("T")
+from filelock import FileLock, Timeout
 
-_SILENT_SECONDS = 3.0
+from gansearch.errors import one_line
+from gansearch.logs import warn_once
+
+T = TypeVar("T")
 
 
 def cache_dir() -> Path:
-    """`$GANSEARCH_CACHE`, else `$XDG_CACHE_HOME/gansearch`, else `~/.cache/gansearch`. Not created here."""
+    """Returns `$GANSEARCH_CACHE`, else `$XDG_CACHE_HOME/gansearch`, else `~/.cache/gansearch`; creates nothing."""
     own = os.environ.get("GANSEARCH_CACHE")
     if own:
         return Path(own).expanduser()
@@ -24,13 +26,100 @@ def cache_dir() -> Path:
     return (Path(shared) if shared else Path.home() / ".cache") / "gansearch"
 
 
+def make_once(path: Path, *, what: str, read: Callable[[], T | None], make: Callable[[], T]) -> T:
+    """Returns what `read` finds; where `read` finds nothing, locks, reads again, and returns what `make` makes.
+
+    Of several processes that start at once, one makes the result and the others wait and read it. What has been made
+    needs no right to write.
+
+    Args:
+        path: The place of the result. The lock file lies beside it.
+        what: The work, as messages name it: "the download of cifar10".
+        read: Returns the result; returns None or raises FileNotFoundError where there is none. Any other error means
+            that the result is damaged, so it is made again, with a warning.
+        make: Makes the result, puts it where `read` finds it, and returns it.
+
+    Raises:
+        OSError: The lock file cannot be written. Errors of `make` pass through.
+    """
+    found = _read(path, what, read)
+    if found is not None:
+        return found
+    with locked(path.with_name(f".{path.name}.lock"), what):
+        found = _read(path, what, read)
+        return make() if found is None else found
+
+
+def _read(path: Path, what: str, read: Callable[[], T | None]) -> T | None:
+    try:
+        return read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except Exception as error:  # noqa: BLE001 -- each file format has errors of its own for a damaged file
+        warn_once(f"{path} cannot be read ({one_line(error)}): {what} is repeated")
+        return None
+
+
+def compute_once(
+    path: Path,
+    *,
+    what: str,
+    read: Callable[[], T | None],
+    compute: Callable[[], T],
+    write: Callable[[T, Path], object],
+) -> T:
+    """Returns the result in the file `path`; computes and writes the result where there is none.
+
+    Where the file cannot be written the result is returned all the same, with a warning.
+
+    Args:
+        path: The cached file.
+        what: The work, as messages name it: "the measurement of the floor".
+        read: Reads `path`; as for `make_once`.
+        compute: Computes the result. An error that it raises passes through.
+        write: Writes a result to the path that it is given.
+    """
+    computed = functools.cache(compute)
+
+    def make() -> T:
+        atomic_write(path, lambda file: write(computed(), file))
+        return computed()
+
+    try:
+        return make_once(path, what=what, read=read, make=make)
+    except OSError as error:
+        result = computed()  # first, so that an OSError of `compute` is not mistaken for one of the cache
+        warn_once(f"{what} cannot be cached in {path.parent} ({error.strerror or one_line(error)})")
+        return result
+
+
+@contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Holds the lock file `path`; where another process holds it, warns that `what` has to wait.
+
+    Makes the parent folders. Raises OSError where the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # All users may lock: a cache can be shared. filelock sets this mode on the file past the umask.
+    lock = FileLock(path, mode=0o666)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        warn_once(f"waiting for another process: {what}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
     """Lets `write` fill a temporary file beside `path` and renames it: a reader sees a whole file or none.
 
-    Makes the parent folders. Raises OSError where the place cannot be written.
+    Makes the parent folders. Raises OSError where the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not tempfile's: its files are for their owner alone, and a cache may be shared.
+    # Not a file of `tempfile`: only its owner may read that, and a cache can be shared.
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
     try:
         write(temporary)
@@ -40,29 +129,15 @@ def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes; hashed again only when its size or time has changed. OSError if unreadable."""
+    """Returns the SHA-256 of a file's bytes; hashes again only where the file's size or time has changed.
+
+    Raises OSError where the file cannot be read.
+    """
     state = path.stat()
     return _sha256(path.resolve(), state.st_size, state.st_mtime_ns)
 
 
-@lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=1024)
 def _sha256(path: Path, size: int, time: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@cache
-def say_once(message: str) -> None:
-    """A message on stderr, the first time only in this process."""
-    print(message, file=sys.stderr, flush=True)
-
-
-def told(items: Iterable[T], what: str, total: int) -> Iterator[T]:
-    """Hands on `items`, `total` in all; where that takes more than 3 s, says once about how long all will take."""
-    start, silent = time.monotonic(), True
-    for number, item in enumerate(items, start=1):
-        yield item
-        seconds = time.monotonic() - start
-        if silent and seconds > _SILENT_SECONDS:
-            silent = False
-            say_once(f"{what}: about {seconds / number * total:.0f} s")

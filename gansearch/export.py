@@ -20,8 +20,7 @@ from gansearch import registry
 from gansearch.cache import atomic_write
 from gansearch.config import TrialConfig, from_json
 from gansearch.data.base import Images
-from gansearch.data.loader import Batches
-from gansearch.data.loading import load_images
+from gansearch.data.loader import Batches, load_images
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.final import FinalScores, final_scores
 from gansearch.models.base import ImageShape

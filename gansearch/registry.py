@@ -15,12 +15,12 @@ from typing import Any, Literal
 import pydantic
 from pydantic import ConfigDict, ValidationError
 
-from gansearch.config import Component, TrialConfig, describe, from_dict
+from gansearch.config import Component, TrialConfig, describe
 from gansearch.errors import UserError, unknown
 
 Kind = Literal["data", "model", "loss", "metrics"]
 
-# Sections of TrialConfig -> (package, base class in its `base` module).
+# Section of TrialConfig -> (package, base class in the module `base` of the package).
 _FOLDERS: dict[Kind, tuple[str, str]] = {
     "data": ("gansearch.data", "Dataset"),
     "model": ("gansearch.models", "Model"),
@@ -28,19 +28,19 @@ _FOLDERS: dict[Kind, tuple[str, str]] = {
     "metrics": ("gansearch.metrics.extractors", "Extractor"),
 }
 IMPORTED = "MODULE:FACTORY"
-"""The name of the component in a folder's `imported.py`, which makes something of a name of this form."""
+"""The name of the component in a folder's `imported.py`; its section's name has this form."""
 
 KINDS: tuple[Kind, ...] = tuple(_FOLDERS)
 
 component = pydantic.dataclasses.dataclass(
     frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False)
 )
-"""Decorates a component's class: a frozen dataclass whose fields are its validated options."""
+"""Decorator that makes a component's class a frozen dataclass whose fields are validated options."""
 
 
 @cache
 def classes(kind: Kind) -> dict[str, type]:
-    """All components of a kind by name. Imports the files of the folder, so for models and losses torch too."""
+    """Returns all components of a kind by name. Imports the files of the folder, so for models and losses torch too."""
     package_name, base_name = _FOLDERS[kind]
     package = importlib.import_module(package_name)
     base = getattr(importlib.import_module(f"{package_name}.base"), base_name)
@@ -65,16 +65,18 @@ def classes(kind: Kind) -> dict[str, type]:
 
 
 def build(kind: Kind, section: Component) -> Any:
-    """Makes the component that a section names; UserError for an unknown name, an unknown option, a bad value."""
+    """Builds the component that a section names. Raises UserError for an unknown name or option, or a wrong value."""
     known = classes(kind)
     given = {"name": section.name} if ":" in section.name else {}
     cls = known.get(IMPORTED if given else section.name)
     if cls is None:
         raise unknown(f"{kind}.name", section.name, known)
-    options = {key: value for key, value in section.options.items() if key not in _kept_by_section(kind, cls)}
     names = {field.name for field in fields(cls)}
-    for key in options:
-        if key not in names:
+    options = {}
+    for key, value in section.options.items():
+        if key in names:
+            options[key] = value
+        elif key not in type(section).model_fields:  # else an option of the section's own, such as metrics.num_fake
             raise unknown(f"option of {section.name}", f"{kind}.{key}", [f"{kind}.{name}" for name in names])
     try:
         return cls(**given, **options)
@@ -83,18 +85,14 @@ def build(kind: Kind, section: Component) -> Any:
 
 
 def resolve(config: TrialConfig) -> TrialConfig:
-    """Checks every component of `config` and writes its defaults out, so that the config says all.
+    """Returns `config` with the defaults of every component written out, so that a saved configuration is complete.
 
-    Raises UserError as `build` does.
+    Raises UserError where a component has an unknown name or option, or a wrong value.
     """
-    tree = config.model_dump()
+    sections: dict[str, Any] = {}
     for kind in KINDS:
-        built = build(kind, getattr(config, kind))
-        tree[kind] |= {field.name: getattr(built, field.name) for field in fields(built)}
-    return from_dict(tree)
-
-
-def _kept_by_section(kind: Kind, cls: type) -> set[str]:
-    """Fields that the section itself declares and the component does not take."""
-    section = type(getattr(TrialConfig(), kind))
-    return set(section.model_fields) - {field.name for field in fields(cls)}
+        section = getattr(config, kind)
+        built = build(kind, section)
+        # The component has validated its options, and `config` the rest.
+        sections[kind] = section.model_copy(update={field.name: getattr(built, field.name) for field in fields(built)})
+    return config.model_copy(update=sections)

@@ -12,7 +12,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Reference statistics are kept for the session, away from the user's."""
+    """Reference statistics are cached for the session, away from the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANSEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield

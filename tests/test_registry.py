@@ -10,7 +10,7 @@ import pytest
 
 import gansearch.losses
 from gansearch import registry
-from gansearch.config import TrialConfig
+from gansearch.config import TrialConfig, from_json
 from gansearch.errors import UserError
 from gansearch.registry import IMPORTED, KINDS, Kind
 
@@ -73,6 +73,7 @@ def test_resolving_writes_out_every_option_once(kind: Kind, name: str) -> None:
             assert flat[f"{each}.{field.name}"] == getattr(component, field.name)
     assert {path: flat[path] for path in config.flat()} == config.flat()
     assert registry.resolve(resolved) == resolved
+    assert from_json(resolved.to_json()) == resolved  # which validates all of it
 
 
 @pytest.mark.parametrize(("kind", "name"), NAMES)
@@ -86,7 +87,7 @@ def test_a_misspelt_name_or_option_is_refused_with_the_nearest(kind: Kind, name:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"loss.name": "wgan", "loss.clp": 1}, r"unknown option of wgan 'loss\.clp'; did you mean loss\.clip"),
         ({"loss.name": "wgan", "loss.clip": -1}, r"loss\.clip=-1: .*greater than 0"),
@@ -97,8 +98,8 @@ def test_a_misspelt_name_or_option_is_refused_with_the_nearest(kind: Kind, name:
         ({"data.name": "image_folder"}, r"data\.dir is missing: give it with --set data\.dir=VALUE"),
     ],
 )
-def test_a_wrong_value_is_named_by_its_path(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(UserError, match=said) as caught:
+def test_a_wrong_value_is_named_by_its_path(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
         registry.resolve(TrialConfig().override(changes))
     assert "\n" not in str(caught.value)
 

@@ -12,7 +12,7 @@ import torch
 
 from gansearch import registry
 from gansearch.cli.parser import OK, WRONG_INPUT
-from gansearch.data.loading import load_images
+from gansearch.data.loader import load_images
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.extractors.base import Extractor
 from gansearch.run import Options, Plan, RunDir, Space

@@ -1,4 +1,4 @@
-"""What a data set is: real images as uint8, held in memory, with a fingerprint of their bytes."""
+"""The base class of data sets: real images as uint8 in memory, with a fingerprint of their bytes."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -17,18 +17,22 @@ from gansearch.registry import component
 Split = Literal["train", "test"]
 
 RESIZE_FILTER = "bicubic-antialias"
-"""How every data set is brought to its resolution; part of a FID's protocol."""
+"""The filter that resizes the images of every data set; a part of a FID's protocol."""
 
 
 class NoSplit(UserError):  # noqa: N818 -- the data set is in order
-    """A data set that is whole, but has no images of the split asked for."""
+    """The data set is whole, but has no images of the requested split."""
 
 
 @dataclass(frozen=True)
 class Images:
-    """Real images: `pixels` uint8 (N, C, H, W) with H = W; `labels` int64 (N,) or None; class names.
+    """Real images in memory.
 
-    `known_fingerprint`: the fingerprint where it was kept with the pixels, which are then not hashed again.
+    Attributes:
+        pixels: uint8 (N, C, H, W) with H = W.
+        labels: int64 (N,), or None.
+        classes: The names of the classes that the labels number.
+        known_fingerprint: The fingerprint, where it was cached with the pixels, so that they are not hashed again.
     """
 
     pixels: Tensor
@@ -46,14 +50,14 @@ class Images:
 
     @cached_property
     def counts(self) -> tuple[int, ...]:
-        """How many images each of `classes` has; a class may have none. Empty without labels."""
+        """The number of images of each class, which can be 0; empty without labels."""
         if self.labels is None:
             return ()
         return tuple(self.labels.bincount(minlength=len(self.classes)).tolist())
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the shape, the pixels and the labels: of the bytes, not of where they lie."""
+        """SHA-256 of the shape, the pixels and the labels; it does not depend on the memory layout or the device."""
         if self.known_fingerprint is not None:
             return self.known_fingerprint
         digest = hashlib.sha256(str(tuple(self.pixels.shape)).encode())
@@ -65,28 +69,31 @@ class Images:
 
 @component
 class Dataset(ABC):
-    """A source of real images. A subclass in a file of its own is found by the registry."""
+    """A source of real images. The registry finds a subclass in a file of its own."""
 
     resolution: Annotated[int, Field(ge=8)] = 32
 
     @abstractmethod
     def load(self, split: Split) -> Images:
-        """The images of a split at `resolution`, uint8 and contiguous.
+        """Loads the images of a split at `resolution`, uint8 and contiguous.
 
-        Raises NoSplit where the data set has no images of that split, another UserError where they are missing or
-        broken. The pixels may be mapped from a file: writing to them changes nobody else's.
+        The pixels may be mapped from a file; writing to them changes neither the file nor the copies of others.
+
+        Raises:
+            NoSplit: The data set has no images of that split.
+            UserError: The images are missing or damaged.
         """
 
 
 def resize(pixels: Tensor, resolution: int) -> Tensor:
-    """uint8 images (N, C, H, W), H = W, to `resolution`: bicubic, antialiased, rounded, clamped to uint8.
+    """Resizes uint8 images (N, C, H, W), H = W, to `resolution`: bicubic, antialiased, rounded, clamped to uint8.
 
-    Computed in float64, so that rounding, and with it the fingerprint, does not hang on the machine.
+    Computes in float64, so that rounding, and with it the fingerprint, does not depend on the machine.
     """
     if pixels.shape[-1] == resolution:
         return pixels
     resized = pixels.new_empty((*pixels.shape[:2], resolution, resolution))
-    # Few images at a time: in float64 they take eight times their own memory.
+    # Few images at a time: float64 takes eight times the memory of uint8.
     for chunk, target in zip(pixels.split(256), resized.split(256), strict=True):
         wide = F.interpolate(chunk.double(), size=(resolution, resolution), mode="bicubic", antialias=True)
         target.copy_(wide.round_().clamp_(0, 255))
@@ -94,10 +101,10 @@ def resize(pixels: Tensor, resolution: int) -> Tensor:
 
 
 def to_float(pixels: Tensor) -> Tensor:
-    """uint8 images to float32 in [-1, 1]."""
+    """Converts uint8 images to float32 in [-1, 1]."""
     return pixels.to(torch.float32) / 127.5 - 1
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Images in [-1, 1] to uint8, rounded; values outside are clamped."""
+    """Converts images in [-1, 1] to uint8, rounded; values outside are clamped."""
     return ((images.float() + 1) * 127.5).round().clamp_(0, 255).to(torch.uint8)

@@ -4,20 +4,27 @@ import torch
 from torchvision.datasets import CIFAR10
 
 from gansearch.data.base import Dataset, Images, Split, resize
-from gansearch.data.torchvision_archive import downloaded, opened, root_of
+from gansearch.data.torchvision_archive import data_folder, open_or_download
 from gansearch.registry import component
 
 
 @component
 class Cifar10(Dataset):
-    """Train 50,000, test 10,000. Lies in `dir` (default: `data` in the cache); downloaded there once if it is not."""
+    """CIFAR-10: 50,000 training and 10,000 test images.
+
+    The files lie in `dir` (default: `data` in the cache), where they are downloaded once if they are missing.
+    """
 
     dir: str | None = None
 
     def load(self, split: Split) -> Images:
-        root = root_of(self.dir)
-        data = opened(CIFAR10, root, split)
-        if data is None:
-            data = downloaded(CIFAR10, root, split, name="cifar10", url=CIFAR10.url, files=[CIFAR10.filename])
+        data = open_or_download(
+            CIFAR10,
+            data_folder(self.dir),
+            split,
+            name="cifar10",
+            url=CIFAR10.url,
+            files=[CIFAR10.filename],
+        )
         pixels = torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous()
         return Images(resize(pixels, self.resolution), torch.tensor(data.targets), tuple(data.classes))

@@ -1,4 +1,4 @@
-"""Image files to squares of one size: every mode that Pillow reads becomes RGB of 8 bits, or is refused."""
+"""Image files to square RGB images of 8 bits and one size; files of a mode that has no such form are refused."""
 
 import os
 from collections.abc import Generator, Sequence
@@ -20,20 +20,26 @@ _AT_ONCE = 256
 
 
 class UnusableError(Exception):
-    """An image that cannot be used; its message is the reason, without the path."""
+    """A file that is not a usable image; the message is the reason, without the path."""
 
 
 def squares(paths: Sequence[Path], resolution: int) -> Generator[Tensor | UnusableError, None, None]:
-    """For each path, in order: uint8 (3, resolution, resolution), or why there is none.
+    """Decodes files in threads, a few at a time, so that they never fill the memory.
 
-    Decodes in threads, and so few images at a time that they never fill the memory.
+    Yields:
+        For each path, in order: uint8 (3, resolution, resolution), or the reason why the file is not usable.
     """
-    # A switch of the whole process, which other libraries turn on: a cut file would then be half grey.
+    # Other libraries turn this switch on for the whole process: the rest of a truncated file would become grey.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     remaining = iter(paths)
-    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(16, _available_cores())) as pool:
         while some := list(islice(remaining, _AT_ONCE)):
             yield from pool.map(lambda path: _try(path, resolution), some)
+
+
+def _available_cores() -> int:
+    """Returns the number of cores that this process may use: a cluster's scheduler often grants only some."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _try(path: Path, resolution: int) -> Tensor | UnusableError:
@@ -44,16 +50,17 @@ def _try(path: Path, resolution: int) -> Tensor | UnusableError:
 
 
 def square(path: Path, resolution: int) -> Tensor:
-    """One file as uint8 (3, resolution, resolution): centre crop to a square, then `base.resize`.
+    """Decodes one file to uint8 (3, resolution, resolution): centre crop to a square, then `base.resize`.
 
-    Turned as its EXIF says; of an animation the first frame. Raises UnusableError.
+    The image is turned according to its EXIF data; of an animation the first frame is taken. Raises UnusableError
+    where the file is not a usable image.
     """
     try:
-        with Image.open(path, formats=FORMATS) as opened:
-            image = _rgb(ImageOps.exif_transpose(opened))
+        with Image.open(path, formats=FORMATS) as file:
+            image = _rgb(ImageOps.exif_transpose(file))
     except Image.UnidentifiedImageError:
         raise UnusableError(f"none of {', '.join(FORMATS)}") from None
-    # SyntaxError is how some of Pillow's readers say that a file is broken.
+    # Some of Pillow's readers raise SyntaxError for a broken file.
     except (OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError) as error:
         raise UnusableError(one_line(error)) from error
     side = min(image.size)
@@ -63,12 +70,12 @@ def square(path: Path, resolution: int) -> Tensor:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """RGB of 8 bits: transparency on white, grey of 16 bits rounded; UnusableError where the range is not known.
+    """Converts an image to RGB of 8 bits: transparency becomes white, grey of 16 bits is rounded.
 
-    Of coloured 16 bits Pillow itself keeps the upper 8.
+    Of colours of 16 bits Pillow itself takes the upper 8. Raises UnusableError where the range of values is unknown.
     """
     if image.mode == "F":
-        raise UnusableError("its pixels are floats, whose range is not known: convert it to 8 or 16 bits")
+        raise UnusableError("its pixels are floats of unknown range: convert it to 8 or 16 bits")
     if image.mode.startswith("I"):
         return _from_16_bits(np.asarray(image)).convert("RGB")
     if image.has_transparency_data:
@@ -77,9 +84,9 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _from_16_bits(values: np.ndarray) -> Image.Image:
-    """Grey of 8 bits from integers (H, W) in [0, 65535]; some readers give 16 bits as 32."""
+    """Converts integers (H, W) in [0, 65535] to grey of 8 bits; some readers give 16 bits as int32."""
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
         raise UnusableError(f"its values from {low} to {high} are beyond 16 bits: convert it to 8 or 16 bits")
-    # 257 is odd, so that a quotient is never half-way between two integers.
+    # 257 is odd, so a quotient never lies half-way between two integers.
     return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))

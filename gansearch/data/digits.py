@@ -12,12 +12,12 @@ from gansearch.registry import component
 
 @component
 class Digits(Dataset):
-    """Train 1,437, test 360 grey images (Alpaydin & Kaynak 1998), the same ones with every library version."""
+    """Digits: 1,437 training and 360 test images, grey (Alpaydin & Kaynak 1998), for every library version."""
 
     def load(self, split: Split) -> Images:
         digits = load_digits()
         chosen = _split(digits.target, split)
-        # Sixteen grey levels above black; resizing wants them over the whole range of a byte.
+        # The values are 0 to 16; resizing rounds to bytes, so they are spread over the whole range of a byte first.
         pixels = np.round(digits.images[chosen] * (255 / 16)).astype(np.uint8)
         return Images(
             pixels=resize(torch.from_numpy(pixels).unsqueeze(1), self.resolution),
@@ -27,7 +27,7 @@ class Digits(Dataset):
 
 
 def _split(target: np.ndarray, split: Split) -> list[int]:
-    """Ascending indices of a split: every fifth image of each class, in an order drawn by a hash, is for testing."""
+    """Returns the ascending indices of a split: in the order of a hash, every fifth image of a class is for testing."""
     order = sorted(range(len(target)), key=lambda i: (target[i], hashlib.sha256(str(i).encode()).digest()))
     test = set(order[::5])
     return [i for i in range(len(target)) if (i in test) == (split == "test")]

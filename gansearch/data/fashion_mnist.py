@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,14 +12,14 @@ from torch import Tensor
 from torchvision.datasets import FashionMNIST
 from torchvision.datasets.utils import check_integrity
 
-from gansearch.cache import say_once
 from gansearch.data.base import Dataset, Images, Split, resize
-from gansearch.data.torchvision_archive import downloaded, opened, root_of
+from gansearch.data.torchvision_archive import data_folder, open_or_download
 from gansearch.errors import one_line
+from gansearch.logs import warn_once
 from gansearch.registry import component
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package `dataset-fashion-mnist` puts the four files."""
+"""The folder where Debian's package `dataset-fashion-mnist` puts the four files."""
 
 UNPACKED_MD5 = {
     "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
@@ -26,59 +27,65 @@ UNPACKED_MD5 = {
     "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
     "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
 }
-"""Of the content: Debian packs the files anew, so that its `.gz` have other sums than the authors' own."""
+"""MD5 of the unpacked files: Debian compresses them itself, so its `.gz` files differ from the authors' own."""
 
 
 @component
 class FashionMnist(Dataset):
-    """Train 60,000, test 10,000. Lies in `dir` (default: `data` in the cache) as torchvision unpacks it or as the four
-    `.gz`; else Debian's package serves where it is installed; else it is downloaded to `dir` once."""
+    """Fashion-MNIST: 60,000 training and 10,000 test images.
+
+    The files lie in `dir` (default: `data` in the cache), as torchvision unpacks them or as the four `.gz` files. Where
+    they are missing, Debian's package is used if it is installed; else they are downloaded to `dir` once.
+    """
 
     dir: str | None = None
 
     def load(self, split: Split) -> Images:
-        root = root_of(self.dir)
-        found = _opened(root, split) or _packed(root, split) or _packed(DEBIAN, split) or _downloaded(root, split)
-        pixels, labels = found
-        return Images(resize(pixels.unsqueeze(1), self.resolution), labels.long(), tuple(FashionMNIST.classes))
+        root = data_folder(self.dir)
+        data = open_or_download(
+            _CheckedFashionMNIST,
+            root,
+            split,
+            name="fashion_mnist",
+            url=FashionMNIST.mirrors[0],
+            files=[name for name, _ in FashionMNIST.resources],
+            elsewhere=lambda: _read_packed(root, split) or _read_packed(DEBIAN, split),
+        )
+        return Images(resize(data.data.unsqueeze(1), self.resolution), data.targets.long(), tuple(FashionMNIST.classes))
 
 
-class _Checked(FashionMNIST):
-    """torchvision checks what it downloads, not what it unpacked: a file that was cut while unpacking would pass."""
+class _CheckedFashionMNIST(FashionMNIST):
+    """Checks the unpacked files too: torchvision would take a file that was cut short while it was unpacked."""
 
     @property
-    def raw_folder(self) -> str:
+    def raw_folder(self) -> str:  # torchvision would name it after this class
         return str(Path(self.root) / "FashionMNIST" / "raw")
 
     def _check_exists(self) -> bool:
         return all(check_integrity(Path(self.raw_folder) / name, md5) for name, md5 in UNPACKED_MD5.items())
 
 
-def _opened(root: Path, split: Split) -> tuple[Tensor, Tensor] | None:
-    data = opened(_Checked, root, split)
-    return None if data is None else (data.data, data.targets)
+class _Packed(NamedTuple):
+    """Pixels uint8 (N, 28, 28) and labels uint8 (N,), under the names that torchvision gives them."""
+
+    data: Tensor
+    targets: Tensor
 
 
-def _downloaded(root: Path, split: Split) -> tuple[Tensor, Tensor]:
-    url, files = FashionMNIST.mirrors[0], [name for name, _ in FashionMNIST.resources]
-    data = downloaded(_Checked, root, split, name="fashion_mnist", url=url, files=files)
-    return data.data, data.targets
-
-
-def _packed(folder: Path, split: Split) -> tuple[Tensor, Tensor] | None:
-    """Pixels uint8 (N, 28, 28) and labels uint8 (N,) from the `.gz` in `folder`; None where they are not there."""
+def _read_packed(folder: Path, split: Split) -> _Packed | None:
+    """Reads a split from the `.gz` files in `folder`; returns None where they are missing or damaged."""
     prefix = "train" if split == "train" else "t10k"
     try:
-        return _read(folder, f"{prefix}-images-idx3-ubyte"), _read(folder, f"{prefix}-labels-idx1-ubyte")
+        return _Packed(_read(folder, f"{prefix}-images-idx3-ubyte"), _read(folder, f"{prefix}-labels-idx1-ubyte"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        say_once(f"fashion_mnist in {folder} is not used: {one_line(error)}")
+        warn_once(f"fashion_mnist in {folder} is not used: {one_line(error)}")
         return None
 
 
 def _read(folder: Path, name: str) -> Tensor:
-    """A tensor of an IDX file: two zero bytes, the type (8: uint8), the rank, the sizes as big-endian int32, data."""
+    """Reads an IDX file: two zero bytes, the type (8: uint8), the rank, the sizes as big-endian int32, the data."""
     content = gzip.decompress((folder / f"{name}.gz").read_bytes())
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != UNPACKED_MD5[name]:
         raise ValueError(f"{name}.gz is not the published file")

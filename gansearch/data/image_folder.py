@@ -10,23 +10,23 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from gansearch.data import kept
 from gansearch.data.base import Dataset, Images, NoSplit, Split
-from gansearch.data.kept import File, Selection
+from gansearch.data.decoded import File, Selection, load_decoded
 from gansearch.errors import UserError
 from gansearch.registry import component
 
 
 @component
 class ImageFolder(Dataset):
-    """The images below `dir` in order of their paths, as RGB: centre crop to a square, then antialiased resize.
+    """The images below `dir` in the order of their paths, as RGB: centre crop to a square, then antialiased resize.
 
-    Folders directly below are the classes, whatever lies deeper; images directly in `dir` have no labels. Where `dir`
-    holds both `train` and `test`, these are the splits; otherwise everything is `train`, but for a `test_share`: a
-    hash of its relative path says of each image whether it is held out, so that others that come or go change nothing
-    for it. Hidden files are ignored, every other file must be an image of `decode.FORMATS`; with `skip_broken` those
-    that are not are left out and named. Grey, palette and CMYK become RGB, transparency is laid on white, grey of 16
-    bits is rounded to 8. Decoded once and kept: `kept`.
+    The folders directly below `dir` are the classes; deeper folders do not matter. Images directly in `dir` have no
+    labels. Where `dir` holds both `train` and `test`, these two are the splits; otherwise all images are `train`, but
+    for the share `test_share`, which is held out. A hash of an image's relative path decides whether it is held out, so
+    adding or removing other images changes nothing for it. Hidden files are ignored; every other file must be an image
+    of one of `decode.FORMATS`. With `skip_broken`, files that are no such image are skipped, with a warning. Grey,
+    palette and CMYK become RGB, transparency becomes white, grey of 16 bits is rounded to 8. The images are decoded
+    once and cached.
     """
 
     dir: str
@@ -39,11 +39,11 @@ class ImageFolder(Dataset):
             raise UserError(f"data.dir={root}: there is no such folder; give the folder of your images with --data-dir")
         folders, files = self._splits(root)
         if not any(files.values()):
-            raise UserError(f"{root} holds no images: put some into it, or give another --data-dir")
+            raise UserError(f"{root} holds no images: put images into it, or give another --data-dir")
         if not files[split]:
             raise NoSplit(self._no_images(folders[split], split))
         classes = _classes(folders, files)
-        return kept.images(
+        return load_decoded(
             Selection(
                 root=folders[split],
                 split=split,
@@ -57,7 +57,7 @@ class ImageFolder(Dataset):
         )
 
     def _splits(self, root: Path) -> tuple[dict[Split, Path], dict[Split, list[File]]]:
-        """The folder of each split, and its files."""
+        """Returns the folder and the files of each split."""
         own: dict[Split, Path] = {"train": root / "train", "test": root / "test"}
         if all(folder.is_dir() for folder in own.values()):
             if self.test_share:
@@ -74,23 +74,23 @@ class ImageFolder(Dataset):
         if self.test_share:
             return f"{folder} has no {split} images with data.test_share={self.test_share}: give it another value"
         if folder != Path(self.dir).expanduser():
-            return f"{folder} holds no images: put some into it"
+            return f"{folder} holds no images: put images into it"
         return (
-            f"{folder} has no test images: put folders `train` and `test` into it, hold some out with "
+            f"{folder} has no test images: put folders `train` and `test` into it, hold some images out with "
             "--set data.test_share=0.1, or use split train"
         )
 
 
 def _files(folder: Path, prefix: str = "", above: tuple[str, ...] = ()) -> Iterator[File]:
-    """All files below `folder` that are not hidden, in the order of their names, links to folders followed.
+    """Yields all files below `folder` that are not hidden, in the order of their names; follows links to folders.
 
-    Of a link that leads nowhere the size is -1: whoever opens it says so.
+    A link that leads nowhere has the size -1; opening it fails later with a message that names it.
     """
     try:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        raise UserError(f"{folder} cannot be read ({error.strerror}): mend its permissions") from None
+        raise UserError(f"{folder} cannot be read ({error.strerror}): fix its permissions") from None
     if not prefix or folder.is_symlink():
         real = os.path.realpath(folder)
         if real in above:
@@ -112,19 +112,19 @@ def _files(folder: Path, prefix: str = "", above: tuple[str, ...] = ()) -> Itera
 
 
 def _uniform(name: str) -> float:
-    """A number in [0, 1) that follows from a path alone."""
+    """Returns a number in [0, 1) that depends on a path alone."""
     return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:6], "big") / 2**48
 
 
 def _classes(folders: dict[Split, Path], files: dict[Split, list[File]]) -> tuple[str, ...]:
-    """Names of the first-level folders of both splits, so that a label means one class in either; none if flat.
+    """Returns the names of the first-level folders of both splits, so that a label means the same class in both.
 
-    UserError where some images lie in such folders and others beside them.
+    There are none where the folder is flat. Raises UserError where some images lie in folders and others beside them.
     """
     every = [(folders[split], file) for split in files for file in files[split]]
     flat = [folder / file.name for folder, file in every if "/" not in file.name]
     if flat and len(flat) < len(every):
-        raise UserError(f"{flat[0]} lies beside folders of images: move it into one of them, which are the classes")
+        raise UserError(f"{flat[0]} lies beside folders of images: move it into one of them, one folder for each class")
     return () if flat else tuple(sorted({_class(file) for _, file in every}))
 
 

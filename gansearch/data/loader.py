@@ -1,4 +1,4 @@
-"""Batches of real images: the whole data set lies on the device as uint8, a batch is an index operation."""
+"""Real images in memory and in batches: the data set lies on the device as uint8, a batch is an index operation."""
 
 from functools import lru_cache
 from typing import Any
@@ -6,13 +6,29 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from gansearch import registry
 from gansearch.config import DataConfig
-from gansearch.data.base import Images, to_float
-from gansearch.data.loading import load_images
+from gansearch.data.base import Images, Split, to_float
+
+
+def load_images(section: DataConfig, split: Split) -> Images:
+    """Loads the images that `section` names, once per process: equal sections share one copy.
+
+    Raises:
+        NoSplit: The data set has no images of that split.
+        UserError: The data set's name or options are wrong, or its images are missing or damaged.
+    """
+    return _load(section.model_dump_json(), split)
+
+
+@lru_cache(maxsize=4)
+def _load(section: str, split: Split) -> Images:
+    images: Images = registry.build("data", DataConfig.model_validate_json(section)).load(split)
+    return images
 
 
 def device_images(section: DataConfig, device: torch.device) -> Images:
-    """The training images on `device`; trials of one process share them. UserError as `Dataset.load` says."""
+    """Loads the training images to `device`, once per process: its trials share them. Raises as `load_images` does."""
     return _on_device(section.model_dump_json(), device)
 
 
@@ -24,7 +40,7 @@ def _on_device(section: str, device: torch.device) -> Images:
 
 
 class Batches:
-    """Shuffled epochs of `images`, without end; the rest of an epoch that fills no batch is left out."""
+    """Endless batches of shuffled `images`; the images of an epoch that do not fill a batch are skipped."""
 
     def __init__(self, images: Images, batch: int, rng: Generator) -> None:
         self._images, self._batch, self._rng = images, batch, rng
@@ -32,7 +48,7 @@ class Batches:
         self._next = 0
 
     def next(self) -> tuple[Tensor, Tensor | None]:
-        """Real images, float32 (batch, C, H, W) in [-1, 1], and their labels (batch,)."""
+        """Returns real images, float32 (batch, C, H, W) in [-1, 1], and their labels (batch,)."""
         if self._next + self._batch > len(self._order):
             self._order = torch.randperm(len(self._images), generator=self._rng, device=self._rng.device)
             self._next = 0
@@ -42,7 +58,7 @@ class Batches:
         return pixels, None if self._images.labels is None else self._images.labels[chosen]
 
     def labels(self, rng: Generator, count: int) -> Tensor | None:
-        """Labels (count,) of random images, so that they are as frequent as in the data; drawn from `rng`."""
+        """Draws the labels (count,) of random images with `rng`, so that classes are as frequent as in the data."""
         labels = self._images.labels
         if labels is None:
             return None

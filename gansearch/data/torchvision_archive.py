@@ -1,42 +1,65 @@
-"""What torchvision can fetch: opened where it lies, else downloaded there once per node, MD5 checked."""
+"""Data sets that torchvision can download: opened where they lie, else downloaded there once, MD5 checked."""
 
 import http.client
 import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from gansearch.cache import cache_dir
+from gansearch.cache import cache_dir, make_once
 from gansearch.data.base import Split
 from gansearch.errors import UserError, one_line
-from gansearch.lock import one_at_a_time
 
 
-def root_of(dir: str | None) -> Path:
-    """Where a data set lies or is downloaded to: its option `dir`, by default `data` in the cache."""
+def data_folder(dir: str | None) -> Path:
+    """Returns the folder where a data set lies or is downloaded to: `dir`, by default `data` in the cache."""
     return Path(dir).expanduser() if dir else cache_dir() / "data"
 
 
-def opened(kind: Any, root: Path, split: Split) -> Any | None:
-    """torchvision's data set `kind` as it lies in `root`; None where it is not whole there. Needs no right to write."""
-    try:
-        return kind(root, train=split == "train")
-    except RuntimeError:
-        return None
+def open_or_download(
+    kind: Any,
+    root: Path,
+    split: Split,
+    *,
+    name: str,
+    url: str,
+    files: Sequence[str],
+    elsewhere: Callable[[], Any | None] = lambda: None,
+) -> Any:
+    """Opens torchvision's data set `kind` in `root`; where it is not whole there, downloads and unpacks it.
 
+    Files that lie in `root` are unpacked and not downloaded. One process of a machine downloads, the others wait. A
+    data set that is already there needs no right to write.
 
-def downloaded(kind: Any, root: Path, split: Split, *, name: str, url: str, files: Sequence[str]) -> Any:
-    """Fetches and unpacks the `files` of `url`, or unpacks those that lie in `root`; MD5 is checked.
+    Args:
+        kind: The class of torchvision.
+        root: The folder that torchvision calls `root`.
+        split: The images to open.
+        name: The data set's name, for messages.
+        url: The address that `files` are downloaded from, for messages.
+        files: The names of the files to download, for messages.
+        elsewhere: Is asked before a download; returns an object with the attributes that the caller reads, or None.
 
-    One process at a time: those that waited find all of it there. UserError where nothing can be had or written.
+    Raises:
+        UserError: The data set cannot be downloaded, is damaged, or cannot be written to `root`.
     """
-    try:
-        with one_at_a_time(root / f".{name}.lock", f"the download of {name}"), redirect_stdout(sys.stderr):
+
+    def read() -> Any | None:
+        try:
+            return kind(root, train=split == "train")
+        except RuntimeError:  # torchvision's error for files that are missing or have another MD5
+            return elsewhere()
+
+    def download() -> Any:
+        with redirect_stdout(sys.stderr):
             return kind(root, train=split == "train", download=True)
+
+    try:
+        return make_once(root / name, what=f"the download of {name}", read=read, make=download)
     except (OSError, RuntimeError, EOFError, tarfile.TarError, http.client.HTTPException) as error:
         raise UserError(
             f"{name} is not in {root} and cannot be downloaded from {url} ({one_line(error)}); without a "
-            f"network, put {', '.join(files)} into {root}, or name its folder with --data-dir DIR"
+            f"network, put {', '.join(files)} into {root}, or name the folder of these files with --data-dir DIR"
         ) from error

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from gansearch import registry
-from gansearch.cache import told
 from gansearch.config import TrialConfig
-from gansearch.data.loading import load_images
+from gansearch.data.loader import load_images
 from gansearch.errors import UserError
+from gansearch.logs import log_duration
 from gansearch.metrics import infinity
 from gansearch.metrics import kid as kernel
 from gansearch.metrics.extractors.base import Extractor, loaded
@@ -72,7 +72,7 @@ def final_scores(
     module = loaded(extractor, device)
     generated = BatchReader(batches, images.shape[1], count).read(count)
     what, total = f"measuring {count:,} generated images by {extractor.name}", -(-count // BATCH)
-    features = torch.cat([extractor.features(module, batch) for batch in told(generated, what, total)])
+    features = torch.cat([extractor.features(module, batch) for batch in log_duration(generated, what, total)])
 
     chunks = (chunk.split(BATCH) for chunk in features.split(reference.chunking.fake_size))
     fid = fid_over_chunks(reference.moments, chunks)

@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 
 from gansearch import registry
-from gansearch.cache import say_once
+from gansearch.cache import cache_dir, compute_once
 from gansearch.config import TrialConfig
 from gansearch.data.base import NoSplit, Split
-from gansearch.data.loading import load_images
+from gansearch.data.loader import load_images
+from gansearch.logs import warn_once
 from gansearch.metrics.extractors.base import Extractor
 from gansearch.metrics.fid import fid_over_chunks
-from gansearch.metrics.kept import kept
 from gansearch.metrics.reference import Chunking, Reference, draw_chunks, real_features, reference_key
 from gansearch.run.protocol import Floor
 
@@ -42,7 +42,7 @@ def floor_of(config: TrialConfig, reference: Reference, device: torch.device) ->
         return None
     chunking = Chunking.of(protocol.num_real, min(protocol.num_fake, len(images)), chunk)
     if chunking.count == 0 or chunking.fake_size < 2:
-        say_once(f"no FID floor: there are {len(images)} {split} images, the FID needs at least {chunk or 2}")
+        warn_once(f"no FID floor: there are {len(images)} {split} images, the FID needs at least {chunk or 2}")
         return None
     extractor: Extractor = registry.build("metrics", config.metrics)
     chunks = draw_chunks(len(images), protocol.seed, chunking.count, chunking.fake_size)
@@ -54,12 +54,13 @@ def floor_of(config: TrialConfig, reference: Reference, device: torch.device) ->
         fid = fid_over_chunks(reference.moments, features)
         return Floor(split=split, images=chunking.count * chunking.fake_size, fid=fid)
 
-    return kept(
-        f"{key}.json",
-        "floor",
-        read=lambda path: _read(path, key),
+    path = cache_dir() / "reference" / f"{key}.json"
+    return compute_once(
+        path,
+        what="the measurement of the floor",
+        read=lambda: _read(path, key),
         compute=compute,
-        write=lambda floor, path: _write(path, floor, key),
+        write=lambda floor, file: _write(file, floor, key),
     )
 
 

@@ -14,13 +14,13 @@ from safetensors.torch import save
 from torch import Tensor
 
 from gansearch import registry
-from gansearch.cache import told
+from gansearch.cache import cache_dir, compute_once
 from gansearch.config import MetricsConfig
 from gansearch.data.base import RESIZE_FILTER, Images
 from gansearch.errors import UserError
+from gansearch.logs import log_duration
 from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.fid import Moments
-from gansearch.metrics.kept import kept
 from gansearch.run.protocol import Protocol
 
 BATCH = 256
@@ -90,12 +90,13 @@ def reference_of(metrics: MetricsConfig, images: Images, device: torch.device) -
         features = (real_features(images, indices, extractor, device) for indices in chunks)
         return [Moments.of(batches).to(torch.device("cpu")) for batches in features]
 
-    moments = kept(
-        f"{key}.safetensors",
-        "reference statistics",
-        read=lambda path: _read(path, key),
+    path = cache_dir() / "reference" / f"{key}.safetensors"
+    moments = compute_once(
+        path,
+        what="the measurement of the reference statistics",
+        read=lambda: _read(path, key),
         compute=compute,
-        write=lambda computed, path: _write(path, computed, key),
+        write=lambda computed, file: _write(file, computed, key),
     )
     return Reference(protocol, chunking, tuple(moments), key)
 
@@ -131,7 +132,7 @@ def real_features(images: Images, indices: Tensor, extractor: Extractor, device:
     """
     module = loaded(extractor, device)
     parts = indices.split(BATCH)
-    for part in told(parts, f"measuring {len(indices):,} real images by {extractor.name}", total=len(parts)):
+    for part in log_duration(parts, f"measuring {len(indices):,} real images by {extractor.name}", total=len(parts)):
         features = extractor.features(module, images.pixels[part])
         if not features.isfinite().all():
             raise UserError(

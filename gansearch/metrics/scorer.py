@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gansearch import registry
 from gansearch.config import DataConfig, MetricsConfig, TrialConfig
-from gansearch.data.loading import load_images
+from gansearch.data.loader import load_images
 from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.fid import fid_over_chunks
 from gansearch.metrics.reference import BATCH, Reference, reference_of

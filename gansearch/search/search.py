@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from gansearch.data.loading import load_images
+from gansearch.data.loader import load_images
 from gansearch.errors import UserError
 from gansearch.metrics.extractors.base import unload
 from gansearch.metrics.floor import floor_of

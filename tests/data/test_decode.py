@@ -1,6 +1,7 @@
 """Every mode, orientation and size an image file may have, and files that are cut."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from gansearch.data.decode import UnusableError, square, squares
+from gansearch.data.decode import UnusableError, _available_cores, square, squares
 
 SIZE = 16
 
@@ -95,7 +96,7 @@ def test_16_bits_are_rounded_to_the_nearest_of_8(tmp_path: Path) -> None:
     [
         (np.full((SIZE, SIZE), 70_000, np.int32), r"from 70000 to 70000 are beyond 16 bits: convert"),
         (np.full((SIZE, SIZE), -1, np.int32), r"from -1 to -1 are beyond 16 bits"),
-        (np.zeros((SIZE, SIZE), np.float32), r"floats, whose range is not known: convert"),
+        (np.zeros((SIZE, SIZE), np.float32), r"floats of unknown range: convert"),
     ],
 )
 def test_a_range_that_is_not_known_is_refused(tmp_path: Path, values: np.ndarray, reason: str) -> None:
@@ -103,7 +104,7 @@ def test_a_range_that_is_not_known_is_refused(tmp_path: Path, values: np.ndarray
         decoded(tmp_path / "a.tif", Image.fromarray(values))
 
 
-def test_other_files_are_told_from_images(tmp_path: Path) -> None:
+def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "Thumbs.db").write_bytes(bytes(range(256)) * 4)
     (tmp_path / "empty.jpg").touch()
     for name in ("Thumbs.db", "empty.jpg"):
@@ -155,3 +156,14 @@ def test_images_come_in_the_order_of_their_paths(tmp_path: Path) -> None:
         Image.new("L", (8, 8), number % 256).save(path)
     values = [int(found[0, 0, 0]) for found in squares(paths, 8) if not isinstance(found, UnusableError)]
     assert values == [number % 256 for number in range(300)]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to cores")
+def test_only_the_cores_of_the_process_are_used() -> None:
+    allowed = os.sched_getaffinity(0)
+    assert _available_cores() == len(allowed)
+    try:
+        os.sched_setaffinity(0, [min(allowed)])
+        assert _available_cores() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)

@@ -43,7 +43,7 @@ def test_debians_package_is_used_before_a_download(
 
 
 def test_the_folder_is_used_before_debians_package_and_a_damaged_package_not_at_all(
-    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_fashion_mnist(tmp_path / "debian")
     labels = tmp_path / "debian" / "train-labels-idx1-ubyte.gz"
@@ -51,9 +51,9 @@ def test_the_folder_is_used_before_debians_package_and_a_damaged_package_not_at_
     monkeypatch.setattr(fashion_mnist, "DEBIAN", tmp_path / "debian")
     write_fashion_mnist(tmp_path / "flat")
     assert is_right(load(tmp_path / "flat")) and served.asked == []
-    assert capsys.readouterr().err == ""
+    assert caplog.messages == []
     assert is_right(load(tmp_path / "data")) and served.asked != []
-    assert "train-labels-idx1-ubyte.gz is not the published file" in capsys.readouterr().err
+    assert "train-labels-idx1-ubyte.gz is not the published file" in caplog.text
 
 
 def test_a_file_cut_while_it_was_unpacked_is_unpacked_again(served: Served, tmp_path: Path) -> None:

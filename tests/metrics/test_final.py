@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gansearch.config import MetricsConfig, TrialConfig
-from gansearch.data.loading import load_images
+from gansearch.data.loader import load_images
 from gansearch.errors import UserError
 from gansearch.metrics import kid as kernel
 from gansearch.metrics.extractors.base import loaded

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from gansearch.config import DataConfig, MetricsConfig, TrialConfig
-from gansearch.data.loading import load_images
+from gansearch.data.loader import load_images
 from gansearch.errors import UserError
 from gansearch.metrics.extractors.base import loaded
 from gansearch.metrics.extractors.digits_classifier import DigitsClassifier
@@ -110,19 +110,18 @@ def test_chunks_are_compared_with_chunks() -> None:
     assert floor.fid == pytest.approx((first + second) / 2, rel=1e-6)
 
 
-def test_an_other_split_smaller_than_a_chunk_gives_none_and_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_other_split_smaller_than_a_chunk_gives_none_and_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         assert floor_under(num_fake=1024, chunk=512) is None
-    lines = capsys.readouterr().err.splitlines()
-    assert lines == ["no FID floor: there are 360 test images, the FID needs at least 512"]
+    assert caplog.messages == ["no FID floor: there are 360 test images, the FID needs at least 512"]
 
 
-def test_one_other_image_gives_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_other_image_gives_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder_of_images(tmp_path / "data" / "train", tmp_path / "data" / "test")
     for number in range(1, 40):
         (tmp_path / "data" / "test" / f"{number:02}.png").unlink()
     assert floor_under(folder(tmp_path / "data"), num_fake=20) is None
-    assert "there are 1 test images, the FID needs at least 2" in capsys.readouterr().err
+    assert "there are 1 test images, the FID needs at least 2" in caplog.text
 
 
 def test_data_with_one_split_has_none(tmp_path: Path) -> None:
@@ -153,7 +152,7 @@ def test_another_protocol_has_another_floor(cache: Path, changed: dict[str, obje
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "of others", "not finite", "negative", "more fields"])
 def test_a_broken_file_is_computed_anew_and_said_once(
-    damage: str, cache: Path, capsys: pytest.CaptureFixture[str]
+    damage: str, cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = floor_under(num_fake=360)
     (path,) = cache.glob("*.json")
@@ -167,15 +166,15 @@ def test_a_broken_file_is_computed_anew_and_said_once(
     path.write_text(json.dumps(content | odd[damage]) if damage in odd else damage)
     for _ in range(2):
         assert floor_under(num_fake=360) == first
-    assert capsys.readouterr().err.count("measured anew") == 1
+    assert caplog.text.count("the measurement of the floor is repeated") == 1
     assert json.loads(path.read_text()) == content
 
 
 def test_a_place_that_cannot_be_written_is_done_without(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path / "file"))
     for _ in range(2):
         assert floor_under(num_fake=360) is not None
-    assert capsys.readouterr().err.count("floor: not kept") == 1
+    assert caplog.text.count("the measurement of the floor cannot be cached") == 1

@@ -38,8 +38,8 @@ def test_the_weights_are_downloaded_once(served: list[str], tmp_path: Path, rand
     extractor = InceptionV3Compat()
     assert extractor.weights_hash() == extractor.weights_hash() == sha256(random_inception)
     assert len(served) == 1
-    kept = tmp_path / "cache" / "weights"
-    assert [path.name for path in kept.iterdir() if not path.name.startswith(".")] == [random_inception.name]
+    cached = tmp_path / "cache" / "weights"
+    assert [path.name for path in cached.iterdir() if not path.name.startswith(".")] == [random_inception.name]
 
 
 def test_a_download_of_something_else_is_refused(served: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,19 +57,19 @@ def test_without_a_network_it_says_what_to_do(served: list[str], monkeypatch: py
     assert "\n" not in str(caught.value)
 
 
-def test_a_damaged_file_in_the_cache_is_downloaded_anew_and_said_once(
-    served: list[str], tmp_path: Path, random_inception: Path, capsys: pytest.CaptureFixture[str]
+def test_a_damaged_file_in_the_cache_is_downloaded_again_with_one_warning(
+    served: list[str], tmp_path: Path, random_inception: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    kept = tmp_path / "cache" / "weights" / random_inception.name
-    kept.parent.mkdir(parents=True)
+    cached = tmp_path / "cache" / "weights" / random_inception.name
+    cached.parent.mkdir(parents=True)
     for _ in range(2):
-        kept.write_bytes(random_inception.read_bytes()[:1000])
-        assert InceptionV3Compat().weights_hash() == sha256(random_inception) == sha256(kept)
+        cached.write_bytes(random_inception.read_bytes()[:1000])
+        assert InceptionV3Compat().weights_hash() == sha256(random_inception) == sha256(cached)
     assert len(served) == 2
-    assert capsys.readouterr().err.count(f"{kept} is damaged: it is downloaded anew") == 1
+    assert caplog.text.count(f"{cached} is damaged: it is downloaded again") == 1
 
 
-def test_what_is_missing_is_said_without_a_download(served: list[str], tmp_path: Path) -> None:
+def test_missing_weights_are_reported_without_a_download(served: list[str], tmp_path: Path) -> None:
     missing = InceptionV3Compat().missing()
     assert missing and f"{tmp_path / 'cache' / 'weights'}: 91 MiB from http://127.0.0.1" in missing
     assert not served and not (tmp_path / "cache").exists()

@@ -208,21 +208,21 @@ def test_without_a_network_dinov2_says_in_one_line_what_to_do(
     for scheme in ("https", "http"):
         monkeypatch.setenv(f"{scheme}_proxy", "http://127.0.0.1:9")  # where nobody listens
     monkeypatch.delenv("no_proxy", raising=False)
-    monkeypatch.setattr(urllib.request, "_opener", None)  # it would keep the proxies of before, or these for later
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it would hold the proxies of before, or these for later
     with pytest.raises(
-        UserError, match=r"cannot be fetched from GitHub to \S+7764ea0f\S+ .*: copy that folder"
+        UserError, match=r"cannot be downloaded from GitHub to \S+7764ea0f\S+ .*: copy that folder"
     ) as said:
         DINOv2ViTB14(weights=str(dino), weights_sha256=sha256(dino)).build()
     assert "\n" not in str(said.value)
 
 
-def test_damaged_code_of_dinov2_is_told_from_damaged_weights(dino: Path, hub: Path) -> None:
+def test_damaged_code_of_dinov2_is_distinguished_from_damaged_weights(dino: Path, hub: Path) -> None:
     (hub / f"facebookresearch_dinov2_{CODE.rpartition(':')[2]}" / "hubconf.py").write_text("import no_such_library")
     with pytest.raises(UserError, match=r"^the code of dinov2-vit-b-14 in .* does not run \(No module.*: delete"):
         DINOv2ViTB14(weights=str(dino), weights_sha256=sha256(dino)).build()
 
 
-def test_what_dinov2_lacks_is_said_part_by_part(
+def test_what_dinov2_lacks_is_reported_part_by_part(
     dino: Path, hub: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = serve(DINOv2ViTB14, dino)
@@ -278,7 +278,7 @@ def test_clip_in_bf16_is_near(clip: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", PUBLISHED)
-def test_what_is_missing_is_said_without_a_download(
+def test_missing_weights_are_reported_without_a_download(
     kind: type[Published], serve: Serve, clip: Path, hub: Path, tmp_path: Path
 ) -> None:
     asked = serve(kind, clip)

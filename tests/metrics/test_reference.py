@@ -88,7 +88,7 @@ def test_chunks_have_their_own_moments(images: Images, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "of others", "not finite", "of one chunk"])
 def test_a_broken_file_is_measured_anew_and_said_once(
-    damage: str, images: Images, folder: Path, capsys: pytest.CaptureFixture[str]
+    damage: str, images: Images, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (first,) = reference_of(METRICS, images, CPU).moments
     (path,) = folder.glob("*.safetensors")
@@ -105,18 +105,18 @@ def test_a_broken_file_is_measured_anew_and_said_once(
         save_file({name: tensor[0] for name, tensor in content.items()}, path, metadata={"key": key})
     for _ in range(2):
         assert torch.equal(reference_of(METRICS, images, CPU).moments[0].covariance, first.covariance)
-    assert capsys.readouterr().err.count("reference statistics: measured anew") == 1
+    assert caplog.text.count("the measurement of the reference statistics is repeated") == 1
     assert torch.equal(load_file(path)["covariance"][0], first.covariance)
 
 
 def test_a_place_that_cannot_be_written_is_done_without(
-    images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path / "file"))
     for _ in range(2):
         assert reference_of(METRICS, images, CPU).moments[0].count == len(images)
-    assert capsys.readouterr().err.count("not kept") == 1
+    assert caplog.text.count("cannot be cached") == 1
 
 
 def test_two_that_start_at_once_do_the_work_once(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:

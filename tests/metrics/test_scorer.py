@@ -10,7 +10,7 @@ from torchvision.transforms.functional import gaussian_blur
 
 from gansearch.config import DataConfig, MetricsConfig, TrialConfig
 from gansearch.data.base import Images
-from gansearch.data.loading import load_images
+from gansearch.data.loader import load_images
 from gansearch.errors import UserError
 from gansearch.metrics.extractors.base import loaded
 from gansearch.metrics.extractors.digits_classifier import DigitsClassifier

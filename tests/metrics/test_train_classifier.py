@@ -12,7 +12,7 @@ from PIL import Image
 
 from gansearch.cli.parser import call
 from gansearch.config import DataConfig, MetricsConfig, TrialConfig
-from gansearch.data.loading import load_images
+from gansearch.data.loader import load_images
 from gansearch.metrics.floor import floor_of
 from gansearch.metrics.scorer import scorer_for
 

@@ -15,9 +15,8 @@ from torch import nn
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.feature_extractor_dinov2 import MODEL_METADATA, FeatureExtractorDinoV2
 
-from gansearch.cache import cache_dir, sha256
+from gansearch.cache import make_once, sha256
 from gansearch.errors import UserError, one_line
-from gansearch.lock import one_at_a_time
 from gansearch.metrics.extractors.published import Published
 from gansearch.registry import component
 
@@ -44,9 +43,7 @@ def _folder() -> Path:
 def _network() -> nn.Module:
     """The network without weights."""
     try:
-        if not _folder().is_dir():
-            _fetch_code()
-        return _from_hub(str(_folder()), source="local")
+        return _from_hub(str(_code()), source="local")
     except (ImportError, SyntaxError, AttributeError, OSError, RuntimeError, TypeError) as error:
         raise UserError(
             f"the code of {_NAME} in {_folder()} does not run ({one_line(error)[:200]}): delete that folder, and it is "
@@ -54,13 +51,27 @@ def _network() -> nn.Module:
         ) from error
 
 
-def _fetch_code() -> None:
+def _code() -> Path:
+    """Returns the folder of the network's code; downloads the code where there is none.
+
+    Raises UserError where the code cannot be downloaded.
+    """
+    folder = _folder()
+
+    def download() -> Path:
+        _from_hub(CODE, source="github")
+        return folder
+
     try:
-        with one_at_a_time(cache_dir() / "weights" / ".dinov2-code.lock", "the download of DINOv2's code"):
-            _from_hub(CODE, source="github")  # which finds what another process has fetched meanwhile
+        return make_once(
+            folder,
+            what="the download of DINOv2's code",
+            read=lambda: folder if folder.is_dir() else None,
+            make=download,
+        )
     except (OSError, http.client.HTTPException, zipfile.BadZipFile) as error:
         raise UserError(
-            f"the code of {_NAME} cannot be fetched from GitHub to {_folder()} ({one_line(error)}): copy that folder "
+            f"the code of {_NAME} cannot be downloaded from GitHub to {folder} ({one_line(error)}): copy that folder "
             "from a machine with a network, or choose another metrics.name"
         ) from error
 
@@ -94,11 +105,10 @@ class DINOv2ViTB14(Published):
     def weights_hash(self) -> str:
         """SHA-256 of the weights file's and of the code's, which is fetched if it is not there."""
         weights = super().weights_hash()
-        if not _folder().is_dir():
-            _fetch_code()
+        code = _code()
         digest = hashlib.sha256(weights.encode())
-        for path in sorted(_folder().rglob("*.py")):
-            digest.update(f"{path.relative_to(_folder())} {sha256(path)}".encode())
+        for path in sorted(code.rglob("*.py")):
+            digest.update(f"{path.relative_to(code)} {sha256(path)}".encode())
         return digest.hexdigest()
 
     def missing(self) -> str | None:

@@ -12,7 +12,7 @@ import torch
 from ray import tune
 
 from gansearch.config import TrialConfig
-from gansearch.data.loading import load_images
+from gansearch.data.loader import load_images
 from gansearch.errors import one_line
 from gansearch.metrics.reference import Reference, protocol_of
 from gansearch.metrics.scorer import Scorer

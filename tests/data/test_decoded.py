@@ -1,4 +1,4 @@
-"""Decoded images are kept once for all starts and processes, and never stand in for other ones."""
+"""Decoded images are cached once for all starts and processes, and never taken for other images."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gansearch import cache
+from gansearch import logs
 from gansearch.cache import cache_dir
 from gansearch.data.base import Images
 from gansearch.data.image_folder import ImageFolder
@@ -41,7 +41,7 @@ def load(folder: Path, **options: bool) -> Images:
     return ImageFolder(dir=str(folder), resolution=SIZE, **options).load("train")  # type: ignore[arg-type]
 
 
-def kept(suffix: str = ".npy") -> list[Path]:
+def cached(suffix: str = ".npy") -> list[Path]:
     return sorted(cache_dir().glob(f"images/*/[!.]*{suffix}"))
 
 
@@ -62,11 +62,11 @@ def test_a_second_start_reads_no_image(folder: Path) -> None:
         path.write_bytes(b"\0" * state.st_size)
         os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     assert same(first, load(folder))
-    [array] = kept()
+    [array] = cached()
     assert array.stat().st_size - np.load(array).nbytes == 128
 
 
-def test_what_is_kept_is_what_was_decoded(folder: Path) -> None:
+def test_the_cache_holds_what_was_decoded(folder: Path) -> None:
     direct = [torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1) for path in sorted(folder.rglob("*.png"))]
     load(folder)
     assert torch.equal(load(folder).pixels, torch.stack(direct))
@@ -104,15 +104,15 @@ def remove(folder: Path) -> None:
 @pytest.mark.parametrize("change", [change_time, grow, rename, rename_class, move_folder, remove])
 def test_a_changed_folder_is_decoded_anew(change: Callable[[Path], None], folder: Path) -> None:
     load(folder)
-    before = kept()
+    before = cached()
     change(folder)
     changed = load(folder)
-    assert len(kept()) == len(before) + 1
+    assert len(cached()) == len(before) + 1
     fresh = Images(changed.pixels, changed.labels)
     assert changed.fingerprint == fresh.fingerprint and sum(changed.counts) == len(list(folder.rglob("*.png")))
 
 
-def test_folders_of_equal_names_sizes_and_times_are_told_apart(tmp_path: Path) -> None:
+def test_folders_of_equal_names_sizes_and_times_are_distinguished(tmp_path: Path) -> None:
     for place, value in (("a", 10), ("b", 20)):
         (tmp_path / place / "photos").mkdir(parents=True)
         path = tmp_path / place / "photos" / "0.bmp"
@@ -121,13 +121,13 @@ def test_folders_of_equal_names_sizes_and_times_are_told_apart(tmp_path: Path) -
         assert load(tmp_path / place / "photos").pixels.unique().tolist() == [value]
 
 
-def test_each_size_and_option_is_kept_by_itself(folder: Path) -> None:
+def test_each_size_and_option_has_an_array_of_its_own(folder: Path) -> None:
     load(folder)
     load(folder, skip_broken=True)
     ImageFolder(dir=str(folder), resolution=8).load("train")
     ImageFolder(dir=str(folder), resolution=8, test_share=0.5).load("train")
     ImageFolder(dir=str(folder), resolution=8, test_share=0.5).load("test")
-    assert len(kept()) == len(kept(".json")) == len({path.parent for path in kept()}) == 5
+    assert len(cached()) == len(cached(".json")) == len({path.parent for path in cached()}) == 5
 
 
 def cut(path: Path) -> None:
@@ -150,23 +150,22 @@ def other_shape(path: Path) -> None:
     ("damage", "suffix"),
     [(cut, ".npy"), (empty, ".npy"), (scribble, ".npy"), (other_shape, ".npy"), (cut, ".json"), (empty, ".json")],
 )
-def test_what_is_damaged_is_said_once_and_made_anew(
-    damage: Callable[[Path], None], suffix: str, folder: Path, capsys: pytest.CaptureFixture[str]
+def test_a_damaged_array_is_made_again_with_one_warning(
+    damage: Callable[[Path], None], suffix: str, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = Images(load(folder).pixels.clone(), load(folder).labels)  # away from the file that is damaged below
-    [path] = kept(suffix)
-    capsys.readouterr()
+    [path] = cached(suffix)
+    caplog.clear()
     damage(path)
     again = load(folder)
     assert torch.equal(again.pixels, first.pixels) and again.fingerprint == first.fingerprint
-    assert capsys.readouterr().err.count("unreadable decoded images") == 1
-    assert same(load(folder), again) and "unreadable" not in capsys.readouterr().err
+    assert same(load(folder), again) and caplog.text.count(f"the decoding of {folder} is repeated") == 1
 
 
-def test_a_record_of_other_files_is_not_believed(folder: Path) -> None:
+def test_a_record_of_other_files_is_refused(folder: Path) -> None:
     (folder / "class1" / "31.png").write_text("no image")
     first = load(folder, skip_broken=True)
-    [record] = kept(".json")
+    [record] = cached(".json")
     record.write_text(json.dumps({"fingerprint": "0" * 64, "skipped": {"99": "broken"}}))
     assert same(load(folder, skip_broken=True), first)
 
@@ -185,23 +184,23 @@ def test_a_class_of_the_other_split_that_moves_the_labels_counts(folder: Path, t
 
 
 def test_a_long_decoding_is_announced_once(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     load(folder)
-    assert capsys.readouterr().err == ""
-    monkeypatch.setattr(cache, "_SILENT_SECONDS", 0)
+    assert caplog.messages == []
+    monkeypatch.setattr(logs, "_SILENT_SECONDS", 0)
     load(folder, skip_broken=True)
-    assert capsys.readouterr().err.count(f"decoding 32 images of {folder}: about") == 1
+    assert caplog.text.count(f"decoding 32 images of {folder}: about") == 1
 
 
 def test_an_array_without_its_record_does_not_count(folder: Path) -> None:
     first = load(folder)
-    np.lib.format.open_memmap(kept()[0])[:] = 0
-    kept(".json")[0].unlink()
+    np.lib.format.open_memmap(cached()[0])[:] = 0
+    cached(".json")[0].unlink()
     assert load(folder).fingerprint == first.fingerprint and load(folder).pixels.amax() > 0
 
 
-def test_left_out_files_stay_left_out(folder: Path) -> None:
+def test_skipped_files_stay_skipped(folder: Path) -> None:
     whole = load(folder)
     for number in (0, 5, 31):
         next(folder.rglob(f"{number:02}.png")).write_text("no image")
@@ -213,33 +212,33 @@ def test_left_out_files_stay_left_out(folder: Path) -> None:
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = load(folder)
-    capsys.readouterr()
+    caplog.clear()
     (tmp_path / "file").touch()
     monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path / "file" / "cache"))
     assert same(load(folder), expected) and same(load(folder), expected)
-    assert capsys.readouterr().err.count("decoded images cannot be kept") == 1
+    assert caplog.text.count("decoded images cannot be cached in") == 1
     (folder / "class1" / "31.png").write_text("no image")
     assert len(load(folder, skip_broken=True)) == 31
 
 
-def test_a_disk_that_fills_up_leaves_nothing_behind(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_disk_that_fills_up_leaves_nothing_behind(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, hard))
     try:
         limited = load(folder)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "cannot be kept (" in capsys.readouterr().err
-    assert [path.name for path in cache_dir().glob("images/*/*")] == [".lock"]
-    assert same(limited, load(folder)) and len(kept()) == 1
+    assert "decoded images cannot be cached in" in caplog.text
+    assert list(cache_dir().glob("images/*/*")) == []
+    assert same(limited, load(folder)) and len(cached()) == 1
 
 
 def test_old_arrays_of_a_folder_go_and_recent_ones_stay(folder: Path, tmp_path: Path) -> None:
     def age(days: float) -> None:
-        for path in kept(".json"):
+        for path in cached(".json"):
             os.utime(path, (path.stat().st_mtime - days * 86400,) * 2)
 
     times = iter(range(10))
@@ -250,19 +249,19 @@ def test_old_arrays_of_a_folder_go_and_recent_ones_stay(folder: Path, tmp_path: 
 
     for _ in range(4):
         next_content()
-    assert len(kept()) == 4
-    old = kept()
+    assert len(cached()) == 4
+    old = cached()
     age(days=2)
-    (kept()[0].parent / ".half.npy.0123456789ab").touch()
+    (cached()[0].parent / ".half.npy.0123456789ab").touch()
     Image.new("RGB", (SIZE, SIZE)).save(tmp_path / "other.png")
     next_content()
-    assert len(kept()) == len(kept(".json")) == 2 and len(set(kept()) & set(old)) == 1
-    assert not list(kept()[0].parent.glob(".half*"))
+    assert len(cached()) == len(cached(".json")) == 2 and len(set(cached()) & set(old)) == 1
+    assert not list(cached()[0].parent.glob(".half*"))
     age(days=2)
     load(folder)  # used again: not old any more
     next_content()
     next_content()
-    assert len(kept()) == 3
+    assert len(cached()) == 3
 
 
 START = """
