@@ -10,6 +10,7 @@ from gansearch.config import TrialConfig
 from gansearch.errors import UserError
 from gansearch.training import compiled
 from gansearch.training.compiled import PAYS_FROM_KIMG, should_compile
+from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer
 
 CPU = torch.device("cpu")
@@ -35,7 +36,7 @@ def graphs() -> int:
 
 
 def trained(config: TrialConfig) -> dict[str, float]:
-    return Trainer(config, CPU).train(10)
+    return Trainer(check(config), CPU).train(10)
 
 
 @pytest.mark.slow
