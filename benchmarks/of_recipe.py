@@ -7,6 +7,7 @@ import torch
 from gansearch.config import TrialConfig
 from gansearch.recipes import RECIPES, recipe
 from gansearch.search.find_space import parse_settings
+from gansearch.training.feasibility import check
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, threads: int) -> None:
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, threads: int) -> None:
 
 
 def prepare(arguments: argparse.Namespace) -> TrialConfig:
-    """Sets the threads; returns the recipe with the changes asked for."""
+    """Sets the threads; returns the resolved recipe with the changes asked for."""
     torch.set_num_threads(arguments.threads)
     changes = parse_settings(arguments.settings, None)
-    return recipe(arguments.recipe).config.override(changes, arguments.max_kimg)
+    return check(recipe(arguments.recipe).config.override(changes, arguments.max_kimg))

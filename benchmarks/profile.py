@@ -31,7 +31,7 @@ from gansearch.training.artifacts import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device
 from gansearch.training.ema import EMA
-from gansearch.training.loop import Trainer
+from gansearch.training.loop import Trainer, evaluate_next
 from gansearch.training.step import TrainState
 
 STAGES: list[tuple[Any, str, str]] = [
@@ -144,9 +144,7 @@ def profile(config: TrialConfig, device: torch.device, evaluations: int) -> None
         for _ in range(evaluations + 1):
             stages = Stages()
             with stages.installed(trainer), stages.stage("other"):
-                trainer.train_until_evaluation()
-                trainer.write_artifacts(artifacts)
-                trainer.save(checkpoints)
+                evaluate_next(trainer, checkpoints, artifacts)
             rounds.append(stages.seconds)
     for name in sorted(rounds[-1], key=rounds[-1].__getitem__, reverse=True):
         tell(f"share of {name}", [seconds[name] / sum(seconds.values()) for seconds in rounds[1:]])

@@ -85,7 +85,7 @@ def side(name: str, config: TrialConfig, threads: int, turns: Connection) -> Non
     if name == PLAIN:
         turn = timed(plain(config, load_images(config.data, "train").pixels))
     else:
-        turn = timed(Trainer(config.override(OURS[name]), best_device()).train)
+        turn = timed(Trainer(check(config.override(OURS[name])), best_device()).train)
     while steps := turns.recv():
         turns.send(turn(steps))
 

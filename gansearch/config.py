@@ -78,7 +78,7 @@ class TrainConfig(Section):
     evaluations: int = Field(9, ge=1)
     ema_kimg: float = Field(1.0, ge=0, description="half-life of the averaged generator; 0: no averaging")
     precision: Literal["float32", "bf16"] = "float32"
-    compile: Literal["auto", "always", "never"] = Field("auto", description="auto: where the length pays for it")
+    compile: Literal["auto", "always", "never"] = Field("never", description="auto: where the length pays for it")
 
     @property
     def eval_images(self) -> int:

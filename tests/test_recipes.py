@@ -198,7 +198,7 @@ def brief(config: TrialConfig, folder: Path) -> TrialConfig:
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_a_recipe_trains(name: str, photographs: Path) -> None:
     """Diverged is raised on the first value that is not finite."""
-    trainer = Trainer(brief(recipe(name).config, photographs), CPU)
+    trainer = Trainer(check(brief(recipe(name).config, photographs)), CPU)
     before = [parameter.detach().clone() for parameter in trainer._state.G.parameters() if parameter.dim() > 1]
     evaluation = trainer.train_until_evaluation()
     assert evaluation.kimg >= (1 if trainer.config.data.resolution < 64 else 0.25)

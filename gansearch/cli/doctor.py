@@ -21,6 +21,7 @@ from gansearch.search.feasibility import check_space, check_space_data
 from gansearch.search.ray.cluster import cores
 from gansearch.search.run_lock import checkpoint_bytes
 from gansearch.training.device import best_device
+from gansearch.training.feasibility import check
 from gansearch.training.loop import Diverged, Trainer
 
 logger = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def _cost(space: Space) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        trainer = Trainer(probe, device)
+        trainer = Trainer(check(probe), device)
         row = trainer.train_until_evaluation()
     except Diverged as divergence:
         print(f"the base diverges: {divergence}")

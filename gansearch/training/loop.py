@@ -1,6 +1,6 @@
 """The trainer: trains a GAN from one evaluation to the next. It knows neither Ray nor Optuna.
 
-`run(Trainer(config, device), report=print)` is a whole trial, in a debugger too.
+`run(Trainer(check(config), device), report=print)` is a whole trial, in a debugger too.
 """
 
 import math
@@ -18,20 +18,21 @@ from gansearch.config import TrialConfig, from_json
 from gansearch.data.base import to_float
 from gansearch.data.loader import Batches, device_images
 from gansearch.errors import UserError
+from gansearch.losses.base import Loss
 from gansearch.metrics.reference import Reference
 from gansearch.metrics.scorer import Scorer, scorer_for
 from gansearch.models.base import Model
 from gansearch.run.rows import Evaluation
 from gansearch.training.artifacts import SHOWN_ATTENTION, Artifacts, Snapshot
-from gansearch.training.build import build_networks, image_shape
+from gansearch.training.build import image_shape, networks_of
 from gansearch.training.checkpoint import About, CheckpointDir
 from gansearch.training.curves import Point
 from gansearch.training.ema import EMA
-from gansearch.training.feasibility import check, check_data
+from gansearch.training.feasibility import check_images
 from gansearch.training.samples import NonFiniteImage, scored_samples
 from gansearch.training.step import TrainState, d_step, g_step
 
-_CHECK_EVERY = 8  # D steps between two looks at the losses: a look waits for the device
+_CHECK_EVERY = 8  # D steps between two checks of the losses: a check waits for the device
 
 
 class Diverged(Exception):  # noqa: N818 - an outcome of a trial, not a fault of the program
@@ -43,26 +44,32 @@ class Diverged(Exception):  # noqa: N818 - an outcome of a trial, not a fault of
 
 
 class Trainer:
-    """The state of one trial between two evaluations."""
+    """The state of one trial between two evaluations.
+
+    Args:
+        config: A configuration that `feasibility.check` has returned; it is not validated again.
+        device: The device to train on.
+        scorer: Measures the FID under the protocol of `config`. By default the process's cached one.
+
+    Raises:
+        UserError: The data set is missing, or this configuration can't be trained on it.
+    """
 
     def __init__(self, config: TrialConfig, device: torch.device, scorer: Scorer | None = None) -> None:
-        """Loads the data (kept from one trial to the next) and builds the nets.
-
-        `scorer` measures FID as the configuration says; by default one is made, and kept for the next trial.
-        """
-        self.config = config = check(config)
-        self._rng = torch.Generator(device).manual_seed(config.seed)
-        images = device_images(config.data, device)
-        check_data(config, images)
-        self._scorer = scorer or scorer_for(config, device)
         model: Model = registry.build("model", config.model)
+        loss: Loss = registry.build("loss", config.loss)
+        images = device_images(config.data, device)
+        check_images(model, config.train.batch, images)
         if not model.conditional:
             images = replace(images, labels=None, classes=())
+        self.config = config
+        self._rng = torch.Generator(device).manual_seed(config.seed)
+        self._scorer = scorer or scorer_for(config, device)
         self._images, self._z_dim = images, model.z_dim
         self._batches = Batches(images, config.train.batch, self._rng)
-        G, D = build_networks(config, image_shape(images), device)
+        G, D = networks_of(model, loss, image_shape(images), config.seed, device)
         self._ema = EMA(G, config.train.ema_kimg)
-        self._state = TrainState.create(config, G, D, registry.build("loss", config.loss), self._rng)
+        self._state = TrainState.create(config, G, D, loss, self._rng)
         self.shown = 0
         self._best: dict[str, Tensor] = {}
         self.evaluations: list[Evaluation] = []
@@ -75,7 +82,7 @@ class Trainer:
 
     @property
     def reference(self) -> Reference:
-        """What its FIDs are measured against, and how."""
+        """The reference statistics that FIDs of this trial are measured against, and the protocol."""
         return self._scorer.reference
 
     @property
@@ -83,7 +90,11 @@ class Trainer:
         return self.shown >= self.config.train.max_images
 
     def train_until_evaluation(self) -> Evaluation:
-        """Trains to the next evaluation and evaluates. Raises Diverged as soon as a value is not finite."""
+        """Trains to the next evaluation and measures the FID there.
+
+        Raises:
+            Diverged: A loss, a weight or an image is not finite.
+        """
         start = time.perf_counter()
         with self._seeded():
             losses = self.train(self.config.train.eval_images // self.config.train.batch)
@@ -111,7 +122,7 @@ class Trainer:
         d_losses: list[tuple[Tensor, Tensor]] = []
         g_losses: list[Tensor] = []
         self._curve = []
-        looked = 0, 0
+        checked = 0, 0
         for step in range(1, d_steps + 1):
             self.shown += batch
             g_is_next = (self.shown // batch) % period == 0
@@ -119,31 +130,30 @@ class Trainer:
             fake = state.generate(self._latents(batch), labels, for_g=g_is_next)
             d_losses.append(d_step(state, real, labels, fake))
             if g_is_next:
-                g_losses.append(g_step(state, fake, labels))  # one pass of G serves both
+                g_losses.append(g_step(state, fake, labels))  # one forward pass of G serves both steps
                 for _ in range(config.optim.g_steps - 1):
                     labels = self._batches.labels(self._rng, batch)
                     fake = state.generate(self._latents(batch), labels, for_g=True)
                     g_losses.append(g_step(state, fake, labels))
                 self._ema.update(self.shown, batch * period)
             if step % _CHECK_EVERY == 0 or step == d_steps:
-                self._look_at_losses(d_losses[looked[0] :], g_losses[looked[1] :] or g_losses[-1:])
-                looked = len(d_losses), len(g_losses)
+                self._check_losses(d_losses[checked[0] :], g_losses[checked[1] :] or g_losses[-1:])
+                checked = len(d_losses), len(g_losses)
         real_loss, fake_loss = (torch.stack(terms).mean().item() for terms in zip(*d_losses, strict=True))
         return {"d_loss_real": real_loss, "d_loss_fake": fake_loss, "g_loss": torch.stack(g_losses).mean().item()}
 
     def write_artifacts(self, artifacts: Artifacts) -> Evaluation:
-        """Records the artifacts of the newest evaluation, whose `eval_seconds` then have theirs; returns it."""
+        """Writes the artifacts of the newest evaluation; returns that evaluation with their time in `eval_seconds`."""
         start = time.perf_counter()
         artifacts.record(self.snapshot())
         last = self.evaluations[-1]
         self.evaluations[-1] = replace(last, eval_seconds=last.eval_seconds + time.perf_counter() - start)
         return self.evaluations[-1]
 
-    def _look_at_losses(self, d_losses: list[tuple[Tensor, Tensor]], g_losses: list[Tensor]) -> None:
-        """Adds the mean of losses since the last look to the curve; a value that is not finite ends the trial."""
+    def _check_losses(self, d_losses: list[tuple[Tensor, Tensor]], g_losses: list[Tensor]) -> None:
+        """Adds the mean of the losses since the last check to the curve; raises Diverged if one is not finite."""
         terms = [list(own) for own in zip(*d_losses, strict=True)] + ([g_losses] if g_losses else [])
-        means = [torch.stack(own).mean() for own in terms]
-        values = torch.stack(means).tolist()
+        values = torch.stack([torch.stack(own).mean() for own in terms]).tolist()
         if not all(map(math.isfinite, values)):
             raise Diverged("loss", self.kimg)
         if g_losses:
@@ -158,7 +168,10 @@ class Trainer:
 
     @contextmanager
     def _seeded(self) -> Iterator[None]:
-        """What draws from torch's own generator (dropout) draws the same after a break, and leaves no trace."""
+        """Seeds torch's global generator, which dropout draws from, by the position; restores it afterwards.
+
+        A resumed trial then draws the same numbers as one without a break.
+        """
         device = self._rng.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.config.seed + self.shown)
@@ -168,7 +181,7 @@ class Trainer:
         return torch.randn(count, self._z_dim, generator=self._rng, device=self._rng.device)
 
     def _samples(self) -> Iterator[Tensor]:
-        """The averaged generator's images for the metric, the same at every evaluation but for what it has learnt."""
+        """Yields images of the averaged generator for the metric, from the same latents at every evaluation."""
         metrics, device = self.config.metrics, self._rng.device
         try:
             yield from scored_samples(
@@ -178,7 +191,7 @@ class Trainer:
             raise Diverged("image", self.kimg) from None
 
     def snapshot(self) -> Snapshot:
-        """The trial as it is after an evaluation, for its artifacts."""
+        """Returns what artifacts are made from; to be called after an evaluation."""
         images, device = self._images, self._rng.device
         chosen = torch.linspace(0, len(images) - 1, SHOWN_ATTENTION, device=device).long()
         return Snapshot(
@@ -213,9 +226,12 @@ class Trainer:
         checkpoints.save(last, self._best, about)
 
     def restore(self, checkpoints: CheckpointDir) -> None:
-        """Continues from the newest checkpoint, on a CPU bit by bit as if there had been no break.
+        """Continues from the newest checkpoint, on a CPU bit by bit as without a break.
 
-        It may be of a trial that was to end earlier; UserError where it is of any other.
+        The checkpoint may belong to a shorter trial of the same configuration.
+
+        Raises:
+            UserError: There is no checkpoint, or its trial had another configuration.
         """
         last, best = checkpoints.last(self._rng.device)
         earlier, train = from_json(last["config"]), self.config.train
@@ -229,7 +245,7 @@ class Trainer:
         self._best = best
 
     def continue_from(self, checkpoints: CheckpointDir) -> None:
-        """Goes on where another trial, of less length, has ended; what it reports and its best are its own."""
+        """Continues a shorter trial as a new one, which has its own evaluations and its own best generator."""
         self.restore(checkpoints)
         self.evaluations, self._best = [], {}
 
@@ -247,9 +263,27 @@ class Trainer:
 
 
 def _copied(network: nn.Module) -> dict[str, Tensor]:
-    """A network's tensors on the CPU, contiguous as safetensors wants them."""
+    """Returns the tensors of a network on the CPU, contiguous as safetensors needs them."""
     layout = torch.contiguous_format
     return {name: value.cpu().clone(memory_format=layout) for name, value in network.state_dict().items()}
+
+
+def evaluate_next(
+    trainer: Trainer, checkpoints: CheckpointDir | None = None, artifacts: Artifacts | None = None
+) -> Evaluation:
+    """Trains until the next evaluation, writes its artifacts, then its checkpoint; returns it, ready to be reported.
+
+    In this order a reported evaluation has its checkpoint, and a checkpoint implies its artifacts.
+
+    Raises:
+        Diverged: A value is not finite; nothing is written then.
+    """
+    evaluation = trainer.train_until_evaluation()
+    if artifacts is not None:
+        evaluation = trainer.write_artifacts(artifacts)
+    if checkpoints is not None:
+        trainer.save(checkpoints)
+    return evaluation
 
 
 def run(
@@ -258,15 +292,14 @@ def run(
     checkpoints: CheckpointDir | None = None,
     artifacts: Artifacts | None = None,
 ) -> None:
-    """Trains to the end; every evaluation leaves its artifacts, is saved, then reported. Raises Diverged."""
+    """Trains to the end and reports every evaluation once it is saved.
+
+    Raises:
+        Diverged: A value is not finite.
+    """
     try:
         while not trainer.done:
-            evaluation = trainer.train_until_evaluation()
-            if artifacts is not None:
-                evaluation = trainer.write_artifacts(artifacts)
-            if checkpoints is not None:
-                trainer.save(checkpoints)
-            report(evaluation)
+            report(evaluate_next(trainer, checkpoints, artifacts))
     finally:
         if artifacts is not None:
             artifacts.finish()

@@ -19,7 +19,8 @@ from gansearch.config import TrialConfig
 from gansearch.errors import UserError
 from gansearch.metrics.scorer import scorer_for
 from gansearch.search.ray.trainable import GANTrial
-from gansearch.training.loop import Diverged
+from gansearch.training.feasibility import check
+from gansearch.training.loop import Diverged, evaluate_next
 
 CPU = torch.device("cpu")
 
@@ -27,7 +28,7 @@ CPU = torch.device("cpu")
 def told(config: TrialConfig, folder: Path, trial_id: str) -> dict[str, Any]:
     """What Tune hands to an actor."""
     return {
-        "config": config,
+        "config": check(config),
         "checkpoints": str(folder),
         "trial_id": trial_id,
         "reported_images": 0,
@@ -56,9 +57,7 @@ def failing(code: int, where: str) -> Callable[[int], None]:
 
 def evaluate(trial: GANTrial) -> None:
     """A step but for the report, which asks Ray for its node."""
-    trial._trainer.train_until_evaluation()
-    trial._trainer.write_artifacts(trial._artifacts)
-    trial._trainer.save(trial._checkpoints)
+    evaluate_next(trial._trainer, trial._checkpoints, trial._artifacts)
 
 
 def test_what_the_driver_measured_is_not_measured_again(

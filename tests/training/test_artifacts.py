@@ -23,6 +23,7 @@ from gansearch.training import grids
 from gansearch.training.artifacts import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.curves import FID, LOSSES, Point
+from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer, run
 from gansearch.training.storage import Storage
 
@@ -63,7 +64,7 @@ def assert_curves(accumulator: EventAccumulator, points: list[Point], trainer: T
 
 
 def test_a_trial_leaves_all_of_it(tiny: TrialConfig, tmp_path: Path) -> None:
-    run(Trainer(tiny.override(ATTENTION), CPU), lambda _: None, artifacts=Artifacts(str(tmp_path), ALL))
+    run(Trainer(check(tiny.override(ATTENTION)), CPU), lambda _: None, artifacts=Artifacts(str(tmp_path), ALL))
     images = ("000000160", "000000320", "000000480")
     assert set(files(tmp_path)) == {
         *(f"attention/{shown}_{network}.png" for shown in images for network in "DG"),
@@ -78,7 +79,7 @@ def test_each_can_be_had_alone(kept: set[str], tiny: TrialConfig, tmp_path: Path
     artifacts = Artifacts(
         str(tmp_path), ArtifactsConfig(**{name: name in kept for name in ArtifactsConfig.model_fields})
     )
-    trainer = Trainer(tiny.override(ATTENTION), CPU)
+    trainer = Trainer(check(tiny.override(ATTENTION)), CPU)
     step(trainer, artifacts)
     artifacts.finish()
     left = {name.partition("/")[0].removeprefix("samples.") for name in files(tmp_path)}
@@ -93,7 +94,7 @@ def test_the_training_does_not_notice(variant: str, tiny: TrialConfig, tmp_path:
         torch.manual_seed(0)
         checkpoints = CheckpointDir(folder)
         artifacts = Artifacts(str(folder), ALL) if folder.name == "with" else None
-        run(Trainer(config, CPU), lambda _: None, checkpoints, artifacts)
+        run(Trainer(check(config), CPU), lambda _: None, checkpoints, artifacts)
         left.append((*checkpoints.last(CPU), torch.get_rng_state()))
     assert (tmp_path / "with" / "samples.gif").exists() and not (tmp_path / "without" / "samples.gif").exists()
     assert_same(*left)
@@ -117,10 +118,14 @@ def assert_same(one: Any, other: Any, at: str = "") -> None:
 
 
 def test_a_trial_that_is_killed_and_goes_on_loses_and_doubles_nothing(tiny: TrialConfig, tmp_path: Path) -> None:
-    config = tiny.override(ATTENTION)
+    config = check(tiny.override(ATTENTION))
     points = []
     for folder in (tmp_path / "whole", tmp_path / "killed"):
-        trainer, artifacts, checkpoints = Trainer(config, CPU), Artifacts(str(folder), ALL), CheckpointDir(folder)
+        trainer, artifacts, checkpoints = (
+            Trainer(check(config), CPU),
+            Artifacts(str(folder), ALL),
+            CheckpointDir(folder),
+        )
         for number in range(3):
             if number == 1 and folder.name == "killed":  # with artifacts of an evaluation that has no checkpoint
                 step(trainer, artifacts)
@@ -142,7 +147,7 @@ def test_tensorboard_follows_a_trial_and_finds_the_trials_of_a_run(tiny: TrialCo
     watching, run_of_two = EventAccumulator(str(tmp_path / "0001/curves")), EventMultiplexer()
     for trial in ("0001", "0002"):
         points: list[Point] = []
-        trainer, artifacts = Trainer(tiny, CPU), Artifacts(str(tmp_path / trial), ALL)
+        trainer, artifacts = Trainer(check(tiny), CPU), Artifacts(str(tmp_path / trial), ALL)
         while not trainer.done:
             points += step(trainer, artifacts)
             if trial == "0001":
@@ -163,7 +168,7 @@ def test_an_object_store_holds_them_too(bucket: str, tiny: TrialConfig, tmp_path
     config = tiny.override(ATTENTION)
     remote = join(bucket, "run", "0001")
     for root in (remote, str(tmp_path)):
-        trainer, artifacts = Trainer(config, CPU), Artifacts(root, ALL)
+        trainer, artifacts = Trainer(check(config), CPU), Artifacts(root, ALL)
         step(trainer, artifacts)
         step(trainer, artifacts)
         artifacts.finish()

@@ -1,5 +1,8 @@
 """Compiled passes: they train as the nets themselves do, and one trial's code serves the next."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +10,8 @@ import pytest
 import torch
 
 from gansearch.config import TrialConfig
-from gansearch.errors import UserError
-from gansearch.training import compiled
 from gansearch.training.compiled import PAYS_FROM_KIMG, should_compile
+from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer
 
 CPU = torch.device("cpu")
@@ -35,7 +37,7 @@ def graphs() -> int:
 
 
 def trained(config: TrialConfig) -> dict[str, float]:
-    return Trainer(config, CPU).train(10)
+    return Trainer(check(config), CPU).train(10)
 
 
 @pytest.mark.slow
@@ -65,14 +67,35 @@ def test_no_trial_compiles_again_for_another_constant(
 @pytest.mark.parametrize(("kimg", "expected"), [(0.9, False), (1.0, True)])
 @pytest.mark.parametrize("device", PAYS_FROM_KIMG)
 def test_auto_goes_by_the_planned_length(device: str, kimg: float, expected: bool) -> None:
-    train = TrialConfig().override({}, PAYS_FROM_KIMG[device] * kimg + 0.6).train
+    train = TrialConfig().override({"train.compile": "auto"}, PAYS_FROM_KIMG[device] * kimg + 0.6).train
     assert should_compile(train, torch.device(device)) is expected
 
 
-def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled.shutil, "which", lambda name: None)
-    long = TrialConfig().override({}, 10_000)
-    assert not should_compile(long.train, CPU)
-    assert not should_compile(long.train, torch.device("cuda")), "Triton needs one too"
-    with pytest.raises(UserError, match=r"train\.compile=always: there is no C\+\+ compiler"):
-        should_compile(long.override({"train.compile": "always"}).train, CPU)
+TRIAL = """
+import logging, sys, torch
+from gansearch.config import from_json
+from gansearch.training.loop import Trainer
+
+logging.basicConfig(stream=sys.stdout, format="%(name)s %(levelname)s %(message)s")
+torch.set_num_threads(1)
+for compile in ("never", "always"):
+    config = from_json(sys.argv[1]).override({"train.compile": compile})
+    print("losses", Trainer(config, torch.device("cpu")).train(10))
+"""
+
+
+@pytest.mark.slow
+def test_a_compiler_that_fails_is_reported_once_and_the_trial_runs_uncompiled(
+    tiny: TrialConfig, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "CXX": "/bin/false", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", TRIAL, check(tiny).to_json()]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    plain, warning, compiled = done.stdout.splitlines()
+    assert plain == compiled and plain.startswith("losses {")
+    assert warning.startswith("gansearch.training.compiled WARNING the compiler failed (")
+    assert "train.compile=never" in warning
+
+
+def test_a_trial_is_not_compiled_unless_it_is_asked_for() -> None:
+    assert not should_compile(TrialConfig().override({}, 100_000).train, CPU)

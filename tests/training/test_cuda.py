@@ -9,6 +9,7 @@ import torch
 from gansearch.config import TrialConfig
 from gansearch.training.artifacts import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer, run
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -32,11 +33,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def test_a_trial_trains_leaves_pictures_and_resumes(variant: str, tiny: TrialConfig, tmp_path: Path) -> None:
     config, device = tiny.override(VARIANTS[variant]), torch.device("cuda")
     checkpoints, artifacts = CheckpointDir(tmp_path), Artifacts(str(tmp_path), config.artifacts)
-    trainer = Trainer(config, device)
+    trainer = Trainer(check(config), device)
     trainer.train_until_evaluation()
     artifacts.record(trainer.snapshot())
     trainer.save(checkpoints)
-    again = Trainer(config, device)
+    again = Trainer(check(config), device)
     again.restore(checkpoints)
     run(again, lambda _: None, checkpoints, artifacts)
     assert len(again.evaluations) == config.train.evaluations and (tmp_path / "samples.gif").exists()

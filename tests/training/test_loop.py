@@ -1,5 +1,7 @@
 """Whole trials: repeatable, resumable bit by bit, scored at their best, ended when they diverge."""
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,10 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gansearch import registry
 from gansearch.config import TrialConfig
 from gansearch.data.base import to_uint8
 from gansearch.errors import UserError
 from gansearch.metrics.scorer import scorer_for
+from gansearch.models.base import Model
 from gansearch.run.rows import Evaluation
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.feasibility import check
@@ -59,7 +63,7 @@ def state(trainer: Trainer) -> dict[str, Tensor]:
 
 
 def finished(config: TrialConfig) -> Trainer:
-    trainer = Trainer(config, CPU)
+    trainer = Trainer(check(config), CPU)
     run(trainer, lambda evaluation: None)
     return trainer
 
@@ -76,11 +80,11 @@ def test_a_trial_repeats_itself_and_resumes_bit_by_bit(variant: str, tiny: Trial
     config = tiny.override(VARIANTS[variant])
     whole = finished(config)
     assert [row["kimg"] for row in measured(whole)] == [0.16, 0.32, 0.48]
-    again = Trainer(config, CPU)
+    again = Trainer(check(config), CPU)
     for number in range(3):
         again.train_until_evaluation()
         again.save(CheckpointDir(tmp_path))
-        fresh = Trainer(config, CPU)
+        fresh = Trainer(check(config), CPU)
         if number:  # what is restored must not be what happens to be there already
             fresh.train_until_evaluation()
         fresh.restore(CheckpointDir(tmp_path))
@@ -117,15 +121,15 @@ def test_d_steps_are_counted_across_evaluations(d_steps: int, g_steps: int, tiny
 
 def test_g_makes_a_step_between_any_two_evaluations(tiny: TrialConfig) -> None:
     with pytest.raises(UserError, match=r"optim\.d_steps=11: there are only 10"):
-        Trainer(tiny.override({"optim.d_steps": 11}), CPU)
+        check(tiny.override({"optim.d_steps": 11}))
 
 
 def test_a_checkpoint_of_another_configuration_is_refused(tiny: TrialConfig, tmp_path: Path) -> None:
-    trainer = Trainer(tiny, CPU)
+    trainer = Trainer(check(tiny), CPU)
     trainer.train_until_evaluation()
     trainer.save(CheckpointDir(tmp_path))
     with pytest.raises(UserError, match="another configuration"):
-        Trainer(tiny.override({"optim.g_lr": 1e-3}), CPU).restore(CheckpointDir(tmp_path))
+        Trainer(check(tiny.override({"optim.g_lr": 1e-3})), CPU).restore(CheckpointDir(tmp_path))
 
 
 def test_each_evaluation_is_saved_then_reported(tiny: TrialConfig, tmp_path: Path) -> None:
@@ -135,7 +139,7 @@ def test_each_evaluation_is_saved_then_reported(tiny: TrialConfig, tmp_path: Pat
         assert checkpoints.best()[1].images == evaluation.images
         reported.append(evaluation)
 
-    trainer = Trainer(tiny, CPU)
+    trainer = Trainer(check(tiny), CPU)
     run(trainer, report, checkpoints)
     assert reported == trainer.evaluations and len(reported) == 3
     assert all(row.protocol == trainer.reference.protocol.hash and row.images_per_second > 0 for row in reported)
@@ -143,7 +147,7 @@ def test_each_evaluation_is_saved_then_reported(tiny: TrialConfig, tmp_path: Pat
 
 def test_the_best_weights_are_the_average_at_the_lowest_fid(tiny: TrialConfig, tmp_path: Path) -> None:
     checkpoints = CheckpointDir(tmp_path)
-    trainer = Trainer(tiny.override({"optim.g_lr": 1e-3, "optim.d_lr": 1e-3}), CPU)
+    trainer = Trainer(check(tiny.override({"optim.g_lr": 1e-3, "optim.d_lr": 1e-3})), CPU)
     trainer.train_until_evaluation()
     trainer.train_until_evaluation()
     trainer.save(checkpoints)
@@ -168,7 +172,7 @@ def test_the_best_weights_are_the_average_at_the_lowest_fid(tiny: TrialConfig, t
 @pytest.mark.parametrize("network", ["G", "D"])
 @pytest.mark.parametrize("loss", ["bce", "hinge", "wgan", "wgan-gp"])
 def test_a_nan_ends_the_trial_within_eight_d_steps(loss: str, network: str, tiny: TrialConfig) -> None:
-    trainer = Trainer(tiny.override({"loss.name": loss}), CPU)
+    trainer = Trainer(check(tiny.override({"loss.name": loss})), CPU)
     trainer.train_until_evaluation()
     weight = next(getattr(trainer._state, network).parameters())
     weight.data.view(-1)[0] = float("nan")
@@ -181,24 +185,46 @@ def test_a_nan_ends_the_trial_within_eight_d_steps(loss: str, network: str, tiny
 
 @pytest.mark.parametrize(("rate", "network"), [("optim.g_lr", "G"), ("optim.d_lr", "D")])
 def test_a_weight_that_overflows_is_found_before_it_is_scored(rate: str, network: str, tiny: TrialConfig) -> None:
-    trainer = Trainer(tiny.override({rate: 1e38, "train.evaluations": 1, "train.max_kimg": 0.016}), CPU)
+    trainer = Trainer(check(tiny.override({rate: 1e38, "train.evaluations": 1, "train.max_kimg": 0.016})), CPU)
     with pytest.raises(Diverged, match=rf"non-finite (weight in {network}|loss) at 0\.016 kimg"):
         trainer.train_until_evaluation()
     assert trainer.evaluations == []
 
 
 def test_images_that_are_not_finite_have_no_fid(tiny: TrialConfig) -> None:
-    trainer = Trainer(tiny, CPU)
+    trainer = Trainer(check(tiny), CPU)
     for parameter in trainer._ema.model.parameters():
         nn.init.constant_(parameter, float("nan"))
     with pytest.raises(Diverged, match=r"non-finite image at 0\.16 kimg"):
         trainer.train_until_evaluation()
 
 
+def test_a_trainer_builds_each_part_once(tiny: TrialConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, calls = check(tiny), Counter[str]()
+    scorer = scorer_for(config, CPU)
+
+    def counted(owner: Any, attribute: str, name: Callable[..., str]) -> None:
+        real = getattr(owner, attribute)
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            calls[name(*args)] += 1
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(owner, attribute, wrapper)
+
+    counted(registry, "build", lambda kind, section: kind)
+    counted(Model, "generator", lambda *_: "G")
+    counted(Model, "discriminator", lambda *_: "D")
+    Trainer(config, CPU, scorer)
+    assert calls == {"model": 1, "loss": 1, "G": 1, "D": 1}
+    check(tiny)
+    assert calls["G"] == 2 and calls["data"] == 1, "the counter sees what a check builds"
+
+
 def test_what_could_only_fail_later_is_refused_at_once(tiny: TrialConfig) -> None:
     wrong = {"train.batch": 2000, "train.evaluations": 1, "train.max_kimg": 2.0}
     with pytest.raises(UserError, match=r"train\.batch=2000: the data set has only 1437 images"):
-        Trainer(tiny.override(wrong), CPU)
+        Trainer(check(tiny.override(wrong)), CPU)
     with pytest.raises(UserError, match=r"model\.attention_at=16"):
         check(tiny.override({"model.attention_at": 16}))
     with pytest.raises(UserError, match=r"model\.d_norm=batch"):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gansearch.config import TrialConfig
+from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer, run
 
 CPU = torch.device("cpu")
@@ -23,7 +24,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def fids(config: TrialConfig) -> list[float]:
-    trainer = Trainer(config, CPU)
+    trainer = Trainer(check(config), CPU)
     run(trainer, lambda evaluation: None)
     return [row.fid for row in trainer.evaluations]
 
@@ -48,7 +49,7 @@ def test_the_fid_curve_in_bfloat16_is_as_near_as_another_seeds(kind: str, tiny: 
 
 def test_weights_moments_and_statistics_stay_float32(tiny: TrialConfig) -> None:
     changes = {"train.precision": "bf16", "model.spectral_norm": True, "model.attention_at": 8}
-    trainer = Trainer(tiny.override(changes), CPU)
+    trainer = Trainer(check(tiny.override(changes)), CPU)
     before = copy.deepcopy(trainer._state.G.state_dict())
     trainer.train(3)
     state = trainer._state

@@ -20,7 +20,7 @@ from gansearch.run.paths import join
 from gansearch.run.rows import Evaluation
 from gansearch.training.artifacts import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
-from gansearch.training.loop import Diverged, Trainer
+from gansearch.training.loop import Diverged, Trainer, evaluate_next
 
 # What no retry mends, and what would fail every trial after this one: the search has to end.
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -86,11 +86,9 @@ class GANTrial(tune.Trainable):
         if self._trainer.done:  # it ended in the moment between its last row and its end
             return {"images": self._trainer.shown, "done": True}
         try:
-            self._trainer.train_until_evaluation()
+            evaluation = evaluate_next(self._trainer, self._checkpoints, self._artifacts)
         except Diverged as divergence:
             return {"diverged": str(divergence), "kimg": divergence.kimg, "done": True}
-        evaluation = self._trainer.write_artifacts(self._artifacts)
-        self._trainer.save(self._checkpoints)
         return self._report(evaluation)
 
     def _report(self, evaluation: Evaluation) -> dict[str, Any]:
