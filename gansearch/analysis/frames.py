@@ -12,10 +12,9 @@ from gansearch.run.loaded import Run
 from gansearch.run.rows import Eval
 from gansearch.run.space import Domain, Parameter
 
-_FLOATS = ("best_fid", "best_kimg", "mean_fid", "max_fid", "kimg", "fid", "train_seconds", "eval_seconds")
-_FLOATS += ("d_loss_real", "d_loss_fake", "g_loss", "images_per_second")
-# The types of the columns that hold no text.
-_TYPES = {"rank": "Int64", "number": "int64", "time": "datetime64[ns, UTC]", **dict.fromkeys(_FLOATS, "float64")}
+_TEXTS = ("trial_id", "status", "reason", "origin", "parent", "relation", "protocol", "checkpoint", "node")
+# The types of the columns that hold no floats.
+_TYPES = {"rank": "Int64", "number": "int64", "time": "datetime64[ns, UTC]", **dict.fromkeys(_TEXTS, "string")}
 
 
 def trials_frame(run: Run) -> pd.DataFrame:
@@ -31,7 +30,7 @@ def trials_frame(run: Run) -> pd.DataFrame:
 def ranking_frame(rows: Sequence[Ranked], params: Mapping[str, Parameter]) -> pd.DataFrame:
     """Returns some rows of a ranking, with the columns of `trials_frame`."""
     names = [field.name for field in fields(Ranked) if field.name != "params"]
-    columns = {name: _column(map(attrgetter(name), rows), _TYPES.get(name, "string")) for name in names}
+    columns = {name: _column(map(attrgetter(name), rows), _TYPES.get(name, "float64")) for name in names}
     for path, parameter in params.items():
         columns[path] = _column((row.params.get(path) for row in rows), _param_type(parameter.domain))
     return pd.DataFrame(columns)
@@ -46,7 +45,7 @@ def evaluations_frame(run: Run) -> pd.DataFrame:
     names = [field.name for field in fields(Eval) if field.name != "event"]
     names.sort(key=lambda name: name not in {"trial_id", "number"})  # these two first
     rows = [row for trial in run.ledger.values() for row in trial.evals]
-    return pd.DataFrame({name: _column(map(attrgetter(name), rows), _TYPES.get(name, "string")) for name in names})
+    return pd.DataFrame({name: _column(map(attrgetter(name), rows), _TYPES.get(name, "float64")) for name in names})
 
 
 def _column(values: Iterable[Any], dtype: Any) -> pd.Series:

@@ -74,7 +74,11 @@ def _to_continue(plan: Plan, trials: Iterable[TrialState]) -> list[TrialState]:
     """
     full = plan.space.base.train.max_images
     chosen: list[TrialState] = []
-    short = [trial for trial in trials if trial.status == "completed" and trial.images < full and not trial.is_final]
+    short = [
+        trial
+        for trial in trials
+        if trial.status == "completed" and trial.evals and trial.images < full and not trial.is_final
+    ]
     for length in sorted({trial.images for trial in short}):
         completed = sorted((trial for trial in short if trial.images == length), key=lambda trial: trial.evals[-1].fid)
         chosen += completed[: max(1, round(len(completed) / plan.options.eta))]

@@ -80,8 +80,8 @@ class Study:
         One that was stopped or diverged counts as pruned, so that TPE keeps away.
         """
         trial = self._running.pop(row.number)
-        state = _state(row, self._space, counts=not trial.user_attrs)
-        self._study.tell(trial, _value(state, history), state=state)
+        state, value = _outcome(row, history, self._space, counts=not trial.user_attrs)
+        self._study.tell(trial, value, state=state)
 
 
 def suggest(trial: optuna.Trial, space: Space) -> dict[str, Any]:
@@ -107,29 +107,23 @@ def distribution(domain: Domain) -> BaseDistribution:
     return json_to_distribution(domain.model_dump_json())
 
 
-def _state(row: End, space: Space, *, counts: bool) -> OptunaState:
-    if not counts:
-        return OptunaState.FAIL
-    if row.status == "completed" and row.images < space.base.train.max_images:  # the search was given more since
-        return OptunaState.PRUNED
-    return {
-        "completed": OptunaState.COMPLETE,
-        "stopped": OptunaState.PRUNED,
-        "diverged": OptunaState.PRUNED,
-        "failed": OptunaState.FAIL,
-    }[row.status]
-
-
-def _value(state: OptunaState, history: Sequence[Eval]) -> float | None:
-    return min(row.fid for row in history) if state is OptunaState.COMPLETE else None
+def _outcome(row: End, history: Sequence[Eval], space: Space, *, counts: bool) -> tuple[OptunaState, float | None]:
+    """Returns what Optuna is told of a trial that ended: a state, and of a complete trial the lowest FID."""
+    if not counts or row.status == "failed":
+        return OptunaState.FAIL, None
+    if row.status != "completed" or row.images < space.base.train.max_images:  # or the search was extended since
+        return OptunaState.PRUNED, None
+    if not history:  # the rows of its evaluations are lost
+        return OptunaState.FAIL, None
+    return OptunaState.COMPLETE, min(row.fid for row in history)
 
 
 def _ended(trial: TrialState, history: Sequence[Eval], space: Space) -> optuna.trial.FrozenTrial:
     assert trial.end is not None
-    state = _state(trial.end, space, counts=not trial.is_final)
+    state, value = _outcome(trial.end, history, space, counts=not trial.is_final)
     frozen = create_trial(
         state=state,
-        value=_value(state, history),
+        value=value,
         params=trial.start.params,
         distributions={path: distribution(space.params[path].domain) for path in trial.start.params},
         intermediate_values={row.images: row.fid for row in trial.evals},

@@ -159,9 +159,8 @@ def test_the_floor_is_a_labelled_dotted_line(tmp_path, fid):
 )
 def test_a_floor_far_off_does_not_squash_the_curves(tmp_path, fid, label):
     plain = curves_figure(curves_info(load(make_search(tmp_path / "plain"))))
-    figure = curves_figure(
-        curves_info(load(make_search(tmp_path / "run", floor=Floor(split="test", images=360, fid=fid))))
-    )
+    run = load(make_search(tmp_path / "run", floor=Floor(split="test", images=360, fid=fid)))
+    figure = curves_figure(curves_info(run))
     assert not _floor_lines(figure, fid)
     assert figure.axes[0].get_ylim() == plain.axes[0].get_ylim()
     assert label in {text.get_text() for text in figure.axes[0].texts}

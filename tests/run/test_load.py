@@ -1,169 +1,202 @@
+"""A run read from its directory, and the one policy for what is damaged."""
+
 import json
-from dataclasses import asdict
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
-from gansearch.analysis.load import Space, load
 
-from gansearch.config import TrialConfig
+from gansearch.analysis.rank import rank
 from gansearch.errors import UserError
-from gansearch.run.manifest import Options, Plan, load_plan
-from gansearch.run.paths import RunDir
-from gansearch.run.protocol import Floor, Protocol
+from gansearch.run import RunDir, load
 from gansearch.run.rows import to_json
-from gansearch.run.space import Space as SearchSpace
-from tests.analysis.synthetic_run import FLOOR, PARAMS, PROTOCOL, evaluation, make_run, make_search, start
+from tests.analysis.synthetic_run import (
+    BASE,
+    FLOOR,
+    PROTOCOL,
+    SPACE,
+    damage,
+    evaluation,
+    make_run,
+    make_search,
+    start,
+)
 
-SPACE = Space.model_validate({"base": {"loss": {"name": "bce"}}, "params": PARAMS})
+
+def append(run: RunDir, *lines: bytes) -> None:
+    with run.results.open("ab") as file:
+        file.writelines(line + b"\n" for line in lines)
 
 
-def test_protocols_are_not_mixed(tmp_path):
-    rows = [
-        start("a", 0),
-        evaluation("a", 0, 6.4, 50.0),
-        start("b", 1),
-        evaluation("b", 1, 6.4, 40.0, protocol="ffff00001111"),
-    ]
-    with pytest.raises(UserError, match="protocols") as error:
-        ranked_run(make_run(tmp_path / "run", rows))
-    assert PROTOCOL in str(error.value) and "ffff00001111" in str(error.value)
+def test_importing_it_loads_nothing_heavy() -> None:
+    script = "import gansearch.run, sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(found.stdout.split())
+    assert "pydantic" in loaded
+    assert not loaded & {"torch", "ray", "optuna", "numpy", "pandas", "scipy", "matplotlib", "rich"}
+
+
+def test_a_run_is_what_was_written(tmp_path: Path) -> None:
+    run = load(make_search(tmp_path / "run", floor=FLOOR, trials=5))
+    assert (run.manifest.space, run.manifest.protocol, run.manifest.floor) == (SPACE, PROTOCOL, FLOOR)
+    assert (run.plan.run, run.plan.space, run.plan.options.trials) == (run.dir, SPACE, 16)
+    assert [trial.number for trial in run.ledger.values()] == [0, 1, 2, 3, 4]
+
+
+def test_a_run_without_rows_has_no_trials(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", [])
+    assert load(run).ledger == {}
+    run.results.unlink()
+    assert load(run).ledger == {}
+
+
+def test_a_torn_last_row_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = make_run(tmp_path / "run", [start(0), evaluation(0, 6.4, 50.0)])
+    run.results.write_bytes(run.results.read_bytes() + to_json(evaluation(0, 12.8, 10.0))[:-20])
+    assert [row.best_fid for row in rank(load(run))] == [50.0]
+    (record,) = caplog.records
+    assert "left out what is no whole row (line 3: Invalid JSON" in record.message
+
+
+def test_a_row_that_breaks_the_schema_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = make_run(tmp_path / "run", [start(0), evaluation(0, 6.4, 50.0)])
+    append(run, to_json(evaluation(0, 12.8, 1.0)).replace(b'"fid":1.0', b'"fid":NaN'))
+    append(run, to_json(start(1)).replace(b'"0001"', b'"../../../victim"'))
+    assert [(row.trial_id, row.best_fid) for row in rank(load(run))] == [("0000", 50.0)]
+    (record,) = caplog.records
+    assert "line 3: fid: " in record.message and record.message.endswith("and 1 more lines)")
+
+
+def test_rows_whose_start_is_lost_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lost = [evaluation(3, 6.4, 1.0), evaluation(3, 12.8, 0.5), evaluation(9, 6.4, 1.0, protocol="another")]
+    run = load(make_run(tmp_path / "run", [start(0), evaluation(0, 6.4, 50.0), *lost]))
+    assert [(row.trial_id, row.best_fid) for row in rank(run)] == [("0000", 50.0)]
+    assert run.ledger.next_number == 10
+    (record,) = caplog.records
+    assert record.message == f"{run.dir.results}: left out the rows of trials whose start row is lost (0003, 0009)"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"name": "x"}', "\xff"])
+def test_a_broken_search_json_is_refused(tmp_path: Path, text: str) -> None:
+    run = make_run(tmp_path / "run", [])
+    run.search_json.write_text(text, encoding="latin-1")
+    with pytest.raises(UserError, match=r"search\.json is broken \(.*\): restore the file") as error:
+        load(run)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
-        ({"metrics.num_fake": 99, "metrics.chunk": 9}, "differ in metrics.chunk None / 9, metrics.num_fake 1024 / 99;"),
-        ({"data.resolution": 16}, "differ in data.resolution 32 / 16;"),
-        ({"optim.g_lr": 1e-3}, "differ in no option, so in the images or the weights;"),
+        ({"schema_version": 2}, r"\(schema version 2, this gansearch reads 1: use the gansearch that wrote the run"),
+        ({"schema_version": None}, "schema version None"),
+        ({"protocol": {"hash": PROTOCOL.hash}}, r"\(protocol: not a protocol: missing or unknown .*seed"),
+        ({"protocol": PROTOCOL.to_record() | {"seed": 1}}, r"\(protocol: the hash .* is not that of the protocol"),
+        ({"protocol": "0123"}, r"\(protocol"),
+        ({"floor": {"split": "test", "images": 360}}, r"\(floor"),
+        ({"floor": {"split": "test", "images": 360, "fid": -1}}, r"\(floor"),
+        ({"floor": {"split": "test", "images": 360, "fid": "x"}}, r"\(floor"),
+        ({"floor": 0.29}, r"\(floor"),
+        ({"options": {"trials": 0}}, r"\(options\.trials"),
+        ({"options": {"trials": 2, "colour": "red"}}, r"\(options\.colour"),
+        ({"space": None}, r"\(space"),
+        ({"space": {"base": {"train": {"batch": 0}}, "params": {}}}, r"\(space\.base\.train\.batch"),
+        ({"space": {"base": {}, "params": {"a.b": {"domain": {"name": "Normal"}}}}}, r"params\.a\.b\.domain\.name"),
     ],
 )
-def test_protocols_that_meet_are_told_apart_by_their_options(tmp_path, changes, said):
-    rows = [start("a", 0), evaluation("a", 0, 6.4, 50.0), evaluation("a", 0, 12.8, 49.0), start("b", 1)]
-    run = make_run(tmp_path / "run", [*rows, evaluation("b", 1, 6.4, 40.0, protocol="ffff00001111")])
-    for trial_id, config in (("a", TrialConfig()), ("b", TrialConfig().override(changes))):
-        run.trial(trial_id).mkdir(parents=True)
-        run.trial_config(trial_id).write_text(config.to_json())
-    with pytest.raises(UserError, match="cannot be ranked together") as error:
-        ranked_run(run)
-    assert said in str(error.value)
-
-
-def test_a_torn_last_row_is_left_out(tmp_path, capsys):
-    run = make_run(tmp_path / "run", [start("a", 0), evaluation("a", 0, 6.4, 50.0)])
-    with run.results.open("a") as file:
-        file.write(to_json(evaluation("a", 0, 12.8, 10.0))[:-20])
-    assert [row.best_fid for row in ranked_run(run)] == [50.0]
-    assert len(capsys.readouterr().err.splitlines()) == 1
-
-
-def test_a_fid_that_is_no_number_is_left_out(tmp_path, capsys):
-    run = make_run(tmp_path / "run", [start("a", 0), evaluation("a", 0, 6.4, 50.0)])
-    with run.results.open("a") as file:
-        file.write(to_json(evaluation("a", 0, 12.8, 1.0)).replace('"fid": 1.0', '"fid": NaN') + "\n")
-        file.write(to_json(evaluation("lost", 9, 12.8, 1.0)) + "\n")
-    assert [(row.trial_id, row.best_fid) for row in ranked_run(run)] == [("a", 50.0)]
-    assert "left out 2 rows" in capsys.readouterr().err
-
-
-def test_a_run_without_rows_has_no_trials(tmp_path):
+def test_a_damaged_field_of_search_json_is_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     run = make_run(tmp_path / "run", [])
-    run.results.unlink()
-    assert ranked_run(run) == []
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"name": "x"}'])
-def test_a_broken_search_json_is_named(tmp_path, text):
-    run = make_run(tmp_path / "run", [])
-    run.search_json.write_text(text)
-    with pytest.raises(UserError, match=r"search\.json is broken") as error:
+    damage(run, **changes)
+    with pytest.raises(UserError, match=r"search\.json is broken.*" + message) as error:
         load(run)
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("floor", [{"split": "test", "images": 360}, {**FLOOR, "fid": -1}, {**FLOOR, "fid": "x"}, 0.29])
-def test_a_broken_floor_is_named(tmp_path, floor):
-    with pytest.raises(UserError, match=r"search\.json is broken \(floor"):
-        load(make_run(tmp_path / "run", [], floor=floor))
-
-
-def test_a_floor_may_be_missing(tmp_path):
-    assert load(make_run(tmp_path / "old", [])).search.floor is None
-    assert load(make_run(tmp_path / "none", [], floor=None)).search.floor is None
-    assert load(make_run(tmp_path / "known", [], floor=FLOOR)).search.floor == Floor(**FLOOR)
-
-
-@pytest.mark.parametrize("floor", [Floor(split="test", images=360, fid=0.29), None])
-def test_a_plan_and_its_floor_are_read_back(tmp_path, floor):
-    protocol = Protocol(
-        extractor="digits-classifier",
-        weights_sha256="a" * 64,
-        data="b" * 64,
-        split="train",
-        num_real=1024,
-        num_fake=1024,
-        resolution=32,
-        resize="bicubic-antialias",
-        dtype="float32",
-        seed=0,
-        estimator="chunked-1024",
-    )
-    run = RunDir(tmp_path / "run")
-    run.path.mkdir()
-    plan = Plan(run, SearchSpace(base=TrialConfig(), params={}, trials=1), Options(trials=1))
-    plan.save(protocol, floor)
-    assert json.loads(run.search_json.read_text())["floor"] == (asdict(floor) if floor else None)
-    found = load(run).search.floor
-    assert found == floor
-    again, same = load_plan(run)
-    assert (again.options, same) == (plan.options, protocol)
-
-
-def test_an_unknown_domain_is_refused(tmp_path):
-    run = make_run(tmp_path / "run", [], params={"a.b": {"domain": {"name": "Normal", "attributes": {}}, "when": None}})
-    with pytest.raises(UserError, match=r"params\.a\.b\.domain\.name"):
+def test_a_search_json_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", [])
+    run.search_json.unlink()
+    run.search_json.mkdir()
+    with pytest.raises(UserError, match=r"search\.json cannot be read \(Is a directory\)"):
         load(run)
 
 
-def test_only_parameters_whose_condition_holds_are_active():
-    params = {"loss.clip": 0.1, "loss.name": "wgan-gp", "loss.penalty_weight": 9.0, "other.option": 1}
-    active = SPACE.active(params)
-    assert list(active.items()) == [("loss.name", "wgan-gp"), ("loss.penalty_weight", 9.0), ("other.option", 1)]
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({"metrics.num_fake": 99, "metrics.chunk": 9}, "in metrics.num_fake 1024 / 99, metrics.chunk None / 9: "),
+        ({"data.resolution": 16}, "in data.resolution 32 / 16: "),
+        ({"optim.g_lr": 1e-3}, "in no option that is known, so in the images or the weights: "),
+        (None, "in no option that is known, so in the images or the weights: "),
+    ],
+)
+def test_fids_of_another_protocol_are_refused(tmp_path: Path, changes: dict[str, Any] | None, difference: str) -> None:
+    rows = [start(0), evaluation(0, 6.4, 50.0), evaluation(0, 12.8, 49.0), start(1)]
+    run = make_run(tmp_path / "run", [*rows, evaluation(1, 6.4, 40.0, protocol="ffff00001111")])
+    if changes is not None:
+        for number, config in enumerate((BASE, BASE.override(changes))):
+            run.trial(f"{number:04d}").mkdir(parents=True)
+            run.trial_config(f"{number:04d}").write_text(config.to_json())
+    with pytest.raises(UserError, match="FIDs of other protocols than its own") as error:
+        load(run)
+    found = f"{PROTOCOL.hash} (2 evaluations), ffff00001111 (1 evaluations); ffff00001111 differs "
+    assert found + difference in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_condition_on_an_option_that_is_not_searched_looks_at_the_base():
-    clip = {"loss.clip": PARAMS["loss.clip"]}
-    for name, active in (("wgan", {"loss.clip": 0.1}), ("bce", {})):
-        space = Space.model_validate({"base": {"loss": {"name": name}}, "params": clip})
-        assert space.active({"loss.clip": 0.1}) == active
+def test_fids_of_one_protocol_that_is_not_the_run_s_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="FIDs of other protocols than its own"):
+        load(make_run(tmp_path / "run", [start(0), evaluation(0, 6.4, 50.0, protocol="ffff00001111")]))
 
 
-def test_a_condition_on_an_inactive_parameter_does_not_hold():
-    params = PARAMS | {"x.y": {"domain": PARAMS["optim.g_lr"]["domain"], "when": {"path": "loss.clip", "equals": 0.1}}}
-    space = Space.model_validate({"params": params})
-    assert "x.y" in space.active({"loss.name": "wgan", "loss.clip": 0.1, "x.y": 1.0})
-    assert "x.y" not in space.active({"loss.name": "bce", "loss.clip": 0.1, "x.y": 1.0})
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"optim.g_lr": 1.0}, r"trial 0000 has optim\.g_lr=1\.0, which is outside the space"),
+        ({"optim.g_lr": True}, r"optim\.g_lr=True"),
+        ({"optim.g_lr": "0.001"}, r"optim\.g_lr=0\.001"),
+        ({"loss.name": "bec"}, r"loss\.name=bec"),
+        ({"train.batch": 32}, r"train\.batch=32"),
+    ],
+)
+def test_parameters_outside_the_space_are_refused(tmp_path: Path, params: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=r"results\.jsonl: " + ".*" + message) as error:
+        load(make_run(tmp_path / "run", [start(0, params)]))
+    assert "\n" not in str(error.value)
 
 
-def test_the_newest_whole_checkpoint_is_shown(tmp_path):
-    run = make_run(tmp_path / "run", [start("a", 0), evaluation("a", 0, 6.4, 50.0), start("b", 1)])
+def test_a_parameter_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", [])
+    append(run, to_json(start(0, {"optim.g_lr": 1e-3})).replace(b"0.001", b"NaN"))
+    with pytest.raises(UserError, match=r"optim\.g_lr=nan"):
+        load(run)
+
+
+def test_the_files_of_trials_are_not_needed(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", [start(0), evaluation(0, 6.4, 50.0)])
+    assert {path.name for path in run.path.iterdir()} == {"search.json", "results.jsonl"}
+    assert [row.best_fid for row in rank(load(run))] == [50.0]
+
+
+def test_the_newest_whole_checkpoint_is_found(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", [start(0), evaluation(0, 6.4, 50.0), start(1)])
     for name in ("checkpoint_000006400", "checkpoint_000019200", "checkpoint_000057600.tmp", "checkpoint_x"):
-        (run.trial("a") / name).mkdir(parents=True)
-    (run.trial("a") / "checkpoint_000025600").touch()
-    loaded = load(run)
-    assert loaded.checkpoint("a") == str(run.trial("a") / "checkpoint_000019200")
-    assert loaded.checkpoint("b") is None
+        (run.trial("0000") / name).mkdir(parents=True)
+    (run.trial("0000") / "checkpoint_000025600").touch()
+    assert load(run).checkpoint("0000") == str(run.trial("0000") / "checkpoint_000019200")
+    assert load(run).checkpoint("0001") is None
 
 
-def test_a_longer_name_of_a_checkpoint_is_newer(tmp_path):
-    run = make_run(tmp_path / "run", [start("a", 0)])
+def test_a_longer_name_of_a_checkpoint_is_newer(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", [start(0)])
     for name in ("checkpoint_999999999", "checkpoint_1000000000"):
-        (run.trial("a") / name).mkdir(parents=True)
-    assert load(run).checkpoint("a") == str(run.trial("a") / "checkpoint_1000000000")
+        (run.trial("0000") / name).mkdir(parents=True)
+    assert load(run).checkpoint("0000") == str(run.trial("0000") / "checkpoint_1000000000")
 
 
-@pytest.mark.parametrize("uri", ["s3://bucket/prefix/run", "s3://bucket/prefix/run/"])
-def test_checkpoints_kept_elsewhere_are_shown_as_a_uri(tmp_path, uri):
-    rows = ranked_run(make_search(tmp_path / "run", checkpoints=uri))
-    for row in rows:
+@pytest.mark.parametrize("storage", ["s3://bucket/prefix", "s3://bucket/prefix/"])
+def test_checkpoints_that_lie_elsewhere_have_a_uri(tmp_path: Path, storage: str) -> None:
+    run = make_search(tmp_path / "run", storage=storage)
+    for row in rank(load(run)):
         assert row.checkpoint == (f"s3://bucket/prefix/run/{row.trial_id}" if row.rank else None)
-    assert json.loads((tmp_path / "run" / "search.json").read_text())["checkpoints"] == uri
+    assert json.loads(run.search_json.read_text())["checkpoints"] == "s3://bucket/prefix/run"

@@ -1,5 +1,7 @@
-"""The rows of a run: what is written is read, what a crash leaves is survived."""
+"""The rows of a run: what is written is read, and what is no valid row is left out with one warning."""
 
+import json
+import logging
 import math
 import random
 import signal
@@ -7,39 +9,58 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from gansearch.errors import UserError
-from gansearch.run.ledger import Ledger
+from gansearch.run import Ledger
 from gansearch.run.rows import End, Eval, Row, Start, Writer, read, to_json
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
-OWN = {"trial_id": TEXT, "number": st.integers(0, 10**6), "time": TEXT}
-STARTS = st.builds(
-    Start,
-    **OWN,
-    params=st.dictionaries(TEXT, NUMBER | st.integers() | st.booleans() | TEXT | st.none()),
-    origin=TEXT,
-    seed=st.integers(0),
-)
-MEASURES = ("kimg", "fid", "train_seconds", "eval_seconds", "d_loss_real", "d_loss_fake", "g_loss", "images_per_second")
-EVALS = st.builds(Eval, **OWN, protocol=TEXT, **dict.fromkeys(MEASURES, NUMBER))
-ENDS = st.builds(
-    End,
-    **OWN,
-    status=st.sampled_from(["completed", "stopped", "diverged", "failed"]),
-    best_fid=st.none() | NUMBER,
-    best_kimg=st.none() | NUMBER,
-    kimg=NUMBER,
-    reason=st.none() | TEXT,
-)
-ROWS = STARTS | EVALS | ENDS
+LENGTH = st.floats(0, 1e9)
+MEASURES = ("fid", "train_seconds", "eval_seconds", "d_loss_real", "d_loss_fake", "g_loss", "images_per_second")
+ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+IDS = st.integers(0, 10**6).map("{:04d}".format)
+STARTS: dict[str, Any] = {
+    "params": st.dictionaries(TEXT, NUMBER | st.integers() | st.booleans() | TEXT | st.none()),
+    "origin": TEXT,
+    "seed": st.integers(0),
+    "parent": st.none() | IDS,
+    "relation": st.sampled_from([None, "retry", "continuation", "final"]),
+}
+EVALS: dict[str, Any] = {
+    "protocol": TEXT,
+    "node": st.none() | TEXT,
+    "kimg": LENGTH,
+    **dict.fromkeys(MEASURES, NUMBER),
+}
+ENDS: dict[str, Any] = {
+    "status": st.sampled_from(["completed", "stopped", "diverged", "failed"]),
+    "best_fid": st.none() | NUMBER,
+    "best_kimg": st.none() | LENGTH,
+    "kimg": LENGTH,
+    "reason": st.none() | TEXT,
+}
+
+
+@st.composite
+def rows_of(draw: st.DrawFn) -> Row:
+    """Any row that the schema allows."""
+    kind, fields = draw(st.sampled_from([(Start, STARTS), (Eval, EVALS), (End, ENDS)]))
+    trial_id, time = draw(IDS), draw(st.datetimes(timezones=ZONES)).isoformat()
+    return kind(
+        trial_id=trial_id, number=int(trial_id), time=time, **{name: draw(value) for name, value in fields.items()}
+    )
+
+
+ROWS = rows_of()
 
 
 def start(number: int = 0, **changes: Any) -> Start:
@@ -54,8 +75,8 @@ def start(number: int = 0, **changes: Any) -> Start:
 
 
 def evaluation(number: int, kimg: float, fid: float) -> Eval:
-    zeros: dict[str, Any] = dict.fromkeys(MEASURES, 0.0) | {"kimg": kimg, "fid": fid}
-    return Eval(trial_id=f"{number:04d}", number=number, protocol="p", **zeros)
+    zeros: dict[str, Any] = dict.fromkeys(MEASURES, 0.0) | {"fid": fid}
+    return Eval(trial_id=f"{number:04d}", number=number, kimg=kimg, protocol="p", **zeros)
 
 
 def written(path: Path, rows: list[Row]) -> bytes:
@@ -75,12 +96,12 @@ def test_rows_come_back_as_they_were(rows: list[Row], tmp_path_factory: pytest.T
 
 
 @given(row=ROWS, data=st.data())
-def test_a_torn_row_is_skipped_then_cut_off(
+def test_a_torn_row_is_left_out_then_cut_off(
     row: Row, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("torn") / "results.jsonl"
     whole = written(path, [start(0), start(1)])
-    torn = to_json(row).encode()
+    torn = to_json(row)
     path.write_bytes(whole + torn[: data.draw(st.integers(1, len(torn) - 1))])
     assert [row.number for row in read(path)] == [0, 1]
     assert written(path, []) == whole
@@ -88,12 +109,81 @@ def test_a_torn_row_is_skipped_then_cut_off(
     assert read(path)[2:] == [row]
 
 
-def test_what_is_skipped_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_row_is_left_out_with_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "results.jsonl"
-    lines = [to_json(start(0)), "{", "null", '{"event": "start"}', '{"event": "of a later version"}', to_json(start(1))]
-    path.write_text("\n".join(lines))
-    assert [row.number for row in read(path)] == [0, 1]
-    assert capsys.readouterr().err == f"{path}: skipped what is no whole row (line 2, 3, 4)\n"
+    lines = [
+        to_json(start(0)),
+        b"{",
+        b"null",
+        b'{"event": "start"}',
+        b'{"event": "unknown"}',
+        b"\xff",
+        to_json(start(1)),
+    ]
+    path.write_bytes(b"\n".join(lines))
+    for _ in range(2):
+        assert [row.number for row in read(path)] == [0, 1]
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.message.startswith(f"{path}: left out what is no whole row (line 2: Invalid JSON")
+    assert record.message.endswith(", and 4 more lines)") and "\n" not in record.message
+
+
+def changed(row: Row, **changes: Any) -> bytes:
+    """A row as a line, with fields changed; those that are `...` are taken away."""
+    fields = json.loads(to_json(row)) | changes
+    return json.dumps({name: value for name, value in fields.items() if value is not ...}).encode()
+
+
+START, EVAL, END = start(0), evaluation(0, 6.4, 50.0), End(
+    trial_id="0000", number=0, status="failed", best_fid=None, best_kimg=None, kimg=0.0, reason=None
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        (changed(EVAL, fid="50.0"), "fid"),
+        (changed(EVAL, fid=math.nan), "fid"),
+        (changed(EVAL, fid=math.inf), "fid"),
+        (changed(EVAL, fid=None), "fid"),
+        (changed(EVAL, fid=True), "fid"),
+        (changed(EVAL, fid=...), "fid"),
+        (changed(EVAL, kimg=-1.0), "kimg"),
+        (changed(EVAL, number=True), "number"),
+        (changed(EVAL, number=-1), "number"),
+        (changed(EVAL, number="0"), "number"),
+        (changed(EVAL, protocol=7), "protocol"),
+        (changed(EVAL, trial_id="../../../victim"), "trial_id"),
+        (changed(EVAL, trial_id="0000/.."), "trial_id"),
+        (changed(EVAL, trial_id="0000\n"), "trial_id"),
+        (changed(EVAL, trial_id="000"), "trial_id"),
+        (changed(EVAL, trial_id="٠٠٠٠"), "trial_id"),
+        (changed(EVAL, trial_id=0), "trial_id"),
+        (changed(EVAL, colour="red"), "colour"),
+        (changed(EVAL, time="2025-01-01T00:00:00"), "time"),
+        (changed(EVAL, time="yesterday"), "time"),
+        (changed(EVAL, event="begin"), "event"),
+        (changed(START, parent="..", relation="retry"), "parent"),
+        (changed(START, relation="copy"), "relation"),
+        (changed(START, params=[]), "params"),
+        (changed(START, seed=1.5), "seed"),
+        (changed(END, status="lost"), "status"),
+        (changed(END, best_fid=math.nan), "best_fid"),
+    ],
+)
+def test_the_schema_is_strict(line: bytes, field: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(b"\n".join([to_json(start(1)), line, to_json(evaluation(1, 6.4, 50.0))]))
+    assert [row.number for row in read(path)] == [1, 1]
+    (record,) = caplog.records
+    assert f"(line 2: {field}: " in record.message or f"'{field}'" in record.message
+
+
+def test_the_rows_that_the_changes_start_from_are_valid(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(b"\n".join(changed(row) for row in (START, EVAL, END)))
+    assert read(path) == [START, EVAL, END]
 
 
 def test_a_row_can_be_read_as_soon_as_it_is_appended(tmp_path: Path) -> None:
@@ -105,12 +195,9 @@ def test_a_row_can_be_read_as_soon_as_it_is_appended(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_value_that_is_not_finite_is_no_row(value: float, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="JSON compliant"):
-        to_json(evaluation(0, 1.0, value))
-    with pytest.raises(ValueError, match="JSON compliant"):
-        written(tmp_path / "results.jsonl", [start(), evaluation(0, 1.0, value)])
-    assert len(read(tmp_path / "results.jsonl")) == 1
+def test_a_value_that_is_not_finite_is_no_row(value: float) -> None:
+    with pytest.raises(ValidationError, match="finite number"):
+        evaluation(0, 1.0, value)
 
 
 HOLD = """
@@ -122,7 +209,7 @@ print("open", flush=True)
 number = 0
 while True:
     params = {"x": "y" * 3000}
-    writer.append(Start(trial_id=str(number), number=number, params=params, origin="sampled", seed=0))
+    writer.append(Start(trial_id=f"{number:04d}", number=number, params=params, origin="sampled", seed=0))
     number += 1
 """
 
@@ -177,7 +264,7 @@ def test_the_ledger_takes_every_row_once() -> None:
     assert list(first) == ["0000", "0001"]
 
 
-def test_what_the_rows_say_of_a_trial() -> None:
+def test_the_state_of_a_trial_follows_from_the_rows() -> None:
     ledger = Ledger([start(0), evaluation(0, 1.0, 5.0), evaluation(0, 2.0, 3.0), evaluation(0, 3.0, 3.0), start(1)])
     trial, fresh = ledger["0000"], ledger["0001"]
     assert trial.best is not None and (trial.best.fid, trial.best.kimg) == (3.0, 2.0)  # the earlier of two equal
@@ -196,19 +283,26 @@ def test_the_best_trial_is_the_first_with_the_lowest_fid() -> None:
     assert best is not None and best.trial_id == "0001"
 
 
-def test_the_way_of_a_trial_is_that_of_those_it_continues_before_it() -> None:
-    measures: dict[str, Any] = dict.fromkeys(MEASURES, 0.0)
-
-    def rows(number: int, kimg: list[float], parent: str | None = None, relation: Any = "continuation") -> list[Row]:
-        own: dict[str, Any] = {"trial_id": str(number), "number": number}
-        start = Start(**own, params={}, origin="x", seed=0, parent=parent, relation=parent and relation)
-        return [start, *(Eval(**own, **(measures | {"kimg": at}), protocol="p") for at in kimg)]
+def test_the_history_of_a_trial_begins_with_that_of_the_trial_it_continues() -> None:
+    def rows(number: int, kimg: list[float], parent: int | None = None, relation: Any = "continuation") -> list[Row]:
+        follows = {} if parent is None else {"parent": f"{parent:04d}", "relation": relation}
+        return [start(number, **follows), *(evaluation(number, at, 0.0) for at in kimg)]
 
     ledger = Ledger(
-        rows(0, [1, 2]) + rows(1, [3, 4], "0") + rows(2, [5], "1") + rows(3, [1, 2, 3], "0") + rows(4, [], "1")
-        + rows(5, [1], "2", "final")
+        rows(0, [1, 2]) + rows(1, [3, 4], 0) + rows(2, [5], 1) + rows(3, [1, 2, 3], 0) + rows(4, [], 1)
+        + rows(5, [1], 2, "final")
     )  # fmt: skip
-    ways = {trial_id: [row.kimg for row in ledger.history(trial_id)] for trial_id in ledger}
-    assert ways == {"0": [1, 2], "1": [1, 2, 3, 4], "2": [1, 2, 3, 4, 5], "3": [1, 2, 3], "4": [1, 2, 3, 4], "5": [1]}
-    assert [ledger.root_id(trial_id) for trial_id in ledger] == ["0", "0", "0", "0", "0", "5"]
+    histories = {trial.number: [row.kimg for row in ledger.history(id)] for id, trial in ledger.items()}
+    assert histories == {0: [1, 2], 1: [1, 2, 3, 4], 2: [1, 2, 3, 4, 5], 3: [1, 2, 3], 4: [1, 2, 3, 4], 5: [1]}
+    assert [ledger.root_id(trial_id) for trial_id in ledger] == ["0000"] * 5 + ["0005"]
     assert ledger.total(8) == 13
+
+
+def test_trials_without_a_start_row_are_left_out_and_their_numbers_are_not_given_again() -> None:
+    follower = start(3, parent="0001", relation="continuation")
+    rows = [evaluation(1, 1.0, 0.1), start(0), evaluation(0, 1.0, 5.0), start(2), evaluation(7, 1.0, 0.1), follower]
+    ledger = Ledger(rows)
+    assert list(ledger) == ["0000", "0002", "0003"]
+    assert ledger.without_start == {"0001": 1, "0007": 7} and ledger.next_number == 8
+    assert ledger.best is not None and ledger.best.trial_id == "0000"
+    assert ledger.history("0003") == [] and ledger.root_id("0003") == "0003"

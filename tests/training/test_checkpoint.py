@@ -18,7 +18,9 @@ CPU = torch.device("cpu")
 
 def save(checkpoints: CheckpointDir, images: int, size: int = 10) -> None:
     """A checkpoint whose content tells its number."""
-    about = About(config={}, images=images, channels=3, classes=["a", "b"], best_fid=images / 8, best_kimg=images / 1000)
+    about = About(
+        config={}, images=images, channels=3, classes=["a", "b"], best_fid=images / 8, best_kimg=images / 1000
+    )
     filled = torch.full((size,), float(images))
     checkpoints.save({"shown": images, "weights": filled}, {"w": filled}, about)
 
@@ -70,7 +72,9 @@ def test_what_is_saved_again_stays_as_it_was(tmp_path: Path) -> None:
 
 def test_code_is_never_unpickled(tmp_path: Path) -> None:
     checkpoints = CheckpointDir(tmp_path)
-    checkpoints.save({"shown": Path("x")}, {}, About(config={}, images=1, channels=1, classes=[], best_fid=1.0, best_kimg=1.0))
+    checkpoints.save(
+        {"shown": Path("x")}, {}, About(config={}, images=1, channels=1, classes=[], best_fid=1.0, best_kimg=1.0)
+    )
     with pytest.raises(Exception, match=r"[Ww]eights.only"):
         checkpoints.last(CPU)
 
