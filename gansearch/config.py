@@ -1,7 +1,7 @@
-"""What one trial is: a frozen, validated `TrialConfig` that goes to JSON and back. No torch.
+"""The configuration of one trial: a frozen, validated `TrialConfig` that goes to JSON and back. No torch.
 
-A section with a `name` picks a component (a loss, a model, a data set, an extractor); its other fields are that
-component's own options, which `gansearch.registry` checks against the class.
+A section with a `name` chooses a component (a loss, a model, a data set, an extractor). The other fields of the section
+are the component's own options, which `gansearch.registry` checks against the class.
 """
 
 import json
@@ -15,18 +15,18 @@ from gansearch.errors import UserError, unknown
 
 
 def whole_kimg(max_kimg: float, *, evaluations: int, batch: int) -> float:
-    """The length nearest `max_kimg` that is `evaluations` times a whole number of batches."""
+    """Returns the length nearest to `max_kimg` that is `evaluations` times a whole number of batches."""
     return max(1, round(max_kimg * 1000 / (evaluations * batch))) * evaluations * batch / 1000
 
 
 class Section(BaseModel):
-    """A group of options; misspelt ones are refused."""
+    """A group of options; an unknown option is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Component(Section):
-    """A section that names a registered component; fields that are not declared here are its own options."""
+    """A section that names a registered component; fields that are not declared here are the component's options."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -34,7 +34,7 @@ class Component(Section):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The component's own options as given, without the name."""
+        """All fields of the section but the name."""
         return self.model_dump(exclude={"name"})
 
 
@@ -52,7 +52,7 @@ class LossConfig(Component):
 
 
 class OptimConfig(Section):
-    """Adam for G and for D; at each turn `d_steps` D steps are made, then `g_steps` G steps."""
+    """Adam for G and D. Training repeats `d_steps` D steps and `g_steps` G steps."""
 
     g_lr: float = Field(2e-4, gt=0)
     d_lr: float = Field(2e-4, gt=0)
@@ -63,7 +63,7 @@ class OptimConfig(Section):
 
 
 class ReplayConfig(Section):
-    """Every `every` D steps (0: never) the share `fraction` of the fake batch is drawn from earlier fakes."""
+    """Experience replay: every `every` D steps (0: never) the share `fraction` of the fake batch is earlier fakes."""
 
     every: int = Field(0, ge=0)
     fraction: float = Field(0.5, gt=0, le=1)
@@ -71,7 +71,7 @@ class ReplayConfig(Section):
 
 
 class TrainConfig(Section):
-    """Length, batch and averaging. kimg: thousands of real images shown to D."""
+    """Length, batch and averaging of the training. kimg: thousands of real images shown to D."""
 
     batch: int = Field(64, ge=2)
     max_kimg: float = Field(14.4, gt=0)
@@ -82,7 +82,7 @@ class TrainConfig(Section):
 
     @property
     def eval_images(self) -> int:
-        """Real images between two evaluations."""
+        """The number of real images between two evaluations."""
         return round(self.max_kimg * 1000) // self.evaluations
 
     @property
@@ -101,12 +101,12 @@ class TrainConfig(Section):
 
 
 class MetricsConfig(Component):
-    """How FID is measured; the section's name is the extractor's."""
+    """How FID is measured. The section's name is the name of the extractor."""
 
     name: str = "digits-classifier"
-    weights: str | None = Field(None, description="the extractor's weights file; default: its own")
-    weights_sha256: str | None = Field(None, description="what the file must hash to; default: its own")
-    precision: Literal["float32", "bf16"] = Field("float32", description="the extractor's; bf16: faster, near")
+    weights: str | None = Field(None, description="the extractor's weights file; default: the extractor's own")
+    weights_sha256: str | None = Field(None, description="SHA-256 of the weights; default: of the extractor's own")
+    precision: Literal["float32", "bf16"] = Field("float32", description="of the extractor; bf16: faster, close")
     split: Literal["train", "test"] = "train"
     num_fake: int = Field(1024, ge=2)
     chunk: int | None = Field(None, ge=2, description="FID as the mean over chunks of so many real and fake images")
@@ -114,16 +114,16 @@ class MetricsConfig(Component):
 
 
 class ArtifactsConfig(Section):
-    """What a trial leaves for the eye after each evaluation; none of it changes the training."""
+    """The artifacts that a trial writes after each evaluation. They do not change the training."""
 
     curves: bool = Field(True, description="TensorBoard scalars: the losses and FID")
-    samples: bool = Field(True, description="a grid of images from fixed z, in rows of a class where there are any")
-    gif: bool = Field(True, description="at the end the grids, where they are made, as an animation")
-    attention: bool = Field(True, description="where G and D look, for models with self-attention")
+    samples: bool = Field(True, description="a grid of images from fixed z; with classes, each row shows one class")
+    gif: bool = Field(True, description="the grids as an animation, written at the end; needs samples")
+    attention: bool = Field(True, description="attention maps of G and D, for models with self-attention")
 
 
 class TrialConfig(Section):
-    """Everything that one trial needs; equal ones on one machine with as many threads give the same trial."""
+    """Everything that one trial needs. Equal configurations give equal trials on one machine with as many threads."""
 
     seed: int = Field(0, ge=0, lt=2**63)
     data: DataConfig = DataConfig()
@@ -136,30 +136,34 @@ class TrialConfig(Section):
     artifacts: ArtifactsConfig = ArtifactsConfig()
 
     def flat(self) -> dict[str, Any]:
-        """Every option by its dotted path: `{"optim.g_lr": 2e-4, ...}`."""
+        """Returns every option by its dotted path: `{"optim.g_lr": 2e-4, ...}`."""
         return _flatten(self.model_dump())
 
     def override(self, changes: Mapping[str, Any], max_kimg: float | None = None) -> "TrialConfig":
-        """A copy with the options at dotted paths changed.
+        """Returns a copy with changed options.
 
-        Where a component's name changes, the options of the one before are dropped: they are not the new one's.
-        With `max_kimg` the length is the nearest to it that has all evaluations at whole batches.
-        Raises UserError for a path that no section has (options of a component are the registry's to check) and
-        for a value out of its domain.
+        Args:
+            changes: New values by dotted path. Where a component's name changes, the options of the component before
+                are dropped.
+            max_kimg: If given, the length becomes the nearest one with all evaluations at whole batches.
+
+        Raises:
+            UserError: A section does not have the option, or a value is outside the option's domain. The options of
+                components are not checked here but by the registry.
         """
         tree = self.model_dump()
         for path, value in sorted(changes.items(), key=lambda item: not item[0].endswith(".name")):
             _set(tree, path, value)
         if max_kimg is not None:
             if not 0 < max_kimg < math.inf:
-                raise UserError(f"a length of {max_kimg:g} kimg: give a positive number")
+                raise UserError(f"a length of {max_kimg:g} kimg is not possible: give a positive number")
             evaluations, batch = tree["train"]["evaluations"], tree["train"]["batch"]
             if all(isinstance(number, int) and number > 0 for number in (evaluations, batch)):  # else refused below
                 tree["train"]["max_kimg"] = whole_kimg(max_kimg, evaluations=evaluations, batch=batch)
         return from_dict(tree)
 
     def lengthened(self, max_kimg: float) -> "TrialConfig":
-        """The same trial with its evaluations as far apart as they are, up to the one nearest `max_kimg`."""
+        """Returns a trial that is evaluated at the same interval and ends at the evaluation nearest to `max_kimg`."""
         interval = self.train.eval_images
         evaluations = max(1, round(max_kimg * 1000 / interval))
         return self.override({"train.evaluations": evaluations, "train.max_kimg": evaluations * interval / 1000})
@@ -169,7 +173,7 @@ class TrialConfig(Section):
 
 
 def from_dict(tree: Mapping[str, Any]) -> TrialConfig:
-    """Validates a nested dict; UserError names the option, what is wrong with it and what it may be."""
+    """Validates a nested dict. The message of a UserError names the option, the fault and the allowed values."""
     try:
         return TrialConfig.model_validate(tree)
     except ValidationError as error:
@@ -180,12 +184,12 @@ def from_json(text: str) -> TrialConfig:
     try:
         tree = json.loads(text)
     except ValueError as error:
-        raise UserError(f"the configuration is no JSON ({error})") from None
+        raise UserError(f"the configuration is not valid JSON ({error}): fix its text") from None
     return from_dict(tree)
 
 
 def describe(error: ValidationError, prefix: str = "") -> str:
-    """Pydantic's findings on one line, each as `path=value: what is wrong`."""
+    """Returns all faults that pydantic found on one line, each as `path=value: what is wrong`."""
     found = []
     for item in error.errors():
         path = ".".join([*([prefix] if prefix else []), *map(str, item["loc"])]) or "the configuration"

@@ -1,9 +1,9 @@
-"""Recipes: named, complete configurations of known GANs. A recipe is a baseline for searches and runs alone.
+"""Recipes: named, complete configurations of known GANs. A recipe is a baseline of a search, or runs alone.
 
-Those of the five project reports carry the FID that their report gives. It was measured under another protocol (and
-mostly on fewer images), so it is shown and never ranked against ours. What a report does not say is as in the paper
-of its GAN: Radford et al. 2016 (Adam 2e-4, beta1 0.5, slope 0.2, batch 128), Arjovsky et al. 2017 (5e-5, five D steps,
-clipping at 0.01), Gulrajani et al. 2017 (penalty 10, five D steps).
+The recipes of the five project reports carry the FID that the report gives. This FID was measured under another
+protocol (and mostly on fewer images), so it is shown and never ranked against ours. Options that a report does not give
+are taken from the paper of the GAN: Radford et al. 2016 (Adam 2e-4, beta1 0.5, slope 0.2, batch 128), Arjovsky et al.
+2017 (5e-5, five D steps, clipping at 0.01), Gulrajani et al. 2017 (penalty 10, five D steps).
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ _WIDTH_128 = {"model.name": "uniform", "loss.name": "bce", "loss.smoothing": 0.1
 
 @dataclass(frozen=True)
 class Recipe:
-    """A configuration, what it is in a line, and the FID that its source gives (None: none)."""
+    """A configuration, a description in one line, and the FID that the source reports, if any."""
 
     config: TrialConfig
     about: str
@@ -140,8 +140,8 @@ RECIPES: dict[str, Recipe] = {
         },
         kimg=2_000,
     ),
-    # Miyato et al. 2018: setting C of table 1 for residual nets, 50,000 G steps; the upper figure is theirs, the lower
-    # one that of later implementations that train longer.
+    # Miyato et al. 2018: setting C of table 1 for residual nets, 50,000 G steps. The higher FID is from this paper, the
+    # lower FID from later implementations that train longer.
     "sngan-32": _recipe(
         "residual blocks, spectral norm and hinge loss: a strong baseline from the literature (Miyato et al. 2018)",
         _CIFAR10,
@@ -160,7 +160,7 @@ RECIPES: dict[str, Recipe] = {
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe of that name; UserError with the nearest names where there is none."""
+    """Returns the recipe of that name. Raises UserError with the nearest names where there is none."""
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     return RECIPES[name]

@@ -3,9 +3,9 @@
     python scripts/train_classifier.py
     python scripts/train_classifier.py --data image_folder --set dir=DIR --set test_share=0.2 --flip --out FILE
 
-The first line makes the weights that are shipped, of the embedded digits: half a minute on one core. The second makes
-those of a folder of photographs, one folder a class. The same weights on every run on one machine. Prints the accuracy
-on the test images, the file's SHA-256, and what makes a search use it.
+The first command trains the shipped weights, on the embedded digits: half a minute on one core. The second command
+trains on a folder of photographs with one folder per class. Every run on one machine gives the same weights. Prints the
+accuracy on the test images, the file's SHA-256, and the options that make a search use the file.
 """
 
 import argparse
@@ -32,7 +32,7 @@ BATCH = 64
 
 
 def augment(images: Tensor, flip: bool) -> Tensor:
-    """Each image shifted by up to 2 pixels, turned by up to 0.15 rad, scaled by up to 10 %, mirrored or not."""
+    """Shifts each image by up to 2 pixels, turns it by up to 0.15 rad, scales it by up to 10 %, may mirror it."""
     n = len(images)
     angle = (torch.rand(n) - 0.5) * 0.3
     scale = 1 + (torch.rand(n) - 0.5) * 0.2
@@ -46,14 +46,14 @@ def augment(images: Tensor, flip: bool) -> Tensor:
 
 
 def labelled(images: Images) -> tuple[Tensor, Tensor]:
-    """Images in [-1, 1] with the channels they have, and their labels; UserError where they can't be told apart."""
+    """Returns images in [-1, 1] and their labels; UserError where there are fewer than two classes."""
     if images.labels is None or len(images.classes) < 2:
-        raise UserError("this data set has no classes to tell apart: choose another --data")
+        raise UserError("this data set has fewer than two classes: choose another --data")
     return to_float(images.pixels), images.labels
 
 
 def train(images: Images, *, width: int, epochs: int, flip: bool, seed: int) -> Classifier:
-    """A classifier of `images`, trained by AdamW under a one-cycle learning rate with label smoothing."""
+    """Trains a classifier of `images` by AdamW with a one-cycle learning rate and label smoothing."""
     torch.manual_seed(seed)
     x, y = labelled(images)
     if len(x) < BATCH:
@@ -77,7 +77,7 @@ def train(images: Images, *, width: int, epochs: int, flip: bool, seed: int) -> 
 
 @torch.inference_mode()
 def accuracy(model: Classifier, images: Images) -> float:
-    """The share of images whose class the classifier finds."""
+    """Returns the share of images that the classifier assigns to the right class."""
     x, y = labelled(images)
     found = torch.cat([model(batch)[1].argmax(1) for batch in x.split(256)])
     return (found == y).double().mean().item()
@@ -92,15 +92,15 @@ def accuracy_text(model: Classifier, data: Dataset) -> str:
 
 
 def dataset(name: str, settings: Sequence[str]) -> Dataset:
-    """The data set of that name under options such as `dir=photos`; UserError where one is wrong."""
+    """Builds the data set of that name with options such as `dir=photos`; UserError where an option is wrong."""
     options = parse_settings([f"data.{setting}" for setting in settings], None)
     fixed = {"data.name": name, "data.resolution": Classifier.resolution}
     data: Dataset = registry.build("data", TrialConfig().override({**options, **fixed}).data)
     return data
 
 
-def check_place(out: Path) -> None:
-    """UserError, before minutes of training, where `out` cannot be written."""
+def check_writable(out: Path) -> None:
+    """Raises UserError, before minutes of training, where `out` cannot be written."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", default="digits", help="a labelled data set (default: %(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of the data set")
     parser.add_argument(
-        "--out", metavar="FILE", type=Path, help="where to (default: the shipped weights of the digits)"
+        "--out", metavar="FILE", type=Path, help="the file to write (default: the shipped weights of the digits)"
     )
     parser.add_argument("--width", type=positive_int, default=16, help="maps of the first layer (default: %(default)s)")
     parser.add_argument("--flip", action="store_true", help="also mirror images: for photographs, not for characters")
@@ -123,8 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     out = args.out or (WEIGHTS if args.data == "digits" else None)
     if out is None:
-        raise UserError("say with --out FILE where the weights go: the default place is that of the digits' own")
-    check_place(out)
+        raise UserError("give --out FILE for the weights: the default file is for the weights of the digits")
+    check_writable(out)
 
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)

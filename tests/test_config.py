@@ -117,10 +117,10 @@ def test_misspelt_and_malformed_configurations_are_refused() -> None:
         ({"optimiser": {}}, "there is no option optimiser"),
         ({"train": 3}, "train=3: "),
     ]
-    for tree, said in wrong:
-        with pytest.raises(UserError, match=said):
+    for tree, message in wrong:
+        with pytest.raises(UserError, match=message):
             from_dict(tree)
-    with pytest.raises(UserError, match="no JSON"):
+    with pytest.raises(UserError, match="not valid JSON"):
         from_json("{")
     with pytest.raises(UserError, match=r"the configuration: .*dict"):
         from_json("[]")

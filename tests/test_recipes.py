@@ -70,7 +70,7 @@ SAID: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", SAID)
-def test_a_recipe_says_what_its_report_says(name: str) -> None:
+def test_a_recipe_has_the_options_of_its_report(name: str) -> None:
     flat = check(recipe(name).config).flat()
     assert {path: flat[path] for path in SAID[name]} == SAID[name]
 

@@ -1,4 +1,4 @@
-"""Small archives of the layouts that torchvision fetches, and a server on this machine that gives them out."""
+"""Small archives of the layouts that torchvision fetches, and a local server for these archives."""
 
 import contextlib
 import gzip
@@ -31,7 +31,7 @@ def cifar10_batch() -> np.ndarray:
 
 
 def write_cifar10(folder: Path) -> dict[str, Any]:
-    """Writes the archive; what torchvision's CIFAR10 has to be told of it."""
+    """Writes the archive; returns the attributes of torchvision's CIFAR10 that describe the archive."""
     rng = np.random.default_rng(0)
     files = {}
     for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
@@ -60,7 +60,7 @@ def fashion_mnist_arrays(prefix: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_fashion_mnist(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Writes the four files; what torchvision's FashionMNIST has to be told of them, and the MD5 of their contents."""
+    """Writes the four files; returns the attributes of FashionMNIST that describe the files, and their unpacked MD5."""
     folder.mkdir(parents=True, exist_ok=True)
     sums, unpacked = {}, {}
     for prefix in FASHION_MNIST_IMAGES:
@@ -80,14 +80,14 @@ class _Handler(SimpleHTTPRequestHandler):
         self.asked.append(f"{self.command} {self.path}")
 
     def copyfile(self, source: Any, outputfile: Any) -> None:
-        time.sleep(0.05)  # long enough for two processes to be at it at once
-        # torchvision first asks where the address leads, and hangs up before the body has come.
+        time.sleep(0.05)  # long enough for two processes to download at once
+        # torchvision first asks where the address leads, and closes the connection before the body has come.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             super().copyfile(source, outputfile)
 
 
 class Served:
-    """Both data sets at a local address: `folder` is what the server gives out, `asked` the requests it got."""
+    """Both data sets at a local address: `folder` holds the served files, `asked` the requests to the server."""
 
     def __init__(self, folder: Path, url: str, asked: list[str]) -> None:
         self.folder, self.asked = folder, asked
@@ -100,7 +100,7 @@ class Served:
 
 
 def apply(settings: dict[str, dict[str, Any]], patch: pytest.MonkeyPatch | None = None) -> None:
-    """Tells torchvision and the package where the small archives are and what they hash to."""
+    """Sets the addresses and hashes of the small archives in torchvision and in the package."""
     setter = patch.setattr if patch else setattr
     for target, name in ((CIFAR10, "CIFAR10"), (FashionMNIST, "FashionMNIST"), (fashion_mnist, "fashion_mnist")):
         for attribute, value in settings.get(name, {}).items():
@@ -109,7 +109,7 @@ def apply(settings: dict[str, dict[str, Any]], patch: pytest.MonkeyPatch | None 
 
 @contextlib.contextmanager
 def serving(folder: Path) -> Iterator[Served]:
-    """Writes both archives into `folder` and serves it."""
+    """Writes both archives into `folder` and serves the folder."""
     folder.mkdir()
     asked: list[str] = []
     handler = type("Handler", (_Handler,), {"asked": asked})

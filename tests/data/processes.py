@@ -1,4 +1,4 @@
-"""Two processes that reach a point together: what is done once per node has to be shown with more than one."""
+"""Processes that reach a point together: only several of them can show that work is done once per machine."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Companion:
-    """A Python process that speaks in lines: it prints one, waits for one, and goes on."""
+    """A Python process that prints a line, waits for a line on stdin, and continues."""
 
     def __init__(self, script: str, *arguments: str) -> None:
         self._process = subprocess.Popen(
@@ -20,28 +20,28 @@ class Companion:
             text=True,
         )
 
-    def hear(self) -> str:
-        """Its next line. AssertionError with its stderr where it has ended instead."""
+    def read_line(self) -> str:
+        """Returns the next line of the process. AssertionError with its stderr where the process has ended."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line, self._process.communicate()[1]
         return line.strip()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
     def end(self) -> str:
-        """Waits for its end; its stderr."""
+        """Waits for the end of the process; returns its stderr."""
         _, errors = self._process.communicate(timeout=60)
         assert self._process.returncode == 0, errors
         return errors
 
 
 def in_step(companions: list[Companion]) -> list[str]:
-    """The next line of each, when all have come so far; then all go on."""
-    lines = [companion.hear() for companion in companions]
+    """Waits for a line of each process, lets all processes continue, and returns the lines."""
+    lines = [companion.read_line() for companion in companions]
     for companion in companions:
-        companion.go_on()
+        companion.resume()
     return lines

@@ -297,7 +297,7 @@ def test_two_processes_decode_once_and_share_the_pages(tmp_path: Path) -> None:
     images = ImageFolder(dir=str(tmp_path / "photos"), resolution=128).load("train")
     assert found == f"{images.fingerprint} {int(images.pixels.sum())}"
     if sys.platform != "linux":
-        pytest.skip("only Linux tells which pages are shared")
+        pytest.skip("only Linux shows which pages are shared")
     array_kb = images.pixels.numel() / 1024
     for [mapping] in mapped:
         kb = {name: int(value) for name, value in mapping.items()}

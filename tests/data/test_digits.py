@@ -24,7 +24,7 @@ def test_the_images_are_the_same_everywhere() -> None:
     assert Digits().load("test").fingerprint.startswith("3ca5ad280069")
 
 
-def test_resizing_keeps_the_picture() -> None:
+def test_resizing_preserves_the_picture() -> None:
     small, large = Digits(resolution=8).load("test").pixels, Digits(resolution=32).load("test").pixels
     assert large.shape == (360, 1, 32, 32)
     both = torch.stack([small.flatten(), resize(large, 8).flatten()]).float()

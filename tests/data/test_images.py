@@ -25,7 +25,7 @@ def test_floats_outside_the_range_are_clamped() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(value=st.integers(0, 255), size=st.integers(8, 40), resolution=st.integers(8, 40))
-def test_resizing_keeps_a_constant_image(value: int, size: int, resolution: int) -> None:
+def test_resizing_preserves_a_constant_image(value: int, size: int, resolution: int) -> None:
     pixels = torch.full((2, 3, size, size), value, dtype=torch.uint8)
     assert torch.equal(resize(pixels, resolution), torch.full((2, 3, resolution, resolution), value, dtype=torch.uint8))
 

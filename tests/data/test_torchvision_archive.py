@@ -63,7 +63,7 @@ def test_two_processes_download_once(served: Served, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_default_place_is_the_cache(
+def test_the_default_folder_is_in_the_cache(
     name: str, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path / "cache"))
@@ -81,7 +81,7 @@ def test_stdout_stays_free_for_results(
 
 
 @pytest.mark.parametrize(("name", "file"), FILES.items())
-def test_a_failed_download_says_what_to_do_offline(name: str, file: str, served: Served, tmp_path: Path) -> None:
+def test_a_failed_download_reports_what_to_do_offline(name: str, file: str, served: Served, tmp_path: Path) -> None:
     (served.folder / file).unlink()
     with pytest.raises(UserError, match=rf"{name} is not in .*404.*put {file}.* into .*--data-dir") as caught:
         dataset(name, tmp_path / "data").load("train")
@@ -99,7 +99,7 @@ def test_a_damaged_download_is_refused(name: str, file: str, served: Served, tmp
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_place_that_cannot_be_written_is_said(name: str, served: Served, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused(name: str, served: Served, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=rf"{name} is not in .*file/below"):
         dataset(name, tmp_path / "file" / "below").load("train")

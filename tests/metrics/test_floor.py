@@ -151,7 +151,7 @@ def test_another_protocol_has_another_floor(cache: Path, changed: dict[str, obje
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "of others", "not finite", "negative", "more fields"])
-def test_a_broken_file_is_computed_anew_and_said_once(
+def test_a_broken_file_is_computed_again_with_one_warning(
     damage: str, cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = floor_under(num_fake=360)

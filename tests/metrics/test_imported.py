@@ -179,7 +179,7 @@ def test_a_buffer_of_any_type_counts(write: Callable[[str, str], None], tmp_path
 
 def test_another_hash_than_the_given_one_is_refused(write: Callable[[str, str], None]) -> None:
     write("own", NET)
-    with pytest.raises(UserError, match=r"own:make with its tensors hashes to .*not to the 0000.*leave that out"):
+    with pytest.raises(UserError, match=r"own:make with its tensors hashes to .*not to the 0000.*leave that option"):
         built("own:make", weights_sha256="0" * 64).weights_hash()
 
 
@@ -208,7 +208,7 @@ def test_a_module_without_tensors_will_do(write: Callable[[str, str], None], nam
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("nosuch:make", r"metrics\.name=nosuch:make cannot be imported \(ModuleNotFoundError.*in this folder"),
         ("odd:nosuch", r"metrics\.name=odd:nosuch cannot be imported \(AttributeError.*'nosuch'"),
@@ -220,22 +220,22 @@ def test_a_module_without_tensors_will_do(write: Callable[[str, str], None], nam
         ("odd:plain:x", r"write MODULE:FACTORY"),
         ("./odd:plain", r"write MODULE:FACTORY"),
         ("odd.py:plain", r"'odd\.py'"),
-        ("odd:net", r"odd:net is no function"),
-        ("odd:three", r"odd:three is no function"),
+        ("odd:net", r"odd:net is not a function"),
+        ("odd:three", r"odd:three is not a function"),
         ("odd:needs", r"'path'; it is called with no argument, since metrics\.weights is not given"),
         ("odd:nan", r"odd:nan on real images: the features are not finite"),
-        ("odd:nothing", r"odd:nothing made NoneType: it has to make a torch module"),
-        ("odd:flat", r"odd:flat made torch\.float32 \(18432,\) of 6 images: .*real numbers \(N, features\)"),
-        ("odd:fewer", r"odd:fewer made torch\.float32 \(5, 3\) of 6 images"),
-        ("odd:empty", r"odd:empty made torch\.float32 \(6, 0\) of 6 images"),
-        ("odd:complex", r"odd:complex made torch\.complex64"),
-        ("odd:text", r"odd:text made str of images"),
+        ("odd:nothing", r"odd:nothing made NoneType: make it return a torch module"),
+        ("odd:flat", r"odd:flat returned torch\.float32 \(18432,\) for 6 images: .*real numbers \(N, features\)"),
+        ("odd:fewer", r"odd:fewer returned torch\.float32 \(5, 3\) for 6 images"),
+        ("odd:empty", r"odd:empty returned torch\.float32 \(6, 0\) for 6 images"),
+        ("odd:complex", r"odd:complex returned torch\.complex64"),
+        ("odd:text", r"odd:text returned str for images"),
     ],
 )
-def test_what_is_wrong_with_it_is_said_in_one_line(write: Callable[[str, str], None], name: str, said: str) -> None:
+def test_a_fault_is_reported_in_one_line(write: Callable[[str, str], None], name: str, message: str) -> None:
     write("odd", ODD)
     write("syntax", "def make(:")
-    with pytest.raises(UserError, match=said) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         reference_of(MetricsConfig(name=name, num_fake=6), Images(images()), CPU)
     assert "\n" not in str(caught.value)
 

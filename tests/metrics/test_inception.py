@@ -51,7 +51,7 @@ def test_a_download_of_something_else_is_refused(served: list[str], monkeypatch:
 def test_without_a_network_it_says_what_to_do(served: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(InceptionV3Compat, "url", "http://127.0.0.1:9/weights.pth")
     with pytest.raises(
-        UserError, match=r"refused.*fetch http://127\S+ elsewhere.*--set metrics\.weights=FILE"
+        UserError, match=r"refused.*download http://127\S+ elsewhere.*--set metrics\.weights=FILE"
     ) as caught:
         InceptionV3Compat().weights_hash()
     assert "\n" not in str(caught.value)

@@ -27,7 +27,7 @@ from tests.metrics.conftest import Serve
 CPU = torch.device("cpu")
 PUBLISHED: list[type[Published]] = [CLIPViTB32, DINOv2ViTB14, InceptionV3Compat, VGG16]
 
-# What torch.hub finds in its cache in place of DINOv2's code: as noisy, and as ready to fetch weights by itself.
+# What torch.hub finds in its cache in place of DINOv2's code: as noisy, and as ready to download weights by itself.
 HUBCONF = """
 import warnings
 
@@ -211,9 +211,9 @@ def test_without_a_network_dinov2_says_in_one_line_what_to_do(
     monkeypatch.setattr(urllib.request, "_opener", None)  # it would hold the proxies of before, or these for later
     with pytest.raises(
         UserError, match=r"cannot be downloaded from GitHub to \S+7764ea0f\S+ .*: copy that folder"
-    ) as said:
+    ) as caught:
         DINOv2ViTB14(weights=str(dino), weights_sha256=sha256(dino)).build()
-    assert "\n" not in str(said.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_damaged_code_of_dinov2_is_distinguished_from_damaged_weights(dino: Path, hub: Path) -> None:
@@ -262,9 +262,9 @@ def test_a_file_of_something_else_is_refused(
 ) -> None:
     path = tmp_path / "other.pth"
     write(path)
-    with pytest.raises(UserError, match=rf"other\.pth holds no weights of {kind.name} \(.+\): give the right") as said:
+    with pytest.raises(UserError, match=rf"other\.pth holds no weights of {kind.name} \(.+\): give the") as caught:
         kind(weights=str(path), weights_sha256=sha256(path)).build()
-    assert "\n" not in str(said.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_clip_in_bf16_is_near(clip: Path) -> None:

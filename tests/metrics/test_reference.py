@@ -87,7 +87,7 @@ def test_chunks_have_their_own_moments(images: Images, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "of others", "not finite", "of one chunk"])
-def test_a_broken_file_is_measured_anew_and_said_once(
+def test_a_broken_file_is_measured_again_with_one_warning(
     damage: str, images: Images, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (first,) = reference_of(METRICS, images, CPU).moments

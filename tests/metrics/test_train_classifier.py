@@ -86,10 +86,10 @@ def test_a_mirrored_image_is_the_same_image_mirrored(script: ModuleType) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
-        (["--data", "image_folder", "--set", "dir=DIR"], "say with --out FILE where the weights go"),
-        (["--data", "image_folder", "--set", "dir=DIR/red", "--out", "FILE"], "no classes to tell apart"),
+        (["--data", "image_folder", "--set", "dir=DIR"], "give --out FILE for the weights"),
+        (["--data", "image_folder", "--set", "dir=DIR/red", "--out", "FILE"], "fewer than two classes"),
         (["--data", "image_folder", "--set", "dir", "--out", "FILE"], "--set data.dir: write path.to.option=value"),
         (["--data", "digits", "--set", "colour=1", "--out", "FILE"], "unknown option of digits 'data.colour'"),
         (["--data", "digits", "--out", "DIR"], "DIR cannot be written: choose another --out"),
@@ -102,7 +102,7 @@ def test_wrong_input_gets_one_line_and_2(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
-    says: str,
+    message: str,
 ) -> None:
     file = tmp_path / "weights.safetensors"
     words = [word.replace("DIR", str(photographs)).replace("FILE", str(file)) for word in arguments]
@@ -112,5 +112,5 @@ def test_wrong_input_gets_one_line_and_2(
         code = exit.code
     lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("decoding")]
     assert code == 2 and len(lines) == 1
-    assert says in lines[0].replace(str(photographs), "DIR")
+    assert message in lines[0].replace(str(photographs), "DIR")
     assert not file.exists()

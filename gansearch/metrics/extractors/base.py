@@ -1,4 +1,4 @@
-"""What a feature extractor is: a torch module that is loaded once per process, and how images go through it."""
+"""The base class of feature extractors: a torch module that is loaded once per process."""
 
 import itertools
 from abc import ABC, abstractmethod
@@ -19,28 +19,37 @@ Precision = Literal["float32", "bf16"]
 
 @component
 class Extractor(ABC):
-    """Turns images into features. A subclass in a file of its own is found by the registry."""
+    """Turns images into features. The registry finds a subclass in a file of its own."""
 
     name: str
-    """How a protocol names it."""
+    """The name of the extractor in a protocol."""
     weights: str | None = None
     weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
     precision: Precision = "float32"
 
     @abstractmethod
     def weights_hash(self) -> str:
-        """SHA-256 of what decides the features besides the images; fetched if need be, UserError where it can't be."""
+        """Returns a SHA-256 of everything but the images that decides the features: weights, and code that may change.
+
+        Downloads weights that are missing. Raises UserError where they cannot be downloaded or are not the right ones.
+        """
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """The module, uint8 (N, 3, H, W) to features (N, D) or a tuple of them alone; UserError as `weights_hash`."""
+        """Builds the module: uint8 (N, 3, H, W) to features (N, D), or to a tuple of the features alone.
+
+        Raises UserError where the weights are missing or do not fit.
+        """
 
     def version(self) -> str:
-        """What changes where a process that has loaded the module must load it again."""
+        """Returns a text that changes where a process must load the module again."""
         return self.weights_hash()
 
     def missing(self) -> str | None:
-        """What a start would have to fetch; None where all is here. Fetches nothing; UserError as `weights_hash`."""
+        """Describes the files that a start would have to download; None where all are here. Downloads nothing.
+
+        Raises UserError where a file that is here is not the right one.
+        """
         self.weights_hash()
         return None
 
@@ -49,10 +58,11 @@ class Extractor(ABC):
         return torch.bfloat16 if self.precision == "bf16" else torch.float32
 
     def features(self, module: nn.Module, images: Tensor) -> Tensor:
-        """float32 features (N, D) of uint8 images (N, 1 or 3, H, W); grey ones are repeated over three channels.
+        """Computes float32 features (N, D) of uint8 images (N, 1 or 3, H, W); grey is repeated over three channels.
 
-        In the extractor's own precision, whatever that of the training around it is, and on the module's device, or,
-        where it holds no tensors, on that of the images. UserError where the module gives something else.
+        The precision is the extractor's, whatever the precision of the training around this call. The device is the
+        module's, or the images' where the module holds no tensors. Raises UserError where the output of the module
+        is not a tensor of real numbers (N, D).
         """
         _, tensor = next(tensors(module), ("", images))
         device = tensor.device
@@ -62,29 +72,29 @@ class Extractor(ABC):
             found = module(colour)
         features = found[0] if isinstance(found, tuple) else found
         if not isinstance(features, Tensor):
-            raise UserError(f"{self.name} made {type(features).__name__} of images: it has to give a tensor")
+            raise UserError(f"{self.name} returned {type(features).__name__} for images: make it return a tensor")
         if features.dim() != 2 or len(features) != len(images) or not features.numel() or features.is_complex():
             raise UserError(
-                f"{self.name} made {features.dtype} {tuple(features.shape)} of {len(images)} images: it has to give "
-                "real numbers (N, features)"
+                f"{self.name} returned {features.dtype} {tuple(features.shape)} for {len(images)} images: make it "
+                "return real numbers (N, features)"
             )
         return features.float()
 
 
 def tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """The parameters and buffers of `module` by name."""
+    """Yields the parameters and buffers of `module`, each with its name."""
     return itertools.chain(module.named_parameters(), module.named_buffers())
 
 
 def loaded(extractor: Extractor, device: torch.device) -> nn.Module:
-    """The extractor's module on `device`, ready for inference; built once per process. UserError as `build` says."""
+    """Returns the extractor's module on `device`, ready for inference; builds it once per process, with `build`."""
     return _loaded(extractor, extractor.version(), device)
 
 
 @lru_cache(maxsize=2)
 def _loaded(extractor: Extractor, version: str, device: torch.device) -> nn.Module:
-    # A trial that happens to build the extractor must draw the same numbers as one that finds it ready; and weights
-    # that a factory draws are the same in every process.
+    # A trial that builds the extractor must draw the same random numbers as a trial that finds the extractor built. And
+    # the weights that a factory draws must be the same in every process.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         module = extractor.build()
@@ -92,14 +102,14 @@ def _loaded(extractor: Extractor, version: str, device: torch.device) -> nn.Modu
 
 
 def unload() -> None:
-    """Lets go of all modules, and of the GPU memory that they held."""
+    """Frees all modules and their GPU memory."""
     _loaded.cache_clear()
     torch.cuda.empty_cache()
 
 
 @contextmanager
 def _full_float32() -> Iterator[None]:
-    """No TF32 on a GPU, whatever the training has set: its features differ from a CPU's by a part in a thousand."""
+    """Switches TF32 off, whatever the training has set: with TF32 a GPU's features differ from a CPU's by 0.1 %."""
     matmul = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:

@@ -1,4 +1,4 @@
-"""`clip-vit-b-32`: the image embedding of CLIP, as torch-fidelity takes it."""
+"""`clip-vit-b-32`: the image embedding of CLIP, from torch-fidelity's implementation."""
 
 import warnings
 from pathlib import Path
@@ -15,7 +15,7 @@ _NAME = "clip-vit-b-32"
 
 @component
 class CLIPViTB32(Published):
-    """512 features that go with a caption; no class of ImageNet decides them (Kynkaanniemi et al. 2023)."""
+    """512 features, learnt from captions and not from the classes of ImageNet (Kynkaanniemi et al. 2023)."""
 
     name: str = _NAME
     feature_name: ClassVar[str] = "clip"
@@ -24,9 +24,10 @@ class CLIPViTB32(Published):
     own_sha256: ClassVar[str] = MODEL_METADATA[_NAME]["hash"]
 
     def readable_weights(self, path: Path) -> Any:
-        return str(path)  # a TorchScript archive, of which torch-fidelity takes the tensors
+        return str(path)  # a TorchScript archive, from which torch-fidelity reads the tensors
 
     def module(self, path: Path) -> FeatureExtractorBase:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="`torch.jit.load` is deprecated")  # it is how CLIP is published
+            # CLIP is published as a TorchScript archive.
+            warnings.filterwarnings("ignore", message="`torch.jit.load` is deprecated")
             return super().module(path)

@@ -1,7 +1,7 @@
-"""`digits-classifier`: the penultimate activation of a small classifier; one of handwritten digits is shipped here.
+"""`digits-classifier`: the penultimate activation of a small classifier of handwritten digits, shipped here.
 
-`scripts/train_classifier.py` trained it and printed the hash that stands below. It trains others of the same layout,
-grey or colour, on any labelled data set, to be given as `metrics.weights`.
+`scripts/train_classifier.py` trained the classifier and printed the hash below. The script trains other classifiers of
+the same layout, grey or colour, on any labelled data set; `metrics.weights` takes their files.
 """
 
 from collections.abc import Mapping
@@ -23,9 +23,9 @@ WEIGHTS = Path(__file__).parents[1] / "weights" / "digits_classifier.safetensors
 
 
 class Classifier(nn.Module):
-    """Images, float (N, channels, 32, 32) in [-1, 1], to features (N, 64) and logits (N, classes).
+    """A convolutional classifier: float (N, channels, 32, 32) in [-1, 1] to features (N, 64) and logits (N, classes).
 
-    `width` is the number of maps after the first convolution; each of the two further ones doubles it.
+    `width` is the number of maps after the first convolution; each of the other two convolutions doubles the number.
     """
 
     resolution = 32
@@ -40,13 +40,13 @@ class Classifier(nn.Module):
 
     @classmethod
     def of(cls, state: Mapping[str, Tensor]) -> Self:
-        """The classifier that a state dict belongs to, its size read off the tensors' shapes.
+        """Builds the classifier that a state dict belongs to; its size follows from the shapes of the tensors.
 
-        KeyError, ValueError or RuntimeError where it is of another layout.
+        Raises KeyError, ValueError or RuntimeError where the state dict has another layout.
         """
         width, channels, _, _ = state["conv1.weight"].shape
         if channels not in {1, 3}:
-            raise ValueError(f"a classifier of {channels} channels, not of 1 or 3")
+            raise ValueError(f"its classifier has {channels} channels, not 1 or 3")
         net = cls(channels, len(state["logits.bias"]), width)
         net.load_state_dict(state)
         return net
@@ -59,13 +59,13 @@ class Classifier(nn.Module):
         x = F.relu(self.conv1(images))
         x = F.relu(self.conv2(x))
         x = F.avg_pool2d(F.relu(self.conv3(x)), 2)
-        # No ReLU: it left a third of the features dead, and the distance blinder to blur and to repetition.
+        # No ReLU: a ReLU left a third of the features at 0, and the distance less sensitive to blur and repetition.
         features = self.hidden(x.flatten(1))
         return features, self.logits(features)
 
 
 class ClassifierFeatures(FeatureExtractorBase):
-    """The classifier as torch-fidelity wants it: uint8 (N, 3, H, W) in, a tuple of the requested features out."""
+    """The classifier with torch-fidelity's interface: uint8 (N, 3, H, W) to a tuple of the requested features."""
 
     def __init__(
         self, name: str, features_list: list[str], feature_extractor_weights_path: str | None = None, **kwargs: Any
@@ -109,7 +109,7 @@ register(NAME, ClassifierFeatures)
 
 @component
 class DigitsClassifier(FromFile):
-    """64 features that tell a data set's classes apart; its own weights those of the embedded digits. Fast on a CPU."""
+    """64 features of a classifier; the shipped weights are of the embedded digits. Fast on a CPU."""
 
     name: str = NAME
     feature_name: ClassVar[str] = str(FEATURES)

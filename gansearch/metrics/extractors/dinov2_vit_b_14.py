@@ -1,4 +1,4 @@
-"""`dinov2-vit-b-14`: DINOv2's class token, as torch-fidelity takes it, but with code and weights that are pinned."""
+"""`dinov2-vit-b-14`: the class token of DINOv2, as in torch-fidelity, but with pinned code and weights."""
 
 import hashlib
 import http.client
@@ -21,12 +21,12 @@ from gansearch.metrics.extractors.published import Published
 from gansearch.registry import component
 
 _NAME = "dinov2-vit-b-14"
-# Read in public repositories that pin it; a branch would be other code tomorrow.
+# A commit that public repositories pin: the code of a branch can change any day.
 CODE = "facebookresearch/dinov2:7764ea0f912e53c92e82eb78a2a1631e92725fc8"
 
 
 class DINOv2(FeatureExtractorDinoV2):
-    """torch-fidelity's own constructor takes the newest code and unchecked weights; all else is its class's."""
+    """torch-fidelity's extractor, but for the constructor, which would take the newest code and unchecked weights."""
 
     def __init__(self, name: str, features_list: list[str], weights: Any) -> None:
         FeatureExtractorBase.__init__(self, name, features_list)
@@ -36,18 +36,18 @@ class DINOv2(FeatureExtractorDinoV2):
 
 
 def _folder() -> Path:
-    """Where torch.hub keeps the code, once fetched."""
+    """Returns the folder to which torch.hub downloads the code."""
     return Path(torch.hub.get_dir()) / CODE.replace("/", "_").replace(":", "_")
 
 
 def _network() -> nn.Module:
-    """The network without weights."""
+    """Builds the network without weights."""
     try:
         return _from_hub(str(_code()), source="local")
     except (ImportError, SyntaxError, AttributeError, OSError, RuntimeError, TypeError) as error:
         raise UserError(
             f"the code of {_NAME} in {_folder()} does not run ({one_line(error)[:200]}): delete that folder, and it is "
-            "fetched anew"
+            "downloaded again"
         ) from error
 
 
@@ -77,10 +77,10 @@ def _code() -> Path:
 
 
 def _from_hub(place: str, source: str) -> nn.Module:
-    # Its attention would go through xFormers where that is installed: other features on some machines.
+    # Where xFormers is installed, the code would use it for attention: other features on some machines.
     os.environ["XFORMERS_DISABLED"] = "1"
     with redirect_stdout(sys.stderr), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="xFormers")  # of which the code speaks either way
+        warnings.filterwarnings("ignore", message="xFormers")  # the code warns of it with and without it
         return torch.hub.load(
             place,
             MODEL_METADATA[_NAME],
@@ -94,7 +94,7 @@ def _from_hub(place: str, source: str) -> nn.Module:
 
 @component
 class DINOv2ViTB14(Published):
-    """768 features of a network that learnt without labels; near to what people see (Stein et al. 2023)."""
+    """768 features of a network trained without labels; close to human judgement (Stein et al. 2023)."""
 
     name: str = _NAME
     feature_name: ClassVar[str] = "dinov2"
@@ -103,7 +103,7 @@ class DINOv2ViTB14(Published):
     own_sha256: ClassVar[str] = "0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73"
 
     def weights_hash(self) -> str:
-        """SHA-256 of the weights file's and of the code's, which is fetched if it is not there."""
+        """Returns a SHA-256 of the weights file and of the code; downloads what is missing."""
         weights = super().weights_hash()
         code = _code()
         digest = hashlib.sha256(weights.encode())

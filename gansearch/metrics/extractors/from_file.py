@@ -1,4 +1,4 @@
-"""Extractors of torch-fidelity's registry, whose weights are one file of known hash."""
+"""Extractors of torch-fidelity's registry whose weights are one file with a known hash."""
 
 import pickle
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ from gansearch.errors import UserError, one_line
 from gansearch.metrics.extractors.base import Extractor
 from gansearch.registry import component
 
-# What reading a file of other content or another layout raises, besides OSError.
+# The errors, besides OSError, of reading a file of other content or another layout.
 _NO_WEIGHTS = (
     *(RuntimeError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, EOFError),
     *(SafetensorError, pickle.UnpicklingError),
@@ -22,36 +22,36 @@ _NO_WEIGHTS = (
 
 
 def register(name: str, module: type[FeatureExtractorBase]) -> None:
-    """Makes `module` known to torch-fidelity as `name`, once per process."""
+    """Registers `module` with torch-fidelity as `name`, once per process."""
     if name not in FEATURE_EXTRACTORS_REGISTRY:
         register_feature_extractor(name, module)
 
 
 @component
 class FromFile(Extractor, ABC):
-    """`name` is that of torch-fidelity's registry."""
+    """An extractor whose `name` is a name of torch-fidelity's registry."""
 
     feature_name: ClassVar[str]
-    """Which of the module's features the distance is taken over."""
+    """The name of the module's features that are compared."""
     own_sha256: ClassVar[str]
     """SHA-256 of the extractor's own, published weights."""
 
     @abstractmethod
     def own_weights(self) -> Path:
-        """The extractor's own weights file, fetched if need be; UserError where it cannot be had."""
+        """Returns the extractor's own weights file, after a download if needed; UserError where that fails."""
 
     def readable_weights(self, path: Path) -> Any:
-        """What the module's constructor is given as its weights file; `path` has been checked."""
+        """Returns the argument by which the module's constructor gets the weights of `path`, a checked file."""
         return str(path)
 
     def module(self, path: Path) -> FeatureExtractorBase:
-        """The module with the weights of `path`, which have been checked; _NO_WEIGHTS where they do not fit."""
+        """Builds the module with the weights of the checked file `path`; raises one of _NO_WEIGHTS for a wrong file."""
         return FEATURE_EXTRACTORS_REGISTRY[self.name](
             self.name, [self.feature_name], feature_extractor_weights_path=self.readable_weights(path)
         )
 
     def weights_hash(self) -> str:
-        """SHA-256 of the weights file that is used; UserError where it is missing or is not the expected one."""
+        """Returns the SHA-256 of the weights file; UserError where the file is missing or is not the expected one."""
         return sha256(self._checked_weights())
 
     def missing(self) -> str | None:
@@ -77,14 +77,14 @@ class FromFile(Extractor, ABC):
         try:
             found = sha256(path)
         except OSError as error:
-            raise UserError(f"metrics.weights={path} cannot be read ({error.strerror}): mend its permissions") from None
+            raise UserError(f"metrics.weights={path} cannot be read ({error.strerror}): fix its permissions") from None
         expected = (self.weights_sha256 or self.own_sha256).lower()
         if found != expected:
-            mend = (
-                "give the right file with --set metrics.weights=FILE" if self.weights else "delete it, or install anew"
-            )
+            fix = "delete it, or install gansearch again"
+            if self.weights:
+                fix = "give the right file with --set metrics.weights=FILE"
             raise UserError(
                 f"{path} is not the weights file of {self.name}: expected SHA-256 {expected[:12]}..., found "
-                f"{found[:12]}...; {mend}, or, if you mean this one, --set metrics.weights_sha256={found}"
+                f"{found[:12]}...; {fix}, or, if you want this file, --set metrics.weights_sha256={found}"
             )
         return path

@@ -1,4 +1,4 @@
-"""`metrics.name=MODULE:FACTORY`: an extractor of one's own."""
+"""`metrics.name=MODULE:FACTORY`: an extractor that the user brings."""
 
 import hashlib
 import importlib
@@ -23,18 +23,18 @@ _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 @component
 class Imported(Extractor):
-    """What a factory makes: a torch module from uint8 images (N, 3, H, W) to features (N, D).
+    """An extractor that a factory makes: a torch module from uint8 images (N, 3, H, W) to features (N, D).
 
-    The factory is called without arguments, or with the path of `metrics.weights` where that is given. Its module is
-    looked for in the current folder first. Hashed are the source files of the module and of the factory, and all
-    parameters and buffers of what it makes; what these files import is not.
+    The factory is called without arguments, or with the path of `metrics.weights` where that is given. Python looks for
+    MODULE in the current folder first. The hash covers the source files of MODULE and of the factory, and all
+    parameters and buffers of the torch module. The hash does not cover other files that these files import.
     """
 
     name: str
 
     @field_validator("name")
     @classmethod
-    def _is_written_so(cls, name: str) -> str:
+    def _has_the_form(cls, name: str) -> str:
         if not _NAME.fullmatch(name):
             raise ValueError("write MODULE:FACTORY, two names without spaces, as in my_features:make")
         return name
@@ -48,16 +48,16 @@ class Imported(Extractor):
         if self.weights_sha256 and found != self.weights_sha256.lower():
             raise UserError(
                 f"{self.name} with its tensors hashes to {found[:12]}..., not to the {self.weights_sha256[:12]}... of "
-                "metrics.weights_sha256: leave that out, or take the code and weights that it was of"
+                "metrics.weights_sha256: leave that option out, or use the code and weights that it belongs to"
             )
         return found
 
     def version(self) -> str:
-        # Its code is imported once anyway.
+        # The code does not count: a process imports it only once.
         return "".join(map(sha256, map(Path, self._arguments())))
 
     def missing(self) -> str | None:
-        # What the factory makes is not looked at: it may fetch weights of its own.
+        # The factory is not called: it may download weights of its own.
         self._factory()
         self._arguments()
         return None
@@ -71,7 +71,7 @@ class Imported(Extractor):
             raise UserError(f"metrics.name={self.name}: {error}; it is called with {given}") from None
         made = factory(*arguments)
         if not isinstance(made, nn.Module):
-            raise UserError(f"metrics.name={self.name} made {type(made).__name__}: it has to make a torch module")
+            raise UserError(f"metrics.name={self.name} made {type(made).__name__}: make it return a torch module")
         return made
 
     def _arguments(self) -> list[str]:
@@ -95,11 +95,11 @@ class Imported(Extractor):
                 "MODULE:FACTORY, the module in this folder or installed"
             ) from error
         if isinstance(factory, nn.Module) or not callable(factory):
-            raise UserError(f"metrics.name={self.name} is no function: give one that makes a torch module")
+            raise UserError(f"metrics.name={self.name} is not a function: give a function that makes a torch module")
         return factory
 
     def _sources(self) -> list[str]:
-        """SHA-256 of the files that hold the module and the factory, which may be one."""
+        """Returns the SHA-256 of the source files of MODULE and of the factory, which can be the same file."""
         factory = inspect.unwrap(self._factory())
         names = [self.name.partition(":")[0], *([factory.__module__] if hasattr(factory, "__qualname__") else [])]
         files = [getattr(sys.modules.get(name), "__file__", None) for name in names]

@@ -13,9 +13,9 @@ from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, Basic
 from gansearch.metrics.extractors.published import Published
 from gansearch.registry import component
 
-# On a CPU few images at a time stay in its caches.
+# Few images at a time: their activations fit the caches of a CPU.
 _CPU_BATCH = 8
-# The matrix product that torch.compile uses; F.linear and 1 x 1 convolutions go to MKL, slow on AMD's processors.
+# oneDNN's matrix product, which torch.compile uses. F.linear and 1 x 1 convolutions use MKL, slow on AMD processors.
 _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
@@ -37,14 +37,15 @@ class Pointwise(nn.Module):
 
 
 class Inception(FeatureExtractorInceptionV3):
-    """torch-fidelity's layers and weights; uint8 (N, 3, H, W) in, the 2,048 features after the last pooling out.
+    """torch-fidelity's layers and weights: uint8 (N, 3, H, W) to the 2,048 features after the last pooling.
 
-    Batch norms are folded into the convolutions before them, images are stretched by two matrix products and lie
-    channels-last. Rounding apart the features are those of the class above (tests/metrics/test_inception.py).
+    Faster: batch norms are folded into the convolutions before them, images are resized by two matrix products, and
+    tensors are channels-last. But for rounding the features are those of torch-fidelity's class
+    (tests/metrics/test_inception.py).
     """
 
     def prepare(self, dtype: torch.dtype) -> "Inception":
-        """Folds, lays out and casts the loaded weights; to be called once."""
+        """Folds the batch norms into the loaded weights and casts these; to be called once."""
         for layer in self.modules():
             if isinstance(layer, BasicConv2d):
                 conv = fuse_conv_bn_eval(layer.conv, layer.bn)
@@ -62,14 +63,14 @@ class Inception(FeatureExtractorInceptionV3):
         with torch.autocast(images.device.type, enabled=False):  # the network alone may be in bf16
             x = height @ ((images.float() - 128) / 128) @ width.T
         x = x.to(next(self.parameters()).dtype, memory_format=torch.channels_last)
-        for layer in self.children():  # in the order in which the class above defines and applies them
+        for layer in self.children():  # the base class defines the layers in the order in which it applies them
             x = layer(x)
         return x.flatten(1).float()
 
 
 @lru_cache(maxsize=8)
 def _stretch(size: int, to: int, device: torch.device) -> Tensor:
-    """(to, size): linear interpolation as TensorFlow 1 does it, whose first sample lies at 0."""
+    """Returns a matrix (to, size) of TensorFlow 1's linear interpolation, whose first sample lies at 0."""
     at = torch.arange(to) * (torch.tensor(size, dtype=torch.float32) / to)
     low = at.long()
     share = at - low
@@ -82,7 +83,7 @@ def _stretch(size: int, to: int, device: torch.device) -> Tensor:
 
 @component
 class InceptionV3Compat(Published):
-    """The 2,048 features after the last pooling: what published FIDs are measured with. Wants a GPU."""
+    """The 2,048 features after the last pooling, with which published FIDs are measured. Slow without a GPU."""
 
     name: str = "inception-v3-compat"
     feature_name: ClassVar[str] = "2048"

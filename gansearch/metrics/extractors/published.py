@@ -1,4 +1,4 @@
-"""Extractors whose weights others publish: a file of known hash, downloaded once per node."""
+"""Extractors whose weights others publish: a file with a known hash, downloaded once per machine."""
 
 import http.client
 import io
@@ -17,14 +17,14 @@ from gansearch.registry import component
 
 @component
 class Published(FromFile, ABC):
-    """An extractor of torch-fidelity's, whose own weights lie at `url`."""
+    """An extractor of torch-fidelity's registry whose own weights are the file at `url`."""
 
     url: ClassVar[str]
     mib: ClassVar[int]
-    """Size of the file."""
+    """The size of the file in MiB."""
 
     def own_weights(self) -> Path:
-        """The file in the cache; downloaded if it is not there or is damaged, by one process at a time."""
+        """Returns the file in the cache; downloads it, in one process at a time, if it is missing or damaged."""
         path = self._cached_file()
 
         def download() -> Path:
@@ -42,8 +42,8 @@ class Published(FromFile, ABC):
             )
         except (OSError, RuntimeError, http.client.HTTPException) as error:
             raise UserError(
-                f"the weights of {self.name} cannot be downloaded to {path.parent} ({one_line(error)}): fetch "
-                f"{self.url} elsewhere and give it with --set metrics.weights=FILE"
+                f"the weights of {self.name} cannot be downloaded to {path.parent} ({one_line(error)}): download "
+                f"{self.url} elsewhere and give the file with --set metrics.weights=FILE"
             ) from error
 
     def missing(self) -> str | None:
@@ -52,7 +52,7 @@ class Published(FromFile, ABC):
         return super().missing()
 
     def readable_weights(self, path: Path) -> Any:
-        # torch-fidelity unpickles whatever it is given; so give it bytes that were written here.
+        # torch-fidelity unpickles any file, which can run code; bytes that were written here cannot.
         buffer = io.BytesIO()
         torch.save(torch.load(path, map_location="cpu", weights_only=True), buffer)
         buffer.seek(0)

@@ -1,4 +1,4 @@
-"""`vgg16`: the activations of VGG-16's second hidden layer, as torch-fidelity takes them."""
+"""`vgg16`: the activations of the second dense layer of VGG-16, from torch-fidelity's implementation."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from gansearch.registry import component
 
 @component
 class VGG16(Published):
-    """4,096 features of a network that tells the classes of ImageNet apart; torchvision's weights."""
+    """4,096 features of a classifier of ImageNet, with torchvision's weights."""
 
     name: str = "vgg16"
     feature_name: ClassVar[str] = "fc2_relu"
