@@ -1,5 +1,10 @@
 """gansearch: hyperparameter search for image GANs on Ray, Optuna and FID."""
 
-from importlib.metadata import version
 
-__version__ = version("gansearch")
+def __getattr__(name: str) -> str:
+    # Reading the version takes longer than all else that a light command imports, and is hardly ever wanted.
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("gansearch")
+    raise AttributeError(f"module 'gansearch' has no attribute {name!r}")

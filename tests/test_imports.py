@@ -106,7 +106,12 @@ def test_a_trial_needs_neither_ray_nor_optuna(module: str) -> None:
 def test_analysis_needs_neither_ray_nor_torch(module: str) -> None:
     assert not foreign(module) & {"ray", "torch", "torchvision", "torch_fidelity"}
     rooms = {room(name) for name in reached(module) if name in MODULES and name != "gansearch"}
-    assert rooms <= {"analysis", "errors", "run", "config"}
+    assert rooms <= {"analysis", "errors", "logs", "run", "config", "cache"}
+
+
+def test_all_that_imports_ray_lies_in_one_folder() -> None:
+    direct = {module for module in MODULES if any(name.partition(".")[0] == "ray" for name in imports(module))}
+    assert direct and all(module.startswith("gansearch.search.ray.") for module in direct)
 
 
 @pytest.mark.parametrize("module", in_room("errors", "logs", "config", "run", "cache"))
@@ -117,7 +122,7 @@ def test_the_ground_floor_is_light(module: str) -> None:
 @pytest.mark.parametrize(
     ("command", "heavy"),
     [
-        ("import gansearch.run.manifest, gansearch.training.loop", {"ray", "optuna"}),
+        ("import gansearch.run, gansearch.training.loop", {"ray", "optuna"}),
         (
             "import gansearch.cli.analyze, gansearch.cli.search, gansearch.analysis.plots, gansearch.analysis.status",
             {"ray", "torch", "optuna"},

@@ -7,7 +7,6 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -263,6 +262,8 @@ class Plan:
 
 
 def _versions() -> dict[str, str]:
+    from importlib.metadata import version  # slow to import, and used at the start of a search only
+
     return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
 
