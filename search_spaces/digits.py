@@ -3,7 +3,7 @@
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from gansearch.config import TrialConfig
-from gansearch.run.space import Space, When
+from gansearch.run import Space, When
 
 SPACE = Space(
     base=TrialConfig().override({"model.features": 32}),

@@ -8,7 +8,7 @@ the search goes on from there. FID is the standard one (Inception), whose weight
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from gansearch.config import TrialConfig
-from gansearch.run.space import Space, When
+from gansearch.run import Space, When
 
 SPACE = Space(
     base=TrialConfig().override(

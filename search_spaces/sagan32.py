@@ -7,7 +7,7 @@ FID is the standard one (Inception), whose weights are downloaded once; without 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from gansearch.config import TrialConfig
-from gansearch.run.space import Space, When
+from gansearch.run import Space, When
 
 SPACE = Space(
     base=TrialConfig().override(

@@ -159,7 +159,7 @@ def test_what_can_t_be_exported_is_refused(run: RunDir, tmp_path: Path) -> None:
     started.trials.mkdir(parents=True)
     started.search_json.write_bytes(run.search_json.read_bytes())
     row = Start(trial_id="0000", number=0, params={}, origin="sampled", seed=0)
-    started.results.write_bytes(to_json(row) + b"\n")
+    started.results.write_text(to_json(row) + "\n")
     with pytest.raises(UserError, match="no trial has an FID yet"):
         export(load(started))
     with pytest.raises(UserError, match=r"no checkpoint under .*0000: the trial has not reached its first evaluation"):

@@ -56,7 +56,7 @@ class Table:
             Console(file=file).print(self, crop=False)
         else:
             lines = self._aligned([[*row.cells, *row.long_cells] for row in self._rows])
-            file.writelines(f"{line}\n" for line in [*(line.plain.rstrip() for line in lines), *self.notes])
+            file.writelines(f"{line}\n" for line in [*(line.plain for line in lines), *self.notes])
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         for row, line in zip(self._rows, self._aligned([row.cells for row in self._rows]), strict=True):
@@ -75,6 +75,7 @@ class Table:
             for cell, width, right in zip(cells, widths, self._right, strict=False):
                 cell.align("right" if right else "left", width)
             line = _GAP.join(cells)
+            line.rstrip()
             line.no_wrap, line.overflow = True, "ignore"
             lines.append(line)
         return lines

@@ -191,7 +191,7 @@ def _parser() -> Parser:
 
 def _two_or_more(text: str) -> int:
     if positive_int(text) < 2:
-        raise argparse.ArgumentTypeError(f"{text} tells nothing of a spread: give 2 at least")
+        raise argparse.ArgumentTypeError(f"{text} shows no spread: give 2 at least")
     return int(text)
 
 

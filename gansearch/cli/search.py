@@ -210,8 +210,6 @@ def _conclude(run: Run) -> None:
 
 
 def _status(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from gansearch.analysis.status import as_json, render_status
 
     paths = find_run(args.run, args.runs_dir)
@@ -221,9 +219,7 @@ def _status(args: argparse.Namespace) -> int:
             print(json.dumps(as_json(run.ledger), allow_nan=False), flush=True)
         else:
             total = run.ledger.total(run.manifest.options.trials)
-            Console(width=None if sys.stdout.isatty() else 120).print(
-                render_status(run.ledger, total=total, max_kimg=run.manifest.max_kimg)
-            )
+            render_status(run.ledger, total=total, max_kimg=run.manifest.max_kimg).write()
         if not args.watch or not is_being_written(paths.results):
             return OK
         time.sleep(2)

@@ -1,4 +1,4 @@
-"""What the rows of a run say of its trials."""
+"""The state of a run's trials, by its rows."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from gansearch.run.rows import End, Eval, Row, Start, Status, images_of
 
 @dataclass
 class TrialState:
-    """What the rows so far say of one trial."""
+    """The state of one trial, by the rows so far."""
 
     start: Start
     evals: list[Eval] = field(default_factory=list)
@@ -91,7 +91,7 @@ class Ledger(dict[str, TrialState]):
             self.add(row)
 
     def is_duplicate(self, row: Row) -> bool:
-        """Returns whether a row says nothing new: its trial has started, has come as far, or has ended already."""
+        """Returns whether a row adds nothing: its trial has started, has come as far, or has ended already."""
         if isinstance(row, Start):
             return row.trial_id in self
         state = self[row.trial_id]
@@ -146,9 +146,11 @@ class Ledger(dict[str, TrialState]):
         return [*(row for row in self.history(parent) if row.kimg < first), *evals]
 
     def _continued(self, trial_id: str) -> str | None:
-        """Returns the parent that `trial_id` continues; None for another relation, and where the parent is lost."""
+        """Returns the earlier trial that `trial_id` continues; None where there is none, or its rows are lost."""
         start = self[trial_id].start
-        return start.parent if start.relation == "continuation" and start.parent in self else None
+        parent = self.get(start.parent or "")
+        is_earlier = parent is not None and parent.number < start.number
+        return start.parent if is_earlier and start.relation == "continuation" else None
 
     @property
     def evaluation_share(self) -> float | None:

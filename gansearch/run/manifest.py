@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    FiniteFloat,
     PlainSerializer,
     ValidationError,
     computed_field,
@@ -34,7 +35,7 @@ _PACKAGES = ("gansearch", "ray", "torch", "torchvision", "optuna", "torch-fideli
 _GRACE = 0.1
 
 
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 class Options:
     """How a search runs. Times are seconds; None means not limited, or chosen by what the machine has."""
 
@@ -72,6 +73,8 @@ def _hashed(record: Any) -> Protocol:
     """Reads a protocol from a record; ValueError where its hash is that of another protocol."""
     if isinstance(record, Protocol):
         return record
+    if not isinstance(record, Mapping):
+        raise ValueError("a protocol is an object")
     protocol = Protocol.from_record(record)
     if record.get("hash") != protocol.hash:
         raise ValueError(f"the hash {record.get('hash')} is not that of the protocol, {protocol.hash}")
@@ -107,7 +110,7 @@ class Manifest(BaseModel):
         PlainSerializer(lambda protocol: protocol.to_record(), return_type=dict[str, Any]),
     ]
     floor: Floor | None = None
-    gpus_per_trial: float = 0.0
+    gpus_per_trial: FiniteFloat = 0.0
     checkpoints: str | None = None
     versions: dict[str, str] = Field(default_factory=lambda: _versions())
     git_commit: str | None = Field(default_factory=lambda: _git_commit())

@@ -7,13 +7,14 @@ The policy for damage: a line that is no whole, valid row is left out with a war
 
 import errno
 import fcntl
+import json
 import os
-from dataclasses import field
+from dataclasses import asdict, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from gansearch.errors import UserError, one_line
@@ -43,13 +44,33 @@ Time = Annotated[str, AfterValidator(_with_zone)]
 Kimg = Annotated[FiniteFloat, Field(ge=0)]
 
 
+def trial_id_of(number: int) -> str:
+    """Returns the id of the trial with that number."""
+    return f"{number:04d}"
+
+
 def images_of(kimg: float) -> int:
     """Returns a length in kimg as real images, a whole number."""
     return round(kimg * 1000)
 
 
 @dataclass(frozen=True, kw_only=True, config=_SCHEMA)
-class Start:
+class _Identified:
+    """What all rows have: the trial that they belong to, by its number and by its id, and their time."""
+
+    trial_id: TrialId
+    number: Number
+    time: Time = field(default_factory=_now)
+
+    @model_validator(mode="after")
+    def _id_is_the_number(self) -> Self:
+        if self.trial_id != trial_id_of(self.number):
+            raise ValueError(f"trial {self.trial_id} has the number {self.number}")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, config=_SCHEMA)
+class Start(_Identified):
     """A trial was proposed.
 
     Args:
@@ -62,14 +83,17 @@ class Start:
     """
 
     event: Literal["start"] = "start"
-    trial_id: TrialId
-    number: Number
     params: dict[str, Any]
     origin: str
     seed: Number
     parent: TrialId | None = None
     relation: Relation | None = None
-    time: Time = field(default_factory=_now)
+
+    @model_validator(mode="after")
+    def _parent_has_a_relation(self) -> Self:
+        if (self.parent is None) != (self.relation is None):
+            raise ValueError("parent and relation belong together")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=_SCHEMA)
@@ -99,29 +123,23 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True, config=_SCHEMA)
-class Eval(Evaluation):
+class Eval(Evaluation, _Identified):
     """The evaluation of a trial, as a row. `node` is the Ray node that the trial ran on, None without Ray."""
 
     event: Literal["eval"] = "eval"
-    trial_id: TrialId
-    number: Number
     node: str | None = None
-    time: Time = field(default_factory=_now)
 
 
 @dataclass(frozen=True, kw_only=True, config=_SCHEMA)
-class End:
+class End(_Identified):
     """A trial has ended. `best_fid` and `best_kimg` are None where the trial was never evaluated."""
 
     event: Literal["end"] = "end"
-    trial_id: TrialId
-    number: Number
     status: Status
     best_fid: FiniteFloat | None
     best_kimg: Kimg | None
     kimg: Kimg
     reason: str | None
-    time: Time = field(default_factory=_now)
 
     @property
     def images(self) -> int:
@@ -132,16 +150,24 @@ Row = Start | Eval | End
 _ROW: TypeAdapter[Row] = TypeAdapter(Annotated[Row, Field(discriminator="event")])
 
 
-def to_json(row: Row) -> bytes:
+def to_json(row: Row) -> str:
     """Returns a row as one line of strict JSON, without its end. All numbers of a row are finite."""
-    return _ROW.dump_json(row)
+    return json.dumps({"event": row.event, **asdict(row)}, allow_nan=False)
 
 
 def read(path: Path) -> list[Row]:
-    """Reads all whole rows of a file, in order. Lines that are no valid rows are left out, with a warning."""
+    """Reads all whole rows of a file, in order. Lines that are no valid rows are left out, with a warning.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): check its permissions") from None
     rows: list[Row] = []
     damaged: list[str] = []
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         try:
             rows.append(_ROW.validate_json(line))
         except ValidationError as error:
@@ -178,7 +204,7 @@ class Writer:
 
     def append(self, row: Row) -> None:
         """Writes a row; it is on the disk when this returns. OSError where the disk refuses."""
-        line = to_json(row) + b"\n"
+        line = to_json(row).encode() + b"\n"
         written = self._file.write(line)
         if written != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._file.name)

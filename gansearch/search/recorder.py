@@ -9,7 +9,7 @@ from gansearch.config import TrialConfig
 from gansearch.registry import resolve
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Plan
-from gansearch.run.rows import Eval, Evaluation, Row, Start, Status, Writer
+from gansearch.run.rows import Eval, Evaluation, Row, Start, Status, Writer, trial_id_of
 from gansearch.search.queue import Proposal
 from gansearch.search.study import Study
 
@@ -39,7 +39,7 @@ class Recorder:
             number = self.ledger.next_number
             params = self._study.propose(number, proposal.params, counts=proposal.relation != "final")
             row = Start(
-                trial_id=f"{number:04d}",
+                trial_id=trial_id_of(number),
                 number=number,
                 params=params,
                 origin=proposal.origin,

@@ -18,8 +18,8 @@ from ..analysis.synthetic_run import FLOOR, make_run, make_search, start
 @pytest.fixture
 def runs(tmp_path):
     make_search(tmp_path / "demo", trials=5)
-    diverged = End(trial_id="a", number=0, status="diverged", best_fid=None, best_kimg=None, kimg=0.1, reason="NaN")
-    make_run(tmp_path / "hopeless", [start("a", 0), diverged])
+    diverged = End(trial_id="0000", number=0, status="diverged", best_fid=None, best_kimg=None, kimg=0.1, reason="NaN")
+    make_run(tmp_path / "hopeless", [start(0), diverged])
     return tmp_path
 
 
@@ -51,7 +51,7 @@ def test_json_is_all_there_is_on_stdout(runs, capsys):
 
 
 def test_the_floor_ends_the_table_alone(runs, capsys):
-    make_search(runs / "measured", trials=3, params={}, floor=FLOOR)
+    make_search(runs / "measured", trials=3, floor=FLOOR)
     assert _call(runs, "rank", "measured", "--top", "1") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[2:] == ["and 2 more of 3 trials", "floor: real test images score 0.2900 (360 images)"]
@@ -122,7 +122,7 @@ def test_a_run_without_a_finite_fid_ends_with_3(runs, capsys, command):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         (["rank", "dmeo"], "did you mean demo?"),
         (["dmeo"], "did you mean demo?"),
@@ -135,12 +135,12 @@ def test_a_run_without_a_finite_fid_ends_with_3(runs, capsys, command):
         (["rank", "broken"], "search.json is broken"),
         (["rank", "demo", "--csv", "missing/file.csv"], "choose another --csv"),
         (["plot", "demo", "--out", "file"], "choose another folder with --out"),
-        (["export", "demo", "--measure", "1"], "--measure: 1 tells nothing of a spread: give 2"),
+        (["export", "demo", "--measure", "1"], "--measure: 1 shows no spread: give 2"),
         (["export", "demo", "--measure", "x"], "--measure: x is not"),
         (["report", "demo"], "unknown command 'report'"),
     ],
 )
-def test_wrong_input_gets_one_line_and_2(runs, capsys, monkeypatch, words, says):
+def test_wrong_input_gets_one_line_and_2(runs, capsys, monkeypatch, words, message):
     (runs / "empty").mkdir()
     (runs / "broken").mkdir()
     (runs / "broken/search.json").write_text("{")
@@ -150,7 +150,7 @@ def test_wrong_input_gets_one_line_and_2(runs, capsys, monkeypatch, words, says)
     assert _call(runs, *words) == 2
     captured = capsys.readouterr()
     (line,) = captured.err.splitlines()
-    assert says in line and captured.out == ""
+    assert message in line and captured.out == ""
     assert sorted(runs.rglob("*")) == before
 
 
@@ -172,7 +172,8 @@ def test_help_offers_what_is_there_and_no_more(capsys):
 
 
 @pytest.mark.parametrize(
-    ("command", "heavy"), [("rank", {"torch", "ray", "optuna", "matplotlib", "pandas"}), ("plot", {"torch", "ray"})]
+    ("command", "heavy"),
+    [("rank", {"torch", "ray", "optuna", "matplotlib", "pandas", "numpy", "scipy"}), ("plot", {"torch", "ray"})],
 )
 def test_no_command_loads_what_it_does_not_need(runs, command, heavy):
     code = (

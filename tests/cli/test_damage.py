@@ -25,7 +25,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     content["options"]["trials"] = 2
     run.search_json.write_text(json.dumps(content))
     rows = run.results.read_text()
-    run.results.write_text(rows + rows.replace('"0000"', '"0001"').replace('"number":0', '"number":1'))
+    run.results.write_text(rows + rows.replace('"0000"', '"0001"').replace('"number": 0', '"number": 1'))
     shutil.copytree(run.trial("0000"), run.trial("0001"))
     return path
 
@@ -48,14 +48,14 @@ def edit_rows(change: Callable[[list[str]], list[str]]) -> Damage:
 
 
 def without_start(lines: list[str]) -> list[str]:
-    return [line for line in lines if not ('"event":"start"' in line and '"0001"' in line)]
+    return [line for line in lines if not ('"event": "start"' in line and '"0001"' in line)]
 
 
 def in_row(event: str, before: str, after: str) -> Damage:
     """Changes the rows of one kind that trial 0001 has."""
 
     def change(line: str) -> str:
-        if f'"event":"{event}"' not in line or '"0001"' not in line:
+        if f'"event": "{event}"' not in line or '"0001"' not in line:
             return line
         assert before in line
         return line.replace(before, after)
@@ -72,12 +72,12 @@ LEFT_OUT: dict[str, Damage] = {
     "the last row is cut in half": cut_last_row,
     "a line is no text": lambda run: run.results.write_bytes(b"\xff\xfe\x00\n" + run.results.read_bytes()),
     "a start row is lost": edit_rows(without_start),
-    "a start row is cut": in_row("start", '"params":{', '"par'),
-    "a FID is NaN": in_row("eval", '"fid":', '"fid":NaN,"was":'),
-    "a FID is a text": in_row("eval", '"fid":', '"fid":"12.5","was":'),
-    "a field is unknown": in_row("end", '"reason":', '"mood":"fine","reason":'),
-    "an id leads out of the run": in_row("eval", '"trial_id":"0001"', '"trial_id":"../../victim"'),
-    "an event is unknown": lambda run: run.results.write_text('{"event":"later"}\n' + run.results.read_text()),
+    "a start row is cut": in_row("start", '"params": {', '"par'),
+    "a FID is NaN": in_row("eval", '"fid": ', '"fid": NaN,"was": '),
+    "a FID is a text": in_row("eval", '"fid": ', '"fid": "12.5","was": '),
+    "a field is unknown": in_row("end", '"reason": ', '"mood": "fine","reason": '),
+    "an id leads out of the run": in_row("eval", '"trial_id": "0001"', '"trial_id": "../../victim"'),
+    "an event is unknown": lambda run: run.results.write_text('{"event": "later"}\n' + run.results.read_text()),
     "a configuration is gone": lambda run: run.trial_config("0000").unlink(),
 }
 REFUSED: dict[str, tuple[Damage, str]] = {
@@ -102,8 +102,8 @@ REFUSED: dict[str, tuple[Damage, str]] = {
         "low=1 is above high=0.1",
     ),
     "the protocol was edited": (edit_json(lambda content: content["protocol"].update(num_fake=99)), "protocol"),
-    "FIDs of two protocols": (in_row("eval", '"protocol":"', '"protocol":"ffff'), "FIDs of other protocols"),
-    "parameters of another space": (in_row("start", '"params":{', '"params":{"optim.g_lr":0.1'), "optim.g_lr=0.1"),
+    "FIDs of two protocols": (in_row("eval", '"protocol": "', '"protocol": "ffff'), "FIDs of other protocols"),
+    "parameters of another space": (in_row("start", '"params": {', '"params": {"optim.g_lr": 0.1'), "optim.g_lr=0.1"),
 }
 
 

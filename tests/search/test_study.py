@@ -9,7 +9,8 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import RandomSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import TrialState
@@ -18,7 +19,7 @@ from gansearch.config import TrainConfig, TrialConfig
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import Eval, Start, Status
 from gansearch.run.space import Space, When
-from gansearch.search.study import Study, distribution
+from gansearch.search.study import Study, distribution, suggest
 
 SPACE = Space(
     base=TrialConfig(train=TrainConfig(max_kimg=0.9, evaluations=3, batch=100)),
@@ -249,3 +250,37 @@ def test_finals_and_trials_too_short_by_now_are_not_taken_for_full_ones(how: str
     ]
     assert trials[1].value == 5.0, "the lowest on its whole way"
     assert [trial.user_attrs for trial in trials] == [{}, {}, {"final": True}]
+
+
+def random_draws(space: Space, count: int = 40) -> list[dict[str, Any]]:
+    study = optuna.create_study(sampler=RandomSampler(seed=1))
+    return [suggest(study.ask(), space) for _ in range(count)]
+
+
+def test_conditions_hold_whatever_the_order_of_the_file() -> None:
+    params = {name: SPACE.params[name] for name in ("loss.clip", "loss.name", "loss.penalty_weight")}
+    drawn = random_draws(SPACE.replaced(params=params))
+    assert {params["loss.name"] for params in drawn} == {"bce", "wgan", "wgan-gp"}
+    for values in drawn:
+        assert ("loss.clip" in values) == (values["loss.name"] == "wgan")
+        assert SPACE.active(values).keys() == values.keys()
+
+
+def test_a_space_read_from_json_draws_the_same() -> None:
+    space = SPACE.replaced(
+        params={
+            "optim.g_lr": FloatDistribution(1e-4, 1e-2, log=True),
+            "optim.beta1": FloatDistribution(0.0, 0.9, step=0.3),
+            "optim.d_steps": IntDistribution(1, 5, step=2),
+            "model.features": IntDistribution(8, 64, log=True),
+            "model.spectral_norm": CategoricalDistribution([False, True]),
+            "model.attention_at": CategoricalDistribution(["none", 8, 16]),
+        }
+    )
+    drawn = random_draws(space)
+    assert random_draws(Space.model_validate_json(space.model_dump_json())) == drawn
+    assert {params["optim.d_steps"] for params in drawn} == {1, 3, 5}
+    assert {round(params["optim.beta1"], 1) for params in drawn} == {0.0, 0.3, 0.6, 0.9}
+    assert {params["model.attention_at"] for params in drawn} == {"none", 8, 16}
+    assert sum(params["optim.g_lr"] < 1e-3 for params in drawn) > 10  # about half of them on a logarithmic scale
+    assert all(space.params[path].domain.contains(value) for params in drawn for path, value in params.items())

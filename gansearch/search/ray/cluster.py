@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import joblib
 import ray
-from ray._private.utils import get_num_cpus
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from gansearch.errors import UserError, one_line
@@ -35,9 +35,8 @@ _OBJECT_STORE = 200 * 1024**2  # bytes; trials send each other nothing
 
 
 def cores() -> int:
-    """Returns the CPU cores that this process may use: by its affinity (Slurm), and by a container's quota."""
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(affinity, int(get_num_cpus())))
+    """Returns the CPU cores that this process may use, by affinity (Slurm) and by the quota of a container."""
+    return joblib.cpu_count()
 
 
 def _reach(address: str) -> None:

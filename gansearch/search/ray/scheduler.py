@@ -20,6 +20,7 @@ class ResumableASHA(ASHAScheduler):
 
     def __init__(self, rungs: Sequence[int], eta: int) -> None:
         """Takes the rungs in images, the full length last, as `gansearch.run.manifest.rungs` makes them for `eta`."""
+        self._full = rungs[-1]
         super().__init__(
             time_attr="images", metric="fid", mode="min", max_t=rungs[-1], grace_period=rungs[0], reduction_factor=eta
         )
@@ -37,7 +38,7 @@ class ResumableASHA(ASHAScheduler):
         for row in rows:
             result = {"images": row.images, "fid": row.fid}
             decision = super().on_trial_result(_NO_CONTROLLER, _named(ids[row.trial_id]), result)
-            decisions[row.trial_id] = decision if row.images < self._max_t else TrialScheduler.CONTINUE
+            decisions[row.trial_id] = decision if row.images < self._full else TrialScheduler.CONTINUE
         for asha_id in set(ids.values()):
             super().on_trial_remove(_NO_CONTROLLER, _named(asha_id))
         return [
