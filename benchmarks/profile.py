@@ -153,7 +153,7 @@ def profile(config: TrialConfig, device: torch.device, evaluations: int) -> None
     with Operations() as counted:
         trainer.train(steps)
     operations = counted.total / (steps * config.train.batch)
-    print(f"{operations / 1e9:.3f} GFLOP an image")
+    print(f"{trainer.config.train.precision}, {operations / 1e9:.3f} GFLOP an image")
     tell("images/s of the steps", told)
     for dtype in (torch.bfloat16, torch.float32):
         most = peak(dtype, device)
@@ -167,7 +167,7 @@ def main() -> None:
     add_arguments(parser, threads=torch.get_num_threads())
     arguments = parser.parse_args()
     config = prepare(arguments)
-    print(f"{arguments.recipe}, {config.train.precision}, {arguments.threads} threads, torch {torch.__version__}")
+    print(f"{arguments.recipe}, {arguments.threads} threads, torch {torch.__version__}")
     profile(config, best_device(), min(arguments.evaluations, config.train.evaluations - 1))
 
 

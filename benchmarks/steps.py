@@ -41,7 +41,7 @@ KINDS: dict[str, dict[str, object]] = {
     "wgan-gp": {"loss.name": "wgan-gp"},
 }
 OURS: dict[str, dict[str, object]] = {
-    "float32": {"train.compile": "never"},
+    "float32": {"train.compile": "never", "train.precision": "float32"},
     "bf16": {"train.compile": "never", "train.precision": "bf16"},
     "bf16, compiled": {"train.compile": "always", "train.precision": "bf16"},
 }

@@ -77,7 +77,9 @@ class TrainConfig(Section):
     max_kimg: float = Field(14.4, gt=0)
     evaluations: int = Field(9, ge=1)
     ema_kimg: float = Field(1.0, ge=0, description="half-life of the averaged generator; 0: no averaging")
-    precision: Literal["float32", "bf16"] = "float32"
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        "auto", description="of the layers; auto: bf16 where the device has units for it"
+    )
     compile: Literal["auto", "always", "never"] = Field("never", description="auto: where the length pays for it")
 
     @property

@@ -26,6 +26,7 @@ def tiny() -> TrialConfig:
             "data.resolution": 16,
             "model.features": 8,
             "model.z_dim": 16,
+            "train.precision": "float32",  # on every machine
             "train.batch": 16,
             "train.evaluations": 3,
             "train.max_kimg": 0.48,

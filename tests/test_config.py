@@ -25,7 +25,7 @@ CHANGES = st.fixed_dictionaries(
         "optim.beta1": st.floats(0, 1, exclude_max=True),
         "optim.d_steps": st.integers(1, 9),
         "replay.fraction": st.floats(0, 1, exclude_min=True),
-        "train.precision": st.sampled_from(["float32", "bf16"]),
+        "train.precision": st.sampled_from(["auto", "float32", "bf16"]),
         "metrics.weights": st.none() | st.text(),
     },
 )

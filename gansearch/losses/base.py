@@ -1,4 +1,4 @@
-"""What a GAN loss is: a small frozen object whose constructor arguments are its options."""
+"""The base class of GAN losses: small frozen objects whose constructor arguments are the options of a loss."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -15,10 +15,11 @@ Critic = Callable[[Tensor], Tensor]
 
 @component
 class Loss(ABC):
-    """Terms over the logits of D, float32 (N,); each returns a scalar to be minimised.
+    """The terms of a loss. Each takes logits of D, float32 (N,), and returns a scalar to be minimised.
 
-    D minimises `real(D(x)) + fake(D(G(z))) + penalty`, G minimises `generator(D(G(z)))`; where D predicts classes,
-    both also minimise `class_weight` times `auxiliary`.
+    D minimises `real(D(x)) + fake(D(G(z))) + penalty`, G minimises `generator(D(G(z)))`. Where D predicts classes, both
+    also minimise `auxiliary`, a cross entropy with the weight `class_weight`. Random numbers come from `rng`, the
+    trial's generator.
     """
 
     class_weight: Annotated[float, Field(ge=0)] = 1.0
@@ -32,18 +33,21 @@ class Loss(ABC):
 
     @abstractmethod
     def real(self, logits: Tensor, rng: Generator) -> Tensor:
-        """D's loss on real images."""
+        """Returns the loss of D on real images."""
 
     @abstractmethod
     def fake(self, logits: Tensor, rng: Generator) -> Tensor:
-        """D's loss on generated images."""
+        """Returns the loss of D on generated images."""
 
     @abstractmethod
     def generator(self, logits: Tensor) -> Tensor:
-        """G's loss on generated images."""
+        """Returns the loss of G on generated images."""
 
     def auxiliary(self, classes: Tensor | None, labels: Tensor | None) -> Tensor | float:
-        """The cross entropy of class logits (N, K) (ACGAN, Odena et al. 2017, equation 2); 0 where D gives none."""
+        """Returns the weighted cross entropy of class logits (N, K), or 0 where D predicts no classes.
+
+        ACGAN, Odena et al. 2017, equation 2.
+        """
         if classes is None or labels is None:
             return 0.0
         return self.class_weight * F.cross_entropy(classes.float(), labels)
@@ -60,4 +64,4 @@ class Loss(ABC):
         return None
 
     def constrain(self, D: nn.Module) -> None:  # noqa: B027 - most losses constrain nothing
-        """Called after every D step, to keep D within its constraint."""
+        """Brings the weights of D back within the constraint of the loss; called after every D step."""

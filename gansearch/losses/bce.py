@@ -15,9 +15,10 @@ from gansearch.registry import component
 class BCE(Loss):
     """D: -log s(D(x)) - log(1 - s(D(G(z)))); G: -log s(D(G(z))), with s the sigmoid.
 
-    With `smoothing` the target of a real image is drawn from [1 - smoothing, 1] instead of 1 (one-sided label
-    smoothing, Salimans et al. 2016, section 3.4); with `label_noise` that share of D's labels, real and fake, is
-    swapped.
+    Args:
+        smoothing: Draws the target of a real image from [1 - smoothing, 1] instead of 1 (one-sided label smoothing,
+            Salimans et al. 2016, section 3.4).
+        label_noise: The share of D's targets, real and fake, that is swapped.
     """
 
     smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0

@@ -1,4 +1,4 @@
-"""The hinge loss (Lim and Ye 2017; as used by SAGAN, Zhang et al. 2019, equation 4)."""
+"""The hinge loss (Lim and Ye 2017; SAGAN, Zhang et al. 2019, equation 4)."""
 
 from torch import Generator, Tensor
 from torch.nn.functional import relu

@@ -1,10 +1,10 @@
-"""The terms that the Wasserstein losses share (Arjovsky et al. 2017, algorithm 1), whatever keeps D Lipschitz."""
+"""The terms that all Wasserstein losses share (Arjovsky et al. 2017, algorithm 1)."""
 
 from torch import Generator, Tensor
 
 
 class Wasserstein:
-    """D: -D(x) + D(G(z)); G: -D(G(z)). Not a loss by itself: D has to be held within bounds."""
+    """D: -D(x) + D(G(z)); G: -D(G(z)). A loss derives from this class and from Loss, and keeps D Lipschitz."""
 
     def real(self, logits: Tensor, rng: Generator) -> Tensor:
         return -logits.mean()

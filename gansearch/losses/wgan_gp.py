@@ -20,10 +20,10 @@ class WGANGP(Wasserstein, Loss):
     penalty_weight: Annotated[float, Field(gt=0)] = 10.0
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
-        """The penalty over (N, C, H, W) pairs, in float32 but for D's own layers, which are as autocast has them.
+        """Returns the penalty over pairs (N, C, H, W), in float32 except for the layers of D under autocast.
 
-        A slope that has passed through bfloat16 layers has errors of 2^-9 in each of its values, which its norm
-        averages out; the norm itself, near 1, has to be float32 for the square to keep what the penalty measures.
+        A slope that has passed through bfloat16 layers has errors of 2^-9 in each value, which the norm averages out.
+        The norm itself is near 1 and has to be float32: bfloat16 would lose the difference that the penalty squares.
         """
         mix = torch.rand(len(real), 1, 1, 1, device=real.device, generator=rng)
         between = torch.lerp(fake.float(), real.float(), mix).requires_grad_()

@@ -1,4 +1,4 @@
-"""What a model is: options from which G and D are built for data of a given shape."""
+"""The base class of models: options from which G and D are built for images of a given shape."""
 
 from abc import ABC, abstractmethod
 from typing import Annotated, Literal, NamedTuple
@@ -12,7 +12,7 @@ from gansearch.registry import component
 
 
 class ImageShape(NamedTuple):
-    """Square images (channels, resolution, resolution) and how many classes they have; 0: no labels."""
+    """The shape of square images (channels, resolution, resolution) and their number of classes, 0 without labels."""
 
     channels: int
     resolution: int
@@ -20,7 +20,10 @@ class ImageShape(NamedTuple):
 
 
 class Trunk(NamedTuple):
-    """D without its last layer: images (N, C, H, W) to features (N, `features`); `sn`: spectral norm in the head."""
+    """D without the head: `net` maps images (N, C, H, W) to features (N, `features`).
+
+    `sn` puts spectral norm on the layers of the head too.
+    """
 
     net: nn.Module
     features: int
@@ -29,10 +32,13 @@ class Trunk(NamedTuple):
 
 @component
 class Model(ABC):
-    """A pair of networks. A subclass in a file of its own is found by the registry.
+    """A pair of networks. The registry finds a subclass in a file of its own.
 
-    `conditioning` says how labels reach D, `none` that neither net sees them; G takes them as a one-hot vector joined
-    to z. `dropout` is the share of features dropped before D's last layer.
+    Args:
+        z_dim: The size of z, the input of G.
+        conditioning: How labels reach D. With `none` neither network uses labels; else G takes z and the label as a
+            one-hot vector.
+        dropout: The share of features that is dropped before the head of D.
     """
 
     z_dim: Annotated[int, Field(ge=1)] = 100
@@ -45,7 +51,11 @@ class Model(ABC):
 
     @abstractmethod
     def upsampler(self, inputs: int, shape: ImageShape) -> nn.Module:
-        """G's net: (N, inputs) to images (N, C, H, W) in [-1, 1]; UserError for a shape it can't make."""
+        """Builds the net of G, which maps (N, inputs) to images (N, C, H, W) in [-1, 1].
+
+        Raises:
+            UserError: G can't generate images of this shape.
+        """
 
     @abstractmethod
     def trunk(self, shape: ImageShape, *, per_image: bool) -> Trunk:
@@ -61,12 +71,12 @@ class Model(ABC):
         """
 
     def generator(self, shape: ImageShape) -> Generator:
-        """G: z (N, z_dim) and labels (N,) to images; UserError where it can't be built."""
+        """Builds G, which maps z (N, z_dim) and labels (N,) to images; UserError where that is impossible."""
         classes = self._classes(shape)
         return Generator(self.upsampler(self.z_dim + classes, shape), classes)
 
     def discriminator(self, shape: ImageShape, *, per_image: bool) -> Discriminator:
-        """D: images and labels to a DiscriminatorOutput; UserError where it can't be built."""
+        """Builds D, which maps images and labels to a DiscriminatorOutput; UserError where that is impossible."""
         trunk = self.trunk(shape, per_image=per_image)
         head = HEADS[self.conditioning](trunk.features, self._classes(shape), sn=trunk.sn)
         return Discriminator(trunk.net, head, self.dropout)
@@ -81,7 +91,11 @@ class Model(ABC):
 
 
 def num_halvings(resolution: int, smallest: int = 4) -> int:
-    """How often `resolution` halves down to maps of `smallest`; UserError unless it is a larger power of two."""
+    """Returns how often a map of `resolution` rows has to be halved to have `smallest` rows.
+
+    Raises:
+        UserError: `resolution` is no power of two, or not larger than `smallest`.
+    """
     if resolution <= smallest or resolution & (resolution - 1):
         raise UserError(f"data.resolution={resolution}: set a power of two from {2 * smallest} (32, 64, ...)")
     return (resolution // smallest).bit_length() - 1

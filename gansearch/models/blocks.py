@@ -1,4 +1,4 @@
-"""Layers, each with its initialisation and, on demand, spectral norm."""
+"""Layers with initialised weights and, where it is asked for, spectral norm."""
 
 from collections.abc import Callable
 
@@ -11,12 +11,15 @@ _NORMED: dict[type[nn.Module], type[nn.Module]] = {}
 
 
 def dcgan_init(weight: Tensor) -> Tensor:
-    """N(0, 0.02) (Radford et al. 2016, section 3)."""
+    """Initialises weights from N(0, 0.02) (Radford et al. 2016, section 3)."""
     return nn.init.normal_(weight, 0.0, INIT_STD)
 
 
 glorot_init: Init = nn.init.xavier_uniform_
-"""Uniform, with the variance 2 / (fan in + fan out) (Glorot & Bengio 2010, equation 16), for nets without norm."""
+"""Initialises weights uniformly with variance 2 / (fan in + fan out), for networks without normalisation.
+
+Glorot & Bengio 2010, equation 16.
+"""
 
 INITS: dict[str, Init] = {"normal": dcgan_init, "glorot": glorot_init}
 
@@ -32,30 +35,32 @@ def conv(
     sn: bool = False,
     init: Init = dcgan_init,
 ) -> nn.Module:
-    """A convolution; with `sn` under spectral norm."""
+    """Returns a convolution, with spectral norm if `sn` is set."""
     return initialised(nn.Conv2d(cin, cout, kernel, stride, padding, bias=bias), sn=sn, init=init)
 
 
 def conv_transpose(cin: int, cout: int, *, bias: bool = True, sn: bool = False, init: Init = dcgan_init) -> nn.Module:
-    """A transposed convolution with a kernel of 4 x 4 that doubles the resolution."""
+    """Returns a transposed convolution, with a kernel of 4 x 4, that doubles the resolution."""
     return initialised(nn.ConvTranspose2d(cin, cout, 4, 2, 1, bias=bias), sn=sn, init=init)
 
 
 def dense(cin: int, cout: int, *, bias: bool = True, sn: bool = False, init: Init = dcgan_init) -> nn.Module:
-    """A fully connected layer."""
+    """Returns a fully connected layer, with spectral norm if `sn` is set."""
     return initialised(nn.Linear(cin, cout, bias=bias), sn=sn, init=init)
 
 
 def batch_norm(channels: int, dims: int = 2) -> nn.Module:
-    """Batch norm over maps, or with `dims` 1 over vectors, with its scale from N(1, 0.02)."""
+    """Returns batch norm over maps, or over vectors if `dims` is 1; the scale starts from N(1, 0.02)."""
     layer = nn.BatchNorm2d(channels) if dims == 2 else nn.BatchNorm1d(channels)
     nn.init.normal_(layer.weight, 1.0, INIT_STD)
     return layer
 
 
 class ToMaps(nn.Module):
-    """(N, C * size * size) to maps (N, C, size, size); the channels of a position lie together, so nothing is copied
-    where the layout is channels last, neither here nor on the way back.
+    """Reshapes vectors (N, C * size * size) to maps (N, C, size, size).
+
+    The channels of a position are neighbours in the vector, so that nothing is copied where the layout is channels
+    last, neither here nor in `FromMaps`.
     """
 
     def __init__(self, size: int) -> None:
@@ -67,7 +72,7 @@ class ToMaps(nn.Module):
 
 
 class FromMaps(nn.Module):
-    """The inverse of `ToMaps`."""
+    """Reshapes maps (N, C, H, W) to vectors (N, H * W * C), the inverse of `ToMaps`."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.permute(0, 2, 3, 1).flatten(1)
@@ -76,9 +81,10 @@ class FromMaps(nn.Module):
 def initialised(
     layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding, *, sn: bool, init: Init = dcgan_init
 ) -> nn.Module:
-    """Initialises a layer; with `sn` under spectral norm (Miyato et al. 2018), one power iteration a forward pass.
+    """Initialises a layer and, if `sn` is set, puts spectral norm on it (Miyato et al. 2018).
 
-    Not on the meta device: there is nothing to normalise, and the first iterations would take most of a check's time.
+    Spectral norm makes one power iteration in every forward pass. A layer on the meta device gets none: it has no
+    values to normalise, and the first iterations would take most of the time of a check.
     """
     init(layer.weight)
     bias = getattr(layer, "bias", None)
@@ -88,7 +94,7 @@ def initialised(
         return layer
     kind = type(layer)
     spectral_norm(layer)
-    # torch makes a class for every layer, and compiles code for every class: let layers of a kind share one. So nothing
-    # may take the parametrization away again: it would be gone from all of them.
+    # torch makes a class for every normalised layer and compiles code for every class, so layers of a kind share one
+    # here. Removing spectral norm from one layer would therefore remove it from all of them.
     layer.__class__ = _NORMED.setdefault(kind, type(layer))  # type: ignore[assignment]
     return layer

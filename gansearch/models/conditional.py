@@ -1,4 +1,4 @@
-"""How labels enter G and D, whatever the nets between are."""
+"""The parts of G and D that use labels, the same for all models."""
 
 from typing import NamedTuple
 
@@ -10,14 +10,17 @@ from gansearch.models.blocks import dense, initialised
 
 
 class DiscriminatorOutput(NamedTuple):
-    """What D says of N images: `logits` (N,), and class logits (N, K) where it predicts the class, else None."""
+    """The output of D for N images: `logits` (N,), and class logits (N, K) where D predicts the class, else None."""
 
     logits: Tensor
     classes: Tensor | None = None
 
 
 class Generator(nn.Module):
-    """z (N, z_dim) and, with `classes`, labels int64 (N,) to images; labels join z as a one-hot vector."""
+    """Maps z (N, z_dim) to images (N, C, H, W).
+
+    Unless `classes` is 0, labels int64 (N,) are joined to z as one-hot vectors.
+    """
 
     def __init__(self, net: nn.Module, classes: int) -> None:
         super().__init__()
@@ -39,7 +42,7 @@ class Discriminator(nn.Module):
 
 
 class Plain(nn.Module):
-    """No labels: features (N, F) to a logit."""
+    """Maps features (N, F) to logits (N,) and ignores labels."""
 
     def __init__(self, features: int, classes: int, *, sn: bool) -> None:
         super().__init__()
@@ -50,7 +53,7 @@ class Plain(nn.Module):
 
 
 class Concat(nn.Module):
-    """The label joins the features as a one-hot vector (Mirza & Osindero 2014)."""
+    """Joins the label to the features as a one-hot vector (Mirza & Osindero 2014)."""
 
     def __init__(self, features: int, classes: int, *, sn: bool) -> None:
         super().__init__()
@@ -62,7 +65,7 @@ class Concat(nn.Module):
 
 
 class Projection(Plain):
-    """The inner product of the features with an embedding of the label joins the logit (Miyato & Koyama 2018)."""
+    """Adds the inner product of features and an embedding of the label to the logit (Miyato & Koyama 2018)."""
 
     def __init__(self, features: int, classes: int, *, sn: bool) -> None:
         super().__init__(features, classes, sn=sn)
@@ -74,7 +77,7 @@ class Projection(Plain):
 
 
 class Auxiliary(Plain):
-    """D sees the image alone and predicts the class as well (ACGAN, Odena et al. 2017)."""
+    """Ignores the label and predicts the class as well (ACGAN, Odena et al. 2017)."""
 
     def __init__(self, features: int, classes: int, *, sn: bool) -> None:
         super().__init__(features, classes, sn=sn)

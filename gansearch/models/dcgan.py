@@ -14,11 +14,17 @@ from gansearch.registry import component
 
 @component
 class DCGAN(Model):
-    """Maps of 4, 8, ... up to half the image, and back in D.
+    """G doubles maps from 4 x 4 up to the image; D halves the image down to 4 x 4.
 
-    The smallest has `features * resolution / 8` channels, the largest `features`. `g_slope` and `leaky_slope` are the
-    slopes of G and of D; 0 is ReLU. `d_norm` is what normalises D's maps: `auto` is batch norm, and none where
-    spectral norm is on or where the loss needs D to judge each image by itself. `init` is how the weights start.
+    Args:
+        features: Channels of the largest maps. The smallest maps have `features * resolution / 8`.
+        g_slope: The slope of leaky ReLU in G; 0 is ReLU.
+        leaky_slope: The slope of leaky ReLU in D.
+        attention_at: Puts self-attention after the maps with this many rows, in G and in D.
+        spectral_norm: Puts spectral norm on all layers of D.
+        d_norm: Normalises the maps of D. `auto` is batch norm, or none where `spectral_norm` is set or where the loss
+            differentiates D by each single image.
+        init: The initialisation: N(0, 0.02), or that of Glorot & Bengio.
     """
 
     features: Annotated[int, Field(ge=8)] = 64

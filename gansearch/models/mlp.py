@@ -14,10 +14,10 @@ from gansearch.registry import component
 
 @component
 class MLP(Model):
-    """G: dense layers of `features`, 2 and 4 times as many, each with batch norm and leaky ReLU, and one to the pixels.
+    """A GAN of dense layers for any resolution.
 
-    D: the pixels, dense layers of 2 times `features`, `features` and half as many, each with leaky ReLU. Takes any
-    resolution.
+    G has layers of 1, 2 and 4 times `features`, each with batch norm and leaky ReLU, and one layer to the pixels.
+    D has layers of 2, 1 and 1/2 times `features`, each with leaky ReLU.
     """
 
     features: Annotated[int, Field(ge=8, multiple_of=2)] = 256

@@ -1,4 +1,4 @@
-"""The residual GAN of SNGAN (Miyato et al. 2018, appendix B, table 4): their strongest on CIFAR-10."""
+"""The residual GAN of SNGAN (Miyato et al. 2018, appendix B, table 4), the best one of that paper on CIFAR-10."""
 
 import math
 from typing import Annotated
@@ -16,12 +16,15 @@ _D_SMALLEST = 8
 
 
 def _residual_init(weight: Tensor) -> Tensor:
-    """Glorot's with the gain of ReLU: on the way around the shortcut each convolution follows one."""
+    """Initialises like Glorot & Bengio with the gain of ReLU, which precedes every convolution of the residual path."""
     return nn.init.xavier_uniform_(weight, gain=math.sqrt(2))
 
 
 class UpBlock(nn.Module):
-    """(N, C, H, W) to (N, C, 2H, 2W): batch norm, ReLU, nearest upsampling, two convolutions; a 1 x 1 shortcut."""
+    """Maps (N, C, H, W) to (N, C, 2H, 2W).
+
+    The residual path is batch norm, ReLU, nearest upsampling and two convolutions; the shortcut is a 1 x 1 convolution.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -33,14 +36,15 @@ class UpBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         wide = F.interpolate(F.relu(self.norm1(x)), scale_factor=2)
         residual = self.conv2(F.relu(self.norm2(self.conv1(wide))))
-        # The 1 x 1 convolution before the upsampling: the same values at a quarter of the work.
+        # The 1 x 1 convolution comes before the upsampling: the same values at a quarter of the work.
         return residual + F.interpolate(self.shortcut(x), scale_factor=2)
 
 
 class DownBlock(nn.Module):
-    """(N, cin, H, W) to (N, cout, H, W), halved with `halve`: ReLU and convolution twice, average pooling.
+    """Maps (N, cin, H, W) to (N, cout, H, W), or to half the resolution with `halve`.
 
-    `first`: the block takes an image, so no ReLU comes before its first convolution.
+    The residual path is ReLU and convolution, twice, then average pooling. With `first` the input is an image, so that
+    no ReLU comes before the first convolution.
     """
 
     def __init__(self, cin: int, cout: int, *, halve: bool, sn: bool, first: bool = False) -> None:
@@ -58,7 +62,7 @@ class DownBlock(nn.Module):
 
 
 class SumPool(nn.Module):
-    """ReLU, then the sum over all positions: (N, C, H, W) to (N, C)."""
+    """Applies ReLU and sums over all positions: (N, C, H, W) to (N, C)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(x).sum((2, 3))
@@ -66,9 +70,9 @@ class SumPool(nn.Module):
 
 @component
 class ResNet(Model):
-    """G: a dense layer to 4 x 4, a block for every doubling. D: blocks that halve down to 8 x 8, two more, a sum.
+    """G is a dense layer to 4 x 4 and a block for every doubling; all maps have `features` channels.
 
-    All of G's maps have `features` channels, all of D's `d_features`.
+    D is blocks that halve maps down to 8 x 8, two more blocks and a sum; all maps have `d_features` channels.
     """
 
     z_dim: Annotated[int, Field(ge=1)] = 128

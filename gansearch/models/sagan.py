@@ -14,12 +14,12 @@ from gansearch.registry import component
 
 @component
 class SAGAN(Model):
-    """D: convolutions 4 x 4 that halve the map and double the channels from `features` on, one of 3 x 3 that doubles
-    them once more at 4 x 4, a dense layer. G: a dense layer to 4 x 4, transposed convolutions back, batch norm, ReLU.
+    """A variant of SAGAN (Zhang et al. 2019).
 
-    After Zhang et al. 2019 but for what carries spectral norm: the (transposed) convolutions that change the
-    resolution, neither the attention nor what follows the last of them. D has no batch norm, so that any loss may
-    judge images one by one.
+    D has convolutions 4 x 4 that halve the maps and double the channels, from `features` on. A convolution 3 x 3 then
+    doubles the channels once more at 4 x 4, and a dense layer follows. G is a dense layer to 4 x 4 and transposed
+    convolutions, with batch norm and ReLU. Unlike in the paper, spectral norm is only on the (transposed) convolutions
+    that change the resolution. D has no batch norm, so that it serves any loss.
     """
 
     features: Annotated[int, Field(ge=8)] = 64

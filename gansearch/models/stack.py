@@ -1,4 +1,4 @@
-"""The one stack of (transposed) convolutions behind the convolutional models, for every power-of-two resolution."""
+"""The stacks of (transposed) convolutions that all convolutional models share, for every power-of-two resolution."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -50,8 +50,11 @@ class Style:
 
 
 def up(inputs: int, widths: Sequence[int], style: Style) -> list[nn.Module]:
-    """(N, inputs) by a dense layer to 4 x 4, then ever doubled; `widths`: channels of the maps, the 4 x 4 one first."""
-    bias = not style.normed  # batch norm takes it away again
+    """Returns layers that map (N, inputs) to 4 x 4 by a dense layer and then double the maps again and again.
+
+    `widths` are the channels of the maps, from the smallest map on.
+    """
+    bias = not style.normed  # batch norm would subtract it again
     first, size = widths[0], SMALLEST
     layers = [dense(inputs, first * size * size, bias=bias, init=style.init), ToMaps(size)]
     layers += style.after(first, size)
@@ -62,25 +65,27 @@ def up(inputs: int, widths: Sequence[int], style: Style) -> list[nn.Module]:
 
 
 def down(channels: int, size: int, widths: Sequence[int], style: Style, *, kernel: int = 4) -> list[nn.Module]:
-    """Images of `size` x `size`, ever halved; `widths`: channels of the maps, the largest map first.
+    """Returns layers that halve images of `size` x `size` again and again.
 
-    The first map is not normalised (Radford et al. 2016, section 3).
+    `widths` are the channels of the maps, from the largest map on. The first map is not normalised (Radford et al.
+    2016, section 3).
     """
     layers: list[nn.Module] = []
     plain = replace(style, normed=False)
     for number, width in enumerate(widths):
         size //= 2
-        own = style if number else plain
-        layers.append(conv(channels, width, kernel, 2, 1, bias=not own.normed, sn=style.sn, init=style.init))
-        layers += own.after(width, size)
+        layer_style = style if number else plain
+        layers.append(conv(channels, width, kernel, 2, 1, bias=not layer_style.normed, sn=style.sn, init=style.init))
+        layers += layer_style.after(width, size)
         channels = width
     return layers
 
 
 def channel_widths(features: int, resolution: int, attention_at: AttentionAt) -> list[int]:
-    """Channels of maps from half of `resolution` down to 4 x 4, ever doubled from `features` on.
+    """Returns the channels of maps from half of `resolution` down to 4 x 4: `features`, then always twice as many.
 
-    UserError where the resolution is no power of two, or no map is `attention_at` x `attention_at`.
+    Raises:
+        UserError: The resolution is no power of two, or no map is `attention_at` x `attention_at`.
     """
     halvings = num_halvings(resolution)
     if attention_at != "none" and attention_at > resolution // 2:
@@ -88,4 +93,4 @@ def channel_widths(features: int, resolution: int, attention_at: AttentionAt) ->
             f"model.attention_at={attention_at}: at data.resolution={resolution} the largest map is "
             f"{resolution // 2}; set that, a smaller one or none"
         )
-    return [features << level for level in range(halvings)]
+    return [features << number for number in range(halvings)]

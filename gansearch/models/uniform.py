@@ -1,4 +1,4 @@
-"""A convolutional GAN whose maps all have the same number of channels, without any norm."""
+"""A convolutional GAN without normalisation whose maps all have the same number of channels."""
 
 from typing import Annotated
 
@@ -15,9 +15,9 @@ _D_SMALLEST = 2
 
 @component
 class Uniform(Model):
-    """G: a dense layer to 4 x 4, transposed convolutions up to the image's size, a convolution 8 x 8 to its channels.
+    """G is a dense layer to 4 x 4, transposed convolutions up to the size of the image, and a convolution 8 x 8.
 
-    D: convolutions 3 x 3 of stride 2 down to 2 x 2, dropout, a dense layer. Leaky ReLU in both.
+    D is convolutions 3 x 3 of stride 2 down to 2 x 2, dropout and a dense layer. Both use leaky ReLU.
     """
 
     features: Annotated[int, Field(ge=8)] = 128
@@ -31,7 +31,7 @@ class Uniform(Model):
         return nn.Sequential(*up(inputs, widths, style), *colours, nn.Tanh())
 
     def trunk(self, shape: ImageShape, *, per_image: bool) -> Trunk:
-        num_halvings(shape.resolution, SMALLEST)  # G could not make smaller ones
+        num_halvings(shape.resolution, SMALLEST)  # G generates no smaller images
         widths = [self.features] * num_halvings(shape.resolution, _D_SMALLEST)
         style = Style(slope=self.leaky_slope, init=glorot_init, twice_differentiable=per_image)
         layers = down(shape.channels, shape.resolution, widths, style, kernel=3)

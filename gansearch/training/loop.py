@@ -27,6 +27,7 @@ from gansearch.training.artifacts import SHOWN_ATTENTION, Artifacts, Snapshot
 from gansearch.training.build import image_shape, networks_of
 from gansearch.training.checkpoint import About, CheckpointDir
 from gansearch.training.curves import Point
+from gansearch.training.device import best_precision
 from gansearch.training.ema import EMA
 from gansearch.training.feasibility import check_images
 from gansearch.training.samples import NonFiniteImage, scored_samples
@@ -47,7 +48,8 @@ class Trainer:
     """The state of one trial between two evaluations.
 
     Args:
-        config: A configuration that `feasibility.check` has returned; it is not validated again.
+        config: A configuration that `feasibility.check` has returned; it is not validated again. The attribute
+            `config` names the precision that `train.precision=auto` stands for on `device`, so checkpoints record it.
         device: The device to train on.
         scorer: Measures the FID under the protocol of `config`. By default the process's cached one.
 
@@ -56,13 +58,13 @@ class Trainer:
     """
 
     def __init__(self, config: TrialConfig, device: torch.device, scorer: Scorer | None = None) -> None:
+        self.config = config = _with_precision(config, device)
         model: Model = registry.build("model", config.model)
         loss: Loss = registry.build("loss", config.loss)
         images = device_images(config.data, device)
         check_images(model, config.train.batch, images)
         if not model.conditional:
             images = replace(images, labels=None, classes=())
-        self.config = config
         self._rng = torch.Generator(device).manual_seed(config.seed)
         self._scorer = scorer or scorer_for(config, device)
         self._images, self._z_dim = images, model.z_dim
@@ -260,6 +262,14 @@ class Trainer:
             "ema": self._ema.model,
             "batches": self._batches,
         }
+
+
+def _with_precision(config: TrialConfig, device: torch.device) -> TrialConfig:
+    """Replaces `train.precision=auto` by the precision that it stands for on `device`."""
+    if config.train.precision != "auto":
+        return config
+    train = config.train.model_copy(update={"precision": best_precision(device)})
+    return config.model_copy(update={"train": train})
 
 
 def _copied(network: nn.Module) -> dict[str, Tensor]:

@@ -1,12 +1,16 @@
 """Training in bfloat16 where it may be, float32 where it matters."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from gansearch.config import TrialConfig
+from gansearch.errors import UserError
+from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.device import best_precision
 from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer, run
 
@@ -45,6 +49,49 @@ def test_the_fid_curve_in_bfloat16_is_as_near_as_another_seeds(kind: str, tiny: 
     assert (curves["float32"] != curves["bf16"]).any(), "two precisions, not one"
     first, *_, last = curves["float32"].median(dim=0).values
     assert last < 0.8 * first, "curves of nets that learn"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({}, "float32"),
+        ({"avx512_bf16": False, "amx_bf16": False, "avx512_f": True}, "float32"),
+        ({"avx512_bf16": True, "amx_bf16": False}, "bf16"),
+        ({"avx512_bf16": False, "amx_bf16": True}, "bf16"),
+    ],
+)
+def test_auto_trains_and_records_the_precision_that_the_cpu_has_units_for(
+    capabilities: dict[str, bool], expected: str, tiny: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    config = check(tiny.override({"train.precision": "auto"}))
+    concrete = config.override({"train.precision": expected})
+    losses = []
+    for one in (config, concrete):
+        trainer = Trainer(one, CPU)
+        assert trainer.config == concrete
+        losses.append(trainer.train(3))
+    assert losses[0] == losses[1]
+    trainer = Trainer(config, CPU)
+    trainer.train_until_evaluation()
+    trainer.save(CheckpointDir(tmp_path))
+    Trainer(config, CPU).restore(CheckpointDir(tmp_path))
+    other = config.override({"train.precision": "bf16" if expected == "float32" else "float32"})
+    with pytest.raises(UserError, match="another configuration"):
+        Trainer(other, CPU).restore(CheckpointDir(tmp_path))
+
+
+def test_a_torch_that_does_not_know_the_cpu_trains_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert best_precision(CPU) == "float32"
+
+
+@pytest.mark.parametrize(("units", "expected"), [(True, "bf16"), (False, "float32")])
+def test_auto_on_a_gpu_goes_by_its_units_not_by_emulation(
+    units: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: units or including_emulation)
+    assert best_precision(torch.device("cuda")) == expected
 
 
 def test_weights_moments_and_statistics_stay_float32(tiny: TrialConfig) -> None:

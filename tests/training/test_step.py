@@ -20,7 +20,7 @@ LOSSES = sorted(registry.classes("loss"))
 
 def state_of(**changes: Any) -> TrainState:
     paths = {path.replace("__", "."): value for path, value in changes.items()}
-    small = {"model.features": 8, "model.z_dim": Z, "data.resolution": SIZE}
+    small = {"train.precision": "float32", "model.features": 8, "model.z_dim": Z, "data.resolution": SIZE}
     config = registry.resolve(TrialConfig().override(small | paths))
     G, D = build_networks(config, ImageShape(1, SIZE, 5), torch.device("cpu"))
     rng = torch.Generator().manual_seed(0)
