@@ -43,7 +43,8 @@ def evaluations_frame(run: Run) -> pd.DataFrame:
     repeat the evaluations of the other.
     """
     names = [field.name for field in fields(Eval) if field.name != "event"]
-    names.sort(key=lambda name: name not in {"trial_id", "number"})  # these two first
+    places = {"trial_id": -1, "number": -1, "node": 1, "time": 1}
+    names.sort(key=lambda name: places.get(name, 0))
     rows = [row for trial in run.ledger.values() for row in trial.evals]
     return pd.DataFrame({name: _column(map(attrgetter(name), rows), _TYPES.get(name, "float64")) for name in names})
 

@@ -25,9 +25,9 @@ from tests.analysis.synthetic_run import (
 )
 
 
-def append(run: RunDir, *lines: bytes) -> None:
-    with run.results.open("ab") as file:
-        file.writelines(line + b"\n" for line in lines)
+def append(run: RunDir, *lines: str) -> None:
+    with run.results.open("a") as file:
+        file.writelines(line + "\n" for line in lines)
 
 
 def test_importing_it_loads_nothing_heavy() -> None:
@@ -54,7 +54,7 @@ def test_a_run_without_rows_has_no_trials(tmp_path: Path) -> None:
 
 def test_a_torn_last_row_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run = make_run(tmp_path / "run", [start(0), evaluation(0, 6.4, 50.0)])
-    run.results.write_bytes(run.results.read_bytes() + to_json(evaluation(0, 12.8, 10.0))[:-20])
+    run.results.write_bytes(run.results.read_bytes() + to_json(evaluation(0, 12.8, 10.0)).encode()[:-20])
     assert [row.best_fid for row in rank(load(run))] == [50.0]
     (record,) = caplog.records
     assert "left out what is no whole row (line 3: Invalid JSON" in record.message
@@ -62,8 +62,8 @@ def test_a_torn_last_row_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFi
 
 def test_a_row_that_breaks_the_schema_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run = make_run(tmp_path / "run", [start(0), evaluation(0, 6.4, 50.0)])
-    append(run, to_json(evaluation(0, 12.8, 1.0)).replace(b'"fid":1.0', b'"fid":NaN'))
-    append(run, to_json(start(1)).replace(b'"0001"', b'"../../../victim"'))
+    append(run, to_json(evaluation(0, 12.8, 1.0)).replace('"fid": 1.0', '"fid": NaN'))
+    append(run, to_json(start(1)).replace('"0001"', '"../../../victim"'))
     assert [(row.trial_id, row.best_fid) for row in rank(load(run))] == [("0000", 50.0)]
     (record,) = caplog.records
     assert "line 3: fid: " in record.message and record.message.endswith("and 1 more lines)")
@@ -167,7 +167,7 @@ def test_parameters_outside_the_space_are_refused(tmp_path: Path, params: dict[s
 
 def test_a_parameter_that_is_not_finite_is_refused(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", [])
-    append(run, to_json(start(0, {"optim.g_lr": 1e-3})).replace(b"0.001", b"NaN"))
+    append(run, to_json(start(0, {"optim.g_lr": 1e-3})).replace("0.001", "NaN"))
     with pytest.raises(UserError, match=r"optim\.g_lr=nan"):
         load(run)
 

@@ -32,8 +32,6 @@ STARTS: dict[str, Any] = {
     "params": st.dictionaries(TEXT, NUMBER | st.integers() | st.booleans() | TEXT | st.none()),
     "origin": TEXT,
     "seed": st.integers(0),
-    "parent": st.none() | IDS,
-    "relation": st.sampled_from([None, "retry", "continuation", "final"]),
 }
 EVALS: dict[str, Any] = {
     "protocol": TEXT,
@@ -55,9 +53,10 @@ def rows_of(draw: st.DrawFn) -> Row:
     """Any row that the schema allows."""
     kind, fields = draw(st.sampled_from([(Start, STARTS), (Eval, EVALS), (End, ENDS)]))
     trial_id, time = draw(IDS), draw(st.datetimes(timezones=ZONES)).isoformat()
-    return kind(
-        trial_id=trial_id, number=int(trial_id), time=time, **{name: draw(value) for name, value in fields.items()}
-    )
+    own = {name: draw(value) for name, value in fields.items()}
+    if kind is Start and draw(st.booleans()):
+        own |= {"parent": draw(IDS), "relation": draw(st.sampled_from(["retry", "continuation", "final"]))}
+    return kind(trial_id=trial_id, number=int(trial_id), time=time, **own)
 
 
 ROWS = rows_of()
@@ -77,6 +76,10 @@ def start(number: int = 0, **changes: Any) -> Start:
 def evaluation(number: int, kimg: float, fid: float) -> Eval:
     zeros: dict[str, Any] = dict.fromkeys(MEASURES, 0.0) | {"fid": fid}
     return Eval(trial_id=f"{number:04d}", number=number, kimg=kimg, protocol="p", **zeros)
+
+
+def line_of(row: Row) -> bytes:
+    return to_json(row).encode()
 
 
 def written(path: Path, rows: list[Row]) -> bytes:
@@ -101,7 +104,7 @@ def test_a_torn_row_is_left_out_then_cut_off(
 ) -> None:
     path = tmp_path_factory.mktemp("torn") / "results.jsonl"
     whole = written(path, [start(0), start(1)])
-    torn = to_json(row)
+    torn = line_of(row)
     path.write_bytes(whole + torn[: data.draw(st.integers(1, len(torn) - 1))])
     assert [row.number for row in read(path)] == [0, 1]
     assert written(path, []) == whole
@@ -112,13 +115,13 @@ def test_a_torn_row_is_left_out_then_cut_off(
 def test_what_is_no_row_is_left_out_with_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "results.jsonl"
     lines = [
-        to_json(start(0)),
+        line_of(start(0)),
         b"{",
         b"null",
         b'{"event": "start"}',
         b'{"event": "unknown"}',
         b"\xff",
-        to_json(start(1)),
+        line_of(start(1)),
     ]
     path.write_bytes(b"\n".join(lines))
     for _ in range(2):
@@ -174,7 +177,7 @@ START, EVAL, END = start(0), evaluation(0, 6.4, 50.0), End(
 )
 def test_the_schema_is_strict(line: bytes, field: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "results.jsonl"
-    path.write_bytes(b"\n".join([to_json(start(1)), line, to_json(evaluation(1, 6.4, 50.0))]))
+    path.write_bytes(b"\n".join([line_of(start(1)), line, line_of(evaluation(1, 6.4, 50.0))]))
     assert [row.number for row in read(path)] == [1, 1]
     (record,) = caplog.records
     assert f"(line 2: {field}: " in record.message or f"'{field}'" in record.message
