@@ -1,14 +1,20 @@
 """What the searcher hands out, and what the recorder writes of it. No Ray is started."""
 
 import json
+import pickle
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from optuna.distributions import FloatDistribution
 from ray.tune.search import Searcher
 
-from gansearch.config import TrialConfig
+from gansearch import registry
+from gansearch.config import Component, TrialConfig
+from gansearch.metrics.scorer import scorer_for
+from gansearch.models.base import ImageShape, Model
 from gansearch.run.ledger import Ledger
 from gansearch.run.manifest import Options, Plan
 from gansearch.run.paths import RunDir
@@ -17,6 +23,7 @@ from gansearch.run.space import Space
 from gansearch.search.queue import finals_queue, search_queue
 from gansearch.search.ray.searcher import QueueSearcher
 from gansearch.search.recorder import Recorder
+from gansearch.training.loop import Trainer
 
 SPACE = Space(base=TrialConfig(), params={"optim.g_lr": FloatDistribution(1e-4, 1e-2, log=True)}, baselines=["dcgan"])
 
@@ -159,4 +166,39 @@ def test_the_first_refusal_of_the_disk_is_kept(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="trials"):
         source.suggest("")
     assert recorder.fault is not None
+    close(recorder)
+
+
+def test_a_configuration_is_validated_once_and_handed_on_whole(
+    tiny: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the proposal to a trainer that is ready: one validation, each component resolved once."""
+    counts: Counter[str] = Counter()
+    validate, build, networks = TrialConfig.model_validate.__func__, registry.build, Model.generator
+
+    def counted_validate(cls: type[TrialConfig], *arguments: Any, **options: Any) -> TrialConfig:
+        counts["validated"] += 1
+        return validate(cls, *arguments, **options)
+
+    def counted_build(kind: registry.Kind, section: Component) -> Any:
+        counts[f"{kind} built"] += 1
+        return build(kind, section)
+
+    def counted_generator(self: Model, shape: ImageShape) -> Any:
+        counts["networks built"] += 1
+        return networks(self, shape)
+
+    plan = Plan(RunDir(tmp_path), SPACE.replaced(base=tiny), Options(trials=3))
+    recorder = Recorder(plan, Writer(plan.run.results), Ledger(), lambda row, ledger: None)
+    scorer = scorer_for(tiny, torch.device("cpu"))
+    source = QueueSearcher(search_queue(plan, Ledger()), recorder, constants={})
+    source.suggest("the baseline, whose recipe is resolved too")
+    monkeypatch.setattr(TrialConfig, "model_validate", classmethod(counted_validate))
+    monkeypatch.setattr(registry, "build", counted_build)
+    monkeypatch.setattr(Model, "generator", counted_generator)
+    config = source.suggest("")["config"]
+    driver = {"validated": 1, "data built": 1, "model built": 1, "loss built": 1, "metrics built": 1}
+    assert counts == driver, "by the driver"
+    Trainer(pickle.loads(pickle.dumps(config)), torch.device("cpu"), scorer)
+    assert counts - Counter(driver) == {"model built": 1, "loss built": 1, "networks built": 1}, "by the trial"
     close(recorder)
