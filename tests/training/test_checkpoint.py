@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 
 def save(checkpoints: CheckpointDir, images: int, size: int = 10) -> None:
-    """Saves a checkpoint whose content depends on the number of images."""
+    """A checkpoint whose content tells its number."""
     about = About(images=images, channels=3, classes=["a", "b"], best_fid=images / 8, best_kimg=images / 1000)
     filled = torch.full((size,), float(images))
     checkpoints.save({"shown": images, "weights": filled}, {"w": filled}, about)
