@@ -24,7 +24,7 @@ WORKERS = 2
 
 
 class Pictures(Dataset[Tensor]):
-    """Images as torchvision's CIFAR10 keeps them: an array in memory, each made a PIL image and transformed."""
+    """Images as torchvision's CIFAR10 stores them: an array in memory, each made a PIL image and transformed."""
 
     def __init__(self, pixels: Tensor) -> None:
         self.pixels: np.ndarray = pixels.permute(0, 2, 3, 1).numpy()
@@ -111,7 +111,7 @@ class PlainLoop:
         self.made, self.device = 0, device
 
     def train(self, d_steps: int) -> dict[str, float]:
-        told: dict[str, float] = {}
+        losses: dict[str, float] = {}
         for _ in range(d_steps):
             real = next(self.batches).to(self.device)
             fake = self.G(torch.randn(len(real), self.z_dim, device=self.device))
@@ -120,15 +120,15 @@ class PlainLoop:
             d_loss = self.loss.discriminator(of_real, of_fake) + self.loss.penalty(self.D, real, fake.detach())
             d_loss.backward()
             self.d_optimizer.step()
-            told["d_loss"] = d_loss.item()
+            losses["d_loss"] = d_loss.item()
             self.made += 1
             if self.made % self.d_steps == 0:
                 self.G.zero_grad()
                 g_loss = self.loss.generator(self.D(fake).logits)
                 g_loss.backward()
                 self.g_optimizer.step()
-                told["g_loss"] = g_loss.item()
-        return told
+                losses["g_loss"] = g_loss.item()
+        return losses
 
 
 class PlainBCE:

@@ -148,17 +148,17 @@ def profile(config: TrialConfig, device: torch.device, evaluations: int) -> None
             rounds.append(stages.seconds)
     for name in sorted(rounds[-1], key=rounds[-1].__getitem__, reverse=True):
         tell(f"share of {name}", [seconds[name] / sum(seconds.values()) for seconds in rounds[1:]])
-    told = [row.images_per_second for row in trainer.evaluations[1:]]
+    rates = [row.images_per_second for row in trainer.evaluations[1:]]
     steps = 4 * config.optim.d_steps
     with Operations() as counted:
         trainer.train(steps)
     operations = counted.total / (steps * config.train.batch)
     print(f"{trainer.config.train.precision}, {operations / 1e9:.3f} GFLOP an image")
-    tell("images/s of the steps", told)
+    tell("images/s of the steps", rates)
     for dtype in (torch.bfloat16, torch.float32):
         most = peak(dtype, device)
         print(f"{str(dtype).removeprefix('torch.')} peak: {most / 1e9:.0f} GFLOP/s")
-        tell("  the steps reach of it", [operations * rate / most for rate in told])
+        tell("  the steps reach of it", [operations * rate / most for rate in rates])
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ OURS: dict[str, dict[str, object]] = {
 PLAIN, RAY = "plain", "Ray's example"
 
 Train = Callable[[int], object]
-Turn = Callable[[int], float]  # trains so many D steps and says how many images a second that were
+Turn = Callable[[int], float]  # makes this many D steps and returns the images a second
 
 
 def random_images(folder: Path, count: int = 1280) -> None:

@@ -1,7 +1,7 @@
-"""What a trial leaves for the eye: curves, grids of samples, attention maps. None of it touches the training.
+"""Artifacts of a trial to look at: curves, grids of samples, attention maps. Writing them does not change training.
 
-Everything of an evaluation lies in files named by the images shown, which are overwritten where the evaluation is made
-again. So a trial that was killed and goes on from its last checkpoint neither loses nor doubles anything.
+The files of an evaluation are named by the images shown. Repeating the evaluation overwrites them, so a trial that was
+killed and resumes from its last checkpoint neither loses nor repeats anything.
 """
 
 from collections.abc import Iterator
@@ -25,9 +25,15 @@ SHOWN_ATTENTION = 4  # images whose attention is shown
 class Snapshot:
     """A trial at one evaluation.
 
-    `G` is the averaged generator, in eval mode; `D` is in train mode. `classes` are names, none where the nets see no
-    labels. `real` are images (4, C, H, W) in [-1, 1] that stay the same from one evaluation to the next, `real_labels`
-    (4,) theirs. `curve` are the losses since the evaluation before.
+    Args:
+        G: The averaged generator, in eval mode.
+        D: The discriminator, in train mode.
+        z_dim: The size of z.
+        classes: The names of the classes; empty where the networks use no labels.
+        real: Images (4, C, H, W) in [-1, 1], the same at every evaluation.
+        real_labels: The labels (4,) of `real`.
+        evaluation: The evaluation.
+        curve: The losses since the previous evaluation.
     """
 
     G: nn.Module
@@ -41,19 +47,20 @@ class Snapshot:
 
 
 class Artifacts:
-    """Writes them below `root`, a path or URI: where the trial's checkpoints lie.
+    """Writes the artifacts of a trial below `root`, the path or URI of the trial's checkpoints.
 
-    - `curves/events.out.tfevents.000057600`: TensorBoard's scalars since the evaluation before
-    - `samples/000057600.png`: a grid from the same z at every evaluation; at the end `samples.gif`, all of them
-    - `attention/000057600_G.png`, `..._D.png`: where they look, for networks with self-attention
+    - `curves/events.out.tfevents.000057600`: scalars for TensorBoard since the previous evaluation
+    - `samples/000057600.png`: a grid of samples, from the same z at every evaluation
+    - `samples.gif`: all grids as an animation, written at the end
+    - `attention/000057600_G.png`, `..._D.png`: attention maps of networks with self-attention
     """
 
     def __init__(self, root: str, config: ArtifactsConfig) -> None:
-        """Touches no disk; UserError where `root` is no storage."""
+        """Does not touch the disk. Raises UserError where `root` is neither a path nor a known URI."""
         self._storage, self._config = Storage(root), config
 
     def record(self, snapshot: Snapshot) -> None:
-        """To be called after an evaluation, before its checkpoint is saved: that then implies these files."""
+        """Writes the artifacts of an evaluation; to be called before its checkpoint, which then implies the files."""
         images = snapshot.evaluation.images
         if self._config.curves:
             self._storage.write(curves_file(images), events(snapshot.curve, snapshot.evaluation))
@@ -66,14 +73,14 @@ class Artifacts:
                 self._storage.write(attention_file(images, network), grids.png(picture))
 
     def finish(self) -> None:
-        """To be called when the trial ends: makes the GIF, of all grids that lie here."""
+        """Makes the GIF of all grids of the trial; to be called when the trial ends."""
         if self._config.gif and (names := self._storage.names(SAMPLES)):
             self._storage.write(GIF, grids.gif([self._storage.read(name) for name in names]))
 
 
 @torch.no_grad()
 def _attention(snapshot: Snapshot) -> Iterator[tuple[str, Image.Image]]:
-    """For each network that has self-attention its name and its picture."""
+    """Yields the name and the picture of each network that has self-attention."""
     if attention_maps.attends(snapshot.G):
         latents, device = grids.latents(snapshot.z_dim, snapshot.classes), snapshot.real.device
         shown = latents.diagonal(SHOWN_ATTENTION)

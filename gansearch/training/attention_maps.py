@@ -1,6 +1,6 @@
-"""Where the self-attention of a network looks: maps of four query points over the images that they belong to.
+"""Pictures of self-attention: the maps of four query points, laid over the images.
 
-After the figures of SAGAN (Zhang et al. 2019): a row of the softmax over positions, laid over the dimmed image.
+As in the figures of SAGAN (Zhang et al. 2019), a map is a row of the softmax over positions.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from gansearch.models.attention import SelfAttention
 
 QUERIES = (1 / 2, 1 / 16, 5 / 16, 13 / 16)
-"""The query points, as shares of height and of width alike: the centre and three more on the diagonal."""
+"""The query points, as shares of the height and of the width: the centre and three more on the diagonal."""
 
 _COLOURS = ((250, 220, 40), (70, 190, 255), (255, 110, 40), (225, 120, 220))
 _CELL = 96  # pixels, at least
@@ -24,13 +24,13 @@ _DIMMED = 0.45
 
 
 def attends(network: nn.Module) -> bool:
-    """Whether a network has self-attention."""
+    """Returns whether a network has self-attention."""
     return any(isinstance(module, SelfAttention) for module in network.modules())
 
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """In eval mode, so that spectral norm and batch norm stay as they are; each module's own mode comes back."""
+    """Puts a network into eval mode, so that norms do not change, and restores the mode of each module afterwards."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:
@@ -42,16 +42,16 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def watching(network: nn.Module) -> Iterator[list[Tensor]]:
-    """Collects, in a forward pass, for each self-attention its maps (N, 4, h, w): where the queries look, sum 1."""
+    """Collects the maps (N, 4, h, w) of each self-attention in a forward pass; the weights of a map sum to 1."""
     maps: list[Tensor] = []
 
-    def look(module: SelfAttention, inputs: tuple[Tensor], _: Tensor) -> None:
+    def collect(module: SelfAttention, inputs: tuple[Tensor], _: Tensor) -> None:
         (x,) = inputs
         height, width = x.shape[-2:]
         rows = [row * width + column for row, column in _cells(height, width)]
         maps.append(module.attention(x)[:, rows].unflatten(-1, (height, width)))
 
-    hooks = [module.register_forward_hook(look) for module in network.modules() if isinstance(module, SelfAttention)]
+    hooks = [module.register_forward_hook(collect) for module in network.modules() if isinstance(module, SelfAttention)]
     try:
         yield maps
     finally:
@@ -60,11 +60,14 @@ def watching(network: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def picture(images: Tensor, maps: Sequence[Tensor]) -> Image.Image:
-    """Images (N, C, H, W) in [-1, 1] and what `watching` collected, as an RGB picture.
+    """Draws an RGB picture of attention maps.
 
-    A row for each image (where there are several self-attentions: N rows for each of them, in the order of the
-    forward pass); first the image with its query points, then where each of them looks. The figure in a map is its
-    peak over an even look at all positions.
+    A row starts with an image and its query points, followed by the map of each query point. Several self-attentions
+    give N rows each, in the order of the forward pass. The number in a map is its peak over the uniform weight.
+
+    Args:
+        images: Images (N, C, H, W) in [-1, 1].
+        maps: The maps that `watching` collected while a network saw the images.
     """
     blocks = [_block(images, one) for one in maps]
     whole = Image.new("RGB", (blocks[0].width, sum(block.height for block in blocks)), "white")
@@ -95,7 +98,7 @@ def _block(images: Tensor, maps: Tensor) -> Image.Image:
 
 
 def _mark(block: Image.Image, cell: int, height: int, width: int, peaks: list[list[float]]) -> None:
-    """Draws the queries' squares into the images and the maps, bars in their colours over the columns, the peaks."""
+    """Draws squares at the query points, bars in their colours above the columns, and the peaks."""
     pen = ImageDraw.Draw(block)
     side = max(_SMALLEST_MARK, cell / height)
     for query, (row, column) in enumerate(_cells(height, width)):
@@ -115,12 +118,12 @@ def _mark(block: Image.Image, cell: int, height: int, width: int, peaks: list[li
 
 
 def _square(pen: ImageDraw.ImageDraw, x: float, y: float, side: float, colour: tuple[int, int, int]) -> None:
-    """An open square around (x, y), with a black edge that keeps it apart from whatever lies below."""
+    """Draws an open square around (x, y), with a black edge so that it is visible on any image."""
     for inset, outline in ((0, "black"), (1, colour), (2, colour)):
         reach = (side - 1) / 2 - inset
         pen.rectangle((x - reach, y - reach, x + reach, y + reach), outline=outline)
 
 
 def _cells(height: int, width: int) -> list[tuple[int, int]]:
-    """The queries' positions (row, column) in a map."""
+    """Returns the positions (row, column) of the query points in a map."""
     return [(int(share * height), int(share * width)) for share in QUERIES]

@@ -1,9 +1,9 @@
 """A trial's checkpoints: one directory per evaluation, whole or absent, on a disk or an object store.
 
 `checkpoint_000057600/` (images shown) holds `last.pt`, all that resuming needs, `best.safetensors`, the averaged
-generator at its lowest FID so far, and `checkpoint.json`, which says when that was. The newest is kept alone.
-On a disk the directory appears by one rename. An object store has none, so `checkpoint.json` is written last, and a
-directory without it does not count.
+generator at its lowest FID so far, and `checkpoint.json`, which records the kimg and the FID of that generator. Only
+the newest checkpoint remains. On a disk the directory appears by one rename. An object store has no rename, so
+`checkpoint.json` is written last there, and a directory without that file does not count.
 """
 
 import io
@@ -31,11 +31,11 @@ _READ_TRIES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What a checkpoint holds: how far the trial was, its best FID so far, and what the networks are made from.
+    """The content of `checkpoint.json`: the progress of a trial, its best FID, and what its networks are built from.
 
     Args:
         config: The configuration of the trial as JSON data, so that a checkpoint can be exported by itself.
-        classes: Names of the labels that the generator takes, empty where it takes none.
+        classes: The names of the classes; empty where the generator takes no labels.
     """
 
     config: dict[str, Any]
@@ -47,14 +47,20 @@ class About:
 
 
 class CheckpointDir:
-    """The place of one trial's checkpoints: a path, or a URI such as `s3://bucket/prefix/NAME/0007`."""
+    """The folder of one trial's checkpoints: a path, or a URI such as `s3://bucket/prefix/NAME/0007`."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = str(root)
         self._fs, self._path = open_storage(self.root)
 
     def save(self, last: dict[str, Any], best: dict[str, Tensor], about: About) -> None:
-        """Writes one checkpoint, then removes the older ones."""
+        """Writes a checkpoint, then removes older ones.
+
+        Args:
+            last: All that resuming needs, as `torch.load` with `weights_only` reads it.
+            best: The weights of the averaged generator at its lowest FID.
+            about: The progress of the trial.
+        """
         buffer = io.BytesIO()
         torch.save(last, buffer)
         files = {
@@ -71,18 +77,18 @@ class CheckpointDir:
                     stream.write(content)
         for old in self._names():
             if old < name:
-                with suppress(FileNotFoundError):  # the other of two writers, of which one is about to die, was faster
+                with suppress(FileNotFoundError):  # a second writer of the same trial, about to end, was faster
                     self._fs.delete_dir(f"{self._path}/{old}")
 
     def is_empty(self) -> bool:
-        """Whether nothing lies here, of this trial or of others below; UserError where that can't be told."""
+        """Returns whether the folder is missing or empty; UserError where it can't be read."""
         try:
             return not self._fs.get_file_info(arrow.FileSelector(self._path, allow_not_found=True))
         except OSError as error:
             raise self._unusable(error) from None
 
     def probe(self) -> None:
-        """Writes a file and removes it with its folder; UserError where that fails (no such bucket, no credentials)."""
+        """Writes and removes a file; UserError where that fails (no such bucket, no credentials)."""
         folder = f"{self._path}/probe"
         try:
             self._fs.create_dir(folder)
@@ -95,27 +101,35 @@ class CheckpointDir:
             raise self._unusable(error) from None
 
     def _unusable(self, error: OSError) -> UserError:
-        return UserError(f"can't use {self.root} ({one_line(error)}): mend that, or name another --storage")
+        return UserError(f"can't use {self.root} ({one_line(error)}): fix that, or name another --storage")
 
     def newest(self) -> str | None:
-        """The path or key of the newest whole checkpoint, None where there is none."""
+        """Returns the path or key of the newest complete checkpoint, or None."""
         for name in reversed(self._names()):
             if name.startswith(CHECKPOINT_PREFIX) and self._fs.get_file_info(f"{self._path}/{name}/{ABOUT}").is_file:
                 return f"{self._path}/{name}"
         return None
 
     def last(self, device: torch.device) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """What resuming needs, on `device`, and the best generator's weights, on the CPU."""
+        """Returns what `save` got as `last`, on `device`, and the weights of the best generator, on the CPU.
+
+        Raises:
+            UserError: There is no checkpoint.
+        """
         last, best = self._read(LAST, BEST)
         return torch.load(io.BytesIO(last), map_location=device, weights_only=True), load_safetensors(best)
 
     def best(self) -> tuple[dict[str, Tensor], About]:
-        """The averaged generator's weights at its lowest FID, on the CPU, and where they come from."""
+        """Returns the weights of the averaged generator at its lowest FID, on the CPU, and the progress of the trial.
+
+        Raises:
+            UserError: There is no checkpoint.
+        """
         best, about = self._read(BEST, ABOUT)
         return load_safetensors(best), About(**json.loads(about))
 
     def _read(self, *files: str) -> list[bytes]:
-        """Files of one checkpoint: of the next, where a trial that is running has just replaced the newest."""
+        """Returns files of the newest checkpoint, all of the same one while a running trial replaces it."""
         for _ in range(_READ_TRIES):
             newest = self.newest()
             if newest is None:
@@ -131,14 +145,14 @@ class CheckpointDir:
             return stream.read()
 
     def _names(self) -> list[str]:
-        """Checkpoints, oldest first, before them what writers that were killed have begun (`.checkpoint_...`)."""
+        """Returns the names of all checkpoints, oldest first, after those that killed writers left unfinished."""
         selector = arrow.FileSelector(self._path, allow_not_found=True)
         names = [info.base_name for info in self._fs.get_file_info(selector)]
         return sorted(name for name in names if name.lstrip(".").startswith(CHECKPOINT_PREFIX))
 
 
 def _write_directory(parent: Path, name: str, files: dict[str, bytes]) -> None:
-    """Writes `parent/name` so that it appears whole; a twin that another process has finished first stays."""
+    """Writes `parent/name` so that it appears complete; the same checkpoint from another process is not replaced."""
     staging = parent / f".{name}.{uuid.uuid4().hex[:8]}"
     staging.mkdir(parents=True)
     try:

@@ -1,4 +1,4 @@
-"""Losses and FID as TensorBoard events, a file of them for each evaluation."""
+"""Losses and FID as TensorBoard events, one file for each evaluation."""
 
 import struct
 import time
@@ -11,14 +11,17 @@ from tensorboardX.record_writer import masked_crc32c
 from gansearch.run.rows import Evaluation
 
 Point = tuple[float, float, float, float]
-"""A moment of training: kimg, and the losses of D on real images, of D on fake ones, and of G."""
+"""One point of the curves: kimg, the losses of D on real and on fake images, and the loss of G."""
 
 LOSSES = ("Loss/real_discriminator", "Loss/fake_discriminator", "Loss/generator")
 FID = "FID"
 
 
 def events(curve: Sequence[Point], evaluation: Evaluation) -> bytes:
-    """An event file of the losses up to an evaluation that has just ended, and of its FID; steps are images shown."""
+    """Returns an event file of the losses before an evaluation that has just ended, and of the FID.
+
+    The steps of the events are images shown.
+    """
     trained = time.time() - evaluation.eval_seconds
 
     def event(images: int, scalars: Mapping[str, float]) -> Event:
@@ -35,7 +38,7 @@ def events(curve: Sequence[Point], evaluation: Evaluation) -> bytes:
 
 
 def _record(event: Event) -> bytes:
-    """An event in the TFRecord format: its length and its bytes, each followed by a checksum."""
+    """Returns an event in the TFRecord format: its length and its bytes, each followed by a checksum."""
     content = event.SerializeToString()
     length = struct.pack("<Q", len(content))
     return length + struct.pack("<I", masked_crc32c(length)) + content + struct.pack("<I", masked_crc32c(content))

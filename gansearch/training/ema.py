@@ -1,4 +1,4 @@
-"""The averaged generator, which is what gets scored and exported (Yazici et al. 2019)."""
+"""The averaged generator, which is scored and exported (Yazici et al. 2019)."""
 
 import copy
 
@@ -9,10 +9,14 @@ _RAMP_UP = 0.05
 
 
 class EMA:
-    """An exponential moving average of G's weights and batch-norm statistics, with a half-life in images.
+    """An exponential moving average of the weights and batch-norm statistics of G.
 
-    While training is young the half-life is at most 5 % of what was shown, as in EDM (Karras et al. 2022), so that
-    the average forgets the initial weights.
+    Early in training the half-life is at most 5 % of the images shown, as in EDM (Karras et al. 2022), so that the
+    average forgets the initial weights.
+
+    Args:
+        G: The generator; `model` starts as a copy of it.
+        half_life_kimg: The half-life in thousands of images; 0 disables averaging.
     """
 
     def __init__(self, G: nn.Module, half_life_kimg: float) -> None:
@@ -23,17 +27,17 @@ class EMA:
 
     @torch.no_grad()
     def update(self, shown: int, step: int) -> None:
-        """Takes in G as it is after `shown` real images, of which `step` since the last update."""
+        """Updates the average with G after `shown` real images, `step` of them since the last update."""
         half_life = min(self._half_life, shown * _RAMP_UP)
         weight = 1 - 0.5 ** (step / half_life) if half_life > 0 else 1.0
         averaged, current = self._pairs
         torch._foreach_lerp_(averaged, current, weight)
-        if self._directions:  # spectral norm takes these singular vectors as they are: an average is too short
+        if self._directions:  # spectral norm needs singular vectors of length 1, and an average is shorter
             torch._foreach_div_(self._directions, torch._foreach_norm(self._directions))
 
 
 def _float_pairs(averaged: nn.Module, current: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """The floating tensors of both; the rest (batch norm's counters) is of no use to a network in eval mode."""
+    """Returns the floating-point tensors of both networks; batch norm's counters do not matter in eval mode."""
     pairs = [
         (mine, theirs)
         for mine, theirs in zip(averaged.state_dict().values(), current.state_dict().values(), strict=True)

@@ -1,4 +1,4 @@
-"""Grids of generated images: a PNG at each evaluation, all of them as a GIF at the end."""
+"""Grids of generated images: a PNG at each evaluation, and a GIF of all grids at the end."""
 
 import io
 import zlib
@@ -25,9 +25,10 @@ _LOOP_MS, _SHORTEST_MS, _LONGEST_MS, _LAST_MS = 6000, 80, 500, 3000
 
 @dataclass(frozen=True)
 class Latents:
-    """What every grid of a trial is made from: `z` (rows * 8, z_dim) and the labels with it, row by row, on the CPU.
+    """The inputs of every grid of a trial, row by row, on the CPU: `z` (rows * 8, z_dim) and `labels` (rows * 8,).
 
-    With classes there is a row for each, of at most 16 that are spread evenly over all, and the same z in every row.
+    With classes there is one row for each of at most 16 classes, evenly spread over all, and every row has the same z.
+    `names` are the names of these classes.
     """
 
     z: Tensor
@@ -35,13 +36,13 @@ class Latents:
     names: tuple[str, ...]
 
     def diagonal(self, count: int) -> Tensor:
-        """The indices of `count` images, at most 8, that differ in z, and in class as far as the classes go."""
+        """Returns the indices of `count` images, at most 8, that differ in z and, where possible, in class."""
         column = torch.arange(count)
         return column % (len(self.z) // COLUMNS) * COLUMNS + column
 
 
 def latents(z_dim: int, classes: Sequence[str] = ()) -> Latents:
-    """The same at every call, drawn without touching another random number generator."""
+    """Returns the inputs of a grid, the same at every call; no other random number generator is used."""
     rng = torch.Generator().manual_seed(_SEED)
     if not classes:
         return Latents(torch.randn(ROWS * COLUMNS, z_dim, generator=rng), None, ())
@@ -53,14 +54,20 @@ def latents(z_dim: int, classes: Sequence[str] = ()) -> Latents:
 
 @torch.no_grad()
 def sampled(G: nn.Module, z_dim: int, classes: Sequence[str], caption: str) -> Image.Image:
-    """The grid of a generator in eval mode, from the latents above."""
+    """Returns the grid of a generator in eval mode, from `latents`."""
     fixed, device = latents(z_dim, classes), next(G.parameters()).device
     labels = None if fixed.labels is None else fixed.labels.to(device)
     return grid(G(fixed.z.to(device), labels), caption, fixed.names)
 
 
 def grid(images: Tensor, caption: str, names: Sequence[str] = ()) -> Image.Image:
-    """Images (rows * 8, C, H, W) in [-1, 1], C 1 or 3, in rows of 8 below a caption; `names` stand before the rows."""
+    """Draws images in rows of 8 below a caption.
+
+    Args:
+        images: Images (rows * 8, C, H, W) in [-1, 1], with one or three channels.
+        caption: The text above the images.
+        names: A text to the left of each row; none by default.
+    """
     count, channels, height, width = images.shape
     rows = count // COLUMNS
     tiles = to_uint8(images).cpu().permute(0, 2, 3, 1).numpy().reshape(rows, COLUMNS, height, width, channels)
@@ -82,16 +89,16 @@ def grid(images: Tensor, caption: str, names: Sequence[str] = ()) -> Image.Image
 
 
 def png(image: Image.Image) -> bytes:
-    """Compressed for speed: of such pictures, with runs in them, in half the default's time to about its size."""
+    """Encodes a grid as PNG with settings that take half the time of the default and give about the same size."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
     return buffer.getvalue()
 
 
 def gif(frames: Sequence[bytes]) -> bytes:
-    """PNGs, at least one, as an endless animation that rests on the last.
+    """Encodes PNGs, at least one, as an endless animation that pauses on the last.
 
-    Grey frames keep their values; coloured ones share one palette, lest colours flicker.
+    The values of grey frames do not change. Coloured frames share one palette, so that colours do not flicker.
     """
     images = [_opened(frame) for frame in frames]
     if any(image.mode != "L" for image in images):
@@ -110,14 +117,14 @@ def _opened(frame: bytes) -> Image.Image:
 
 
 def _palette(images: Sequence[Image.Image]) -> Image.Image:
-    """256 colours from some pixels of every frame: median cut, then k-means."""
+    """Returns 256 colours from some pixels of every frame, by median cut and then k-means."""
     every = max(1, sum(image.width * image.height for image in images) // 2**14)
     some = np.concatenate([np.asarray(image.convert("RGB")).reshape(-1, 3)[::every] for image in images])
     return Image.fromarray(some[None]).quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=1)
 
 
 def _printable(name: str) -> str:
-    """A name that is not too long and that Pillow's own font, which knows little but ASCII, can draw."""
+    """Returns a name in ASCII, which Pillow's own font can draw, cut where it is too long."""
     name = name.encode("ascii", "replace").decode()
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 2]}.."
 

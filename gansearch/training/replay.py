@@ -1,6 +1,6 @@
-"""Experience replay: D is shown earlier generated images again, lest it forget what it once told apart.
+"""Experience replay: D sees earlier generated images again, so that it does not forget them.
 
-After Shrivastava et al. 2017 (section 2.3): part of the fake batch comes from a bounded buffer of earlier fakes.
+A part of the fake batch comes from a bounded buffer of earlier fakes (Shrivastava et al. 2017, section 2.3).
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from gansearch.config import ReplayConfig
 
 
 class Replay:
-    """Fakes of earlier D steps, float16 (capacity, C, H, W), and their labels; with `every` 0 it holds nothing."""
+    """A buffer of fakes of earlier D steps, float16 (capacity, C, H, W), with labels; empty if `every` is 0."""
 
     def __init__(self, config: ReplayConfig, rng: Generator) -> None:
         self._config, self._rng = config, rng
@@ -21,9 +21,10 @@ class Replay:
         self._filled = self._steps = 0
 
     def mix(self, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Fakes and labels for this D step: as they came, or on every `every`-th step part of them earlier ones.
+        """Returns the fakes (N, C, H, W) and labels (N,) for a D step and stores the given ones in the buffer.
 
-        Every batch is then put into the buffer, in place of random ones where it is full.
+        At every `every`-th step the share `fraction` of the result are earlier fakes; at other steps the given batch
+        comes back. A full buffer replaces random fakes.
         """
         if not self._config.every:
             return fake, labels
@@ -49,7 +50,7 @@ class Replay:
         new = min(count, capacity - self._filled)
         places = torch.arange(self._filled, self._filled + new, device=fake.device)
         if new < count:
-            # No place twice: which of two writes wins is not defined, nor the same for image and label.
+            # All places differ: which of two writes to one place wins is undefined, and may differ for the labels.
             old = torch.randperm(self._filled, generator=self._rng, device=self._rng.device)[: count - new]
             places = torch.cat([places, old])
         self._images[places] = fake[:count].to(torch.float16)
@@ -59,7 +60,7 @@ class Replay:
 
     def state_dict(self) -> dict[str, Any]:
         images, labels = (
-            None if kept is None else kept[: self._filled].clone() for kept in (self._images, self._labels)
+            None if stored is None else stored[: self._filled].clone() for stored in (self._images, self._labels)
         )
         return {"images": images, "labels": labels, "steps": self._steps}
 

@@ -1,4 +1,4 @@
-"""The images that a generator is scored by: always from the same z and labels."""
+"""The generated images that an FID is measured on, always from the same z and labels."""
 
 from collections.abc import Iterator
 
@@ -10,18 +10,21 @@ from gansearch.data.loader import Batches
 from gansearch.metrics.reference import BATCH
 
 
-class NonFiniteImage(ValueError):  # noqa: N818 - what a diverged generator makes
-    """A generator's image has a pixel that is no number."""
+class NonFiniteImage(ValueError):  # noqa: N818 - the output of a diverged generator
+    """A generated image has a pixel that is not finite."""
 
 
 @torch.no_grad()
 def scored_samples(
     G: nn.Module, z_dim: int, batches: Batches, seed: int, count: int, device: torch.device
 ) -> Iterator[Tensor]:
-    """`count` images of G, which lies on `device`, uint8 and at most 256 at a time; NonFiniteImage.
+    """Yields `count` images of G, uint8 (at most 256, C, H, W), on `device`.
 
-    z and labels, these as frequent as in the data of `batches`, come in turns from one generator on the CPU, so that
-    they are the same on every device.
+    z and labels come in turns from one random number generator on the CPU, so that they are the same on every device.
+    Labels are as frequent as in the data of `batches`.
+
+    Raises:
+        NonFiniteImage: An image has a pixel that is not finite.
     """
     rng = torch.Generator().manual_seed(seed)
     for start in range(0, count, BATCH):

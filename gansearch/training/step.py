@@ -59,8 +59,8 @@ class TrainState:
 def d_step(state: TrainState, real: Tensor, labels: Tensor | None, fake: Tensor) -> tuple[Tensor, Tensor]:
     """Makes one step of D.
 
-    A gradient penalty looks between `real` and `fake`, so between images of one class, also where the replay buffer
-    gives D earlier fakes.
+    A gradient penalty is measured between `real` and `fake`, so between images of one class, even at steps where the
+    replay buffer gives D earlier fakes.
 
     Args:
         state: The state of training; D and its optimiser change.

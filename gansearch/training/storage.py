@@ -1,4 +1,4 @@
-"""Where a trial's files lie: a folder on a disk, or a prefix of an object store. Every file appears whole."""
+"""The storage of a trial's files: a folder on a disk, or a prefix of an object store. Every file appears complete."""
 
 import os
 import uuid
@@ -10,14 +10,14 @@ from gansearch.errors import UserError, one_line
 
 
 class Storage:
-    """The files below a path, or below a URI such as `s3://bucket/prefix/NAME/0007`; their names are relative to it."""
+    """The files below `root`: a path, or a URI such as `s3://bucket/prefix/NAME/0007`. Names are relative to `root`."""
 
     def __init__(self, root: str) -> None:
-        """Touches nothing; UserError where `root` is neither."""
+        """Does not touch the storage. Raises UserError where `root` is neither a path nor a known URI."""
         self._fs, self._path = open_storage(root)
 
     def write(self, name: str, content: bytes) -> None:
-        """Writes a file, over the one of that name where there is one; a reader sees either of them whole."""
+        """Writes or replaces a file; a reader sees the old content or the new, never a part."""
         path = f"{self._path}/{name}"
         if isinstance(self._fs, arrow.LocalFileSystem):
             _replace(Path(path), content)
@@ -26,19 +26,19 @@ class Storage:
                 stream.write(content)
 
     def read(self, name: str) -> bytes:
-        """A file's content; FileNotFoundError where there is none."""
+        """Returns the content of a file; FileNotFoundError where there is none."""
         with self._fs.open_input_stream(f"{self._path}/{name}") as stream:
             return stream.read()
 
     def names(self, folder: str) -> list[str]:
-        """The names of a folder's files, sorted, without those that are being written; none where it is not there."""
+        """Returns the sorted names of the complete files in a folder; none where the folder is missing."""
         selector = arrow.FileSelector(f"{self._path}/{folder}", allow_not_found=True)
         names = [info.base_name for info in self._fs.get_file_info(selector) if info.is_file]
         return sorted(f"{folder}/{name}" for name in names if not name.startswith("."))
 
 
 def open_storage(root: str) -> tuple[arrow.FileSystem, str]:
-    """The file system behind a path or URI, and the path within it; UserError for what is neither."""
+    """Returns the file system of a path or URI, and the path within; UserError where `root` is neither."""
     if "://" not in root:
         return arrow.LocalFileSystem(), str(Path(root).absolute())
     try:
@@ -48,7 +48,7 @@ def open_storage(root: str) -> tuple[arrow.FileSystem, str]:
 
 
 def write_synced(path: Path, content: bytes) -> None:
-    """Writes a file of a local disk; it is on the disk when this returns."""
+    """Writes a file to a local disk and returns once the disk has it."""
     with path.open("wb") as stream:
         stream.write(content)
         stream.flush()
@@ -57,7 +57,7 @@ def write_synced(path: Path, content: bytes) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Nothing of the name: TensorBoard reads whatever has `tfevents` in it.
+    # The temporary name has no part of the final one, since TensorBoard reads every file with `tfevents` in its name.
     staging = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         write_synced(staging, content)

@@ -116,7 +116,7 @@ def test_dropout_drops_features_of_d_while_it_trains(name: str) -> None:
 
 
 def test_a_label_at_a_linear_last_layer_only_shifts_the_logit() -> None:
-    """What docs/recipes.md says of `concat`: no image's gradient depends on its label; with projection it does."""
+    """With `concat` the gradient of an image does not depend on its label; with `projection` it does."""
     for conditioning, depends in (("concat", False), ("projection", True)):
         _, D = nets(model_of("dcgan", conditioning))
         slopes = []

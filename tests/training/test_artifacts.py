@@ -1,4 +1,4 @@
-"""What a trial leaves for the eye: whole after a kill, readable by what it is for, without a trace in the training."""
+"""Artifacts of a trial: complete after a kill, readable by TensorBoard and Pillow, without an effect on training."""
 
 import errno
 import io
@@ -37,7 +37,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def step(trainer: Trainer, artifacts: Artifacts) -> list[Point]:
-    """One evaluation and what it leaves; returns its losses."""
+    """Makes one evaluation and its artifacts; returns the losses."""
     trainer.train_until_evaluation()
     snapshot = trainer.snapshot()
     artifacts.record(snapshot)
@@ -74,16 +74,16 @@ def test_a_trial_leaves_all_of_it(tiny: TrialConfig, tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("kept", [{"curves"}, {"samples"}, {"attention"}, {"samples", "gif"}])
-def test_each_can_be_had_alone(kept: set[str], tiny: TrialConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("wanted", [{"curves"}, {"samples"}, {"attention"}, {"samples", "gif"}])
+def test_each_can_be_had_alone(wanted: set[str], tiny: TrialConfig, tmp_path: Path) -> None:
     artifacts = Artifacts(
-        str(tmp_path), ArtifactsConfig(**{name: name in kept for name in ArtifactsConfig.model_fields})
+        str(tmp_path), ArtifactsConfig(**{name: name in wanted for name in ArtifactsConfig.model_fields})
     )
     trainer = Trainer(check(tiny.override(ATTENTION)), CPU)
     step(trainer, artifacts)
     artifacts.finish()
     left = {name.partition("/")[0].removeprefix("samples.") for name in files(tmp_path)}
-    assert left == kept
+    assert left == wanted
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -174,7 +174,7 @@ def test_an_object_store_holds_them_too(bucket: str, tiny: TrialConfig, tmp_path
         artifacts.finish()
     storage = Storage(remote)
     for name, content in files(tmp_path).items():
-        assert storage.read(name) == content or name.startswith("curves/")  # which tell the time
+        assert storage.read(name) == content or name.startswith("curves/")  # which hold the time of day
     assert storage.names("curves") == Storage(str(tmp_path)).names("curves")
     assert len(storage.names("curves")) == 2
 

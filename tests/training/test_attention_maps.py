@@ -1,4 +1,4 @@
-"""Attention maps: what the network really looks at, drawn where it is, with the network left as it was."""
+"""Attention maps: the real weights, drawn at the right place, without an effect on the network."""
 
 import numpy as np
 import pytest

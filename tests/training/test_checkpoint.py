@@ -43,8 +43,8 @@ def test_the_newest_alone_is_kept(tmp_path: Path) -> None:
     for images in (640, 1280, 99_999_999):
         save(checkpoints, images)
         assert assert_whole(checkpoints) == images
-        (kept,) = (tmp_path / "deep" / "0001").iterdir()
-        assert sorted(file.name for file in kept.iterdir()) == ["best.safetensors", "checkpoint.json", "last.pt"]
+        (newest,) = (tmp_path / "deep" / "0001").iterdir()
+        assert sorted(file.name for file in newest.iterdir()) == ["best.safetensors", "checkpoint.json", "last.pt"]
 
 
 def test_what_a_killed_writer_had_begun_is_removed(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_an_object_store_keeps_the_newest_whole_checkpoint(bucket: str) -> None:
 
 
 def test_a_checkpoint_that_a_crash_cut_short_does_not_count(bucket: str) -> None:
-    """An object store has no rename: the file that is written last tells whether the others are there."""
+    """An object store has no rename: the file that is written last shows whether the others are there."""
     checkpoints = CheckpointDir(join(bucket, "cut", "0001"))
     save(checkpoints, 640)
     for file in ("last.pt", "best.safetensors"):

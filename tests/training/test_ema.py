@@ -69,7 +69,7 @@ def test_it_averages_the_statistics_of_batch_norm_and_rests_otherwise() -> None:
 
 
 def test_loaded_weights_are_averaged_on() -> None:
-    """A restored average must not leave the tensors that `update` writes."""
+    """A restored average has to lie in the tensors that `update` writes."""
     G = scalar(1.0)
     ema = EMA(G, 1.0)
     ema.model.load_state_dict(scalar(5.0).state_dict())
@@ -78,7 +78,7 @@ def test_loaded_weights_are_averaged_on() -> None:
 
 
 def test_the_average_is_of_spectral_norm_one_all_the_same() -> None:
-    """Its singular vectors are averaged too, and kept at length 1: else every layer would be too large."""
+    """The singular vectors are averaged too, with length 1: otherwise every layer would be too large."""
     torch.manual_seed(0)
     G = spectral_norm(nn.Linear(6, 5, bias=False))
     ema = EMA(G, 1.0)

@@ -26,7 +26,7 @@ def numbers(images: Tensor) -> list[int]:
     return [int(number) for number in images[:, 0, 0, 0]]
 
 
-def kept(replay: Replay) -> list[int]:
+def stored(replay: Replay) -> list[int]:
     images = replay.state_dict()["images"]
     return [] if images is None else numbers(images)
 
@@ -48,17 +48,17 @@ def test_every_so_often_a_share_is_of_earlier_steps(every: int, fraction: float,
         share = max(1, round(fraction * size)) if step > 1 and step % every == 0 else 0
         assert len(mixed) == size and mixed[share:] == now[share:]
         assert all(size <= number < step * size for number in mixed[:share])
-        assert len(kept(replay)) == min(capacity, step * size)
+        assert len(stored(replay)) == min(capacity, step * size)
         if step * size <= capacity:
-            assert kept(replay) == list(range(size, (step + 1) * size))
-        assert set(kept(replay)) <= set(range(size, (step + 1) * size))
+            assert stored(replay) == list(range(size, (step + 1) * size))
+        assert set(stored(replay)) <= set(range(size, (step + 1) * size))
 
 
 def test_a_full_buffer_forgets_at_random_and_takes_in_the_new() -> None:
     replay = replay_of(every=1, capacity=64)
     for number in range(200):
         replay.mix(batch(number), None)
-    ages = [1600 - number for number in kept(replay)]
+    ages = [1600 - number for number in stored(replay)]
     assert len(ages) == 64
     assert min(ages) <= 8 and max(ages) > 100  # some of the last batch, and some that have long survived
     assert sum(ages) / 64 < 200
@@ -115,6 +115,6 @@ def test_no_place_is_written_twice_in_one_step() -> None:
     replay = replay_of(every=1, capacity=10)
     for number in range(50):
         replay.mix(batch(number), None)
-        kept_now = kept(replay)
-        assert len(set(kept_now)) == len(kept_now)
-        assert sum(value >= 8 * number for value in kept_now) == 8  # the whole batch is in
+        now = stored(replay)
+        assert len(set(now)) == len(now)
+        assert sum(value >= 8 * number for value in now) == 8  # the whole batch is in
