@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -43,6 +43,15 @@ class Moments:
         self.mean, self.count, self.factor = mean, count, factor
         if covariance is not None:
             self.covariance = covariance
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns what was measured, without the matrices that follow from it.
+
+        Another process computes these again: with another number of threads their last digits differ, and a trial would
+        have other FIDs where its driver happened to have computed them before.
+        """
+        computed = {"sqrt"} | ({"covariance"} if self.factor is not None else set())
+        return {name: value for name, value in vars(self).items() if name not in computed}
 
     @classmethod
     def of(cls, batches: Iterable[Tensor]) -> Self:
