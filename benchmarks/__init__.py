@@ -1,1 +1,1 @@
-"""What gansearch costs and gains, against what one would do instead. Each prints ratios and their spread."""
+"""Benchmarks of what gansearch costs and gains, against the usual alternatives. Each prints ratios and their spread."""

@@ -1,8 +1,8 @@
-"""What the artifacts of a trial cost: its time with all of them against its time with none.
+"""Measures what the artifacts of a trial cost: the trial's time with all artifacts against its time with none.
 
     python -m benchmarks.artifacts [--recipe NAME] [--rounds 3] [--threads 1] [--max-kimg K] [--set OPTION=VALUE ...]
 
-Both sides alternate in one process, checkpoints included; `share` is the time inside the artifacts over the trial's.
+Both sides alternate in one process, checkpoints included. `share` is the time inside the artifacts over the trial's.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 
 from benchmarks.of_recipe import add_arguments, prepare
-from benchmarks.spread import tell
+from benchmarks.spread import report
 from gansearch.config import ArtifactsConfig, TrialConfig
 from gansearch.training.artifacts import Artifacts, Snapshot
 from gansearch.training.checkpoint import CheckpointDir
@@ -25,7 +25,7 @@ MOST = 0.03
 
 
 class Timed(Artifacts):
-    """Artifacts that count the seconds spent in them."""
+    """Artifacts that count the seconds spent in their own methods."""
 
     seconds = 0.0
 
@@ -70,9 +70,9 @@ def compare(config: TrialConfig, rounds: int) -> None:
         costs = {flags: trial(config, device, flags) for flags in sides}
         pairs.append((costs[everything], costs[nothing]))
         print(f"round {number + 1}: with {costs[everything]}, without {costs[nothing]}", flush=True)
-    tell("clock, with / without", [own.wall / other.wall for own, other in pairs])
-    tell("CPU, with / without", [own.cpu / other.cpu for own, other in pairs])
-    share = tell("share of the artifacts", [own.inside / own.wall for own, _ in pairs])
+    report("clock, with / without", [own.wall / other.wall for own, other in pairs])
+    report("CPU, with / without", [own.cpu / other.cpu for own, other in pairs])
+    share = report("share of the artifacts", [own.inside / own.wall for own, _ in pairs])
     print(f"the share is {'below' if share < MOST else 'NOT BELOW'} {MOST:.0%}")
 
 

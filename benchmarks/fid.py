@@ -1,4 +1,4 @@
-"""The cost of an FID against torch-fidelity on the same cores: features per second, and the Frechet step.
+"""Compares the cost of an FID with torch-fidelity on the same cores: features per second, and the Frechet step.
 
     python -m benchmarks.fid [--images 64] [--rounds 5] [--threads 2] [--deviation 0]
 
@@ -23,7 +23,7 @@ from torch_fidelity.utils import create_feature_extractor
 from torchvision.transforms.functional import gaussian_blur
 
 from benchmarks.random_inception import write_weights
-from benchmarks.spread import tell
+from benchmarks.spread import report
 from gansearch import registry
 from gansearch.cache import sha256
 from gansearch.config import MetricsConfig
@@ -78,7 +78,7 @@ def features(sides: dict[str, Extract], images: int, rounds: int) -> None:
     for name in sides:
         print(f"{name}: {images / min(taken[name]):.1f} images/s at best")
     for name in others:
-        tell(f"{name} / {base}, images a second", [a / b for a, b in zip(taken[base], taken[name], strict=True)])
+        report(f"{name} / {base}, images per second", [a / b for a, b in zip(taken[base], taken[name], strict=True)])
 
 
 def frechet(count: int, rounds: int) -> None:
@@ -95,7 +95,7 @@ def frechet(count: int, rounds: int) -> None:
     for _ in range(rounds):
         mine = seconds(lambda: frechet_distance(our_reference, first))
         ratios.append(mine / seconds(lambda: fid_statistics_to_metric(their_reference, second, False)))
-    tell(f"Frechet step of {count:,} images, ours / torch-fidelity, seconds", ratios)
+    report(f"Frechet step of {count:,} images, ours / torch-fidelity, seconds", ratios)
     pair = [side[key] for side in (their_reference, second) for key in ("mu", "sigma")]
     print(f"ours / pytorch-fid, once: {mine / seconds(lambda: calculate_frechet_distance(*pair)):.4f}")
     expected = fid_statistics_to_metric(their_reference, second, False)[KEY_METRIC_FID]

@@ -1,4 +1,4 @@
-"""How many images an FID needs to rank the generators of a run: FIDs of few images against FIDs of many.
+"""Measures how many images an FID needs to rank the generators of a run: FIDs of few images against FIDs of many.
 
     python -m benchmarks.fid_size RUN [--sizes 1024 2048 5000] [--full 50000] [--draws 5] [--set metrics.PATH=VALUE ...]
 
@@ -20,7 +20,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from benchmarks.spread import tell
+from benchmarks.spread import report
 from gansearch import registry
 from gansearch.data.base import to_uint8
 from gansearch.data.loader import load_images
@@ -76,9 +76,9 @@ def compare(reference: Moments, made: Sequence[Generated], sizes: Sequence[int],
         for name, chosen in (("all", range(len(full))), ("better half", better)):
             known = [full[number] for number in chosen]
             rows = [[fids[number] for number in chosen] for fids in found]
-            tell(f"Spearman, {name} {len(known)}", [float(spearmanr(row, known).statistic) for row in rows])
-        tell("regret", [full[fids.index(min(fids))] / min(full) for fids in found])
-        tell("bias of the better half", [statistics.fmean(fids[n] / full[n] for n in better) for fids in found])
+            report(f"Spearman, {name} {len(known)}", [float(spearmanr(row, known).statistic) for row in rows])
+        report("regret", [full[fids.index(min(fids))] / min(full) for fids in found])
+        report("bias of the better half", [statistics.fmean(fids[n] / full[n] for n in better) for fids in found])
 
 
 def _some(features: Tensor, size: int, rng: torch.Generator) -> Tensor:

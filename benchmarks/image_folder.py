@@ -1,4 +1,4 @@
-"""What keeping decoded images saves: the first start on an image folder against a second one.
+"""Measures what the cache of decoded images saves: the first start on an image folder against a second one.
 
     python -m benchmarks.image_folder [--dir DIR] [--images 5000] [--resolution 64] [--rounds 3]
 
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.spread import tell
+from benchmarks.spread import report
 
 ROOT = Path(__file__).parent.parent
 
@@ -32,7 +32,7 @@ print(len(images), time.perf_counter() - start)
 
 
 def make(folder: Path, images: int) -> None:
-    """Smooth coloured noise in ten class folders, about as large as JPEGs of photographs."""
+    """Writes smooth coloured noise into ten class folders, as JPEGs about as large as those of photographs."""
     rng = np.random.default_rng(0)
     for number in range(images):
         path = folder / f"class{number % 10}" / f"{number:05}.jpg"
@@ -42,7 +42,7 @@ def make(folder: Path, images: int) -> None:
 
 
 def start(folder: Path, resolution: int, cache: Path) -> tuple[int, float]:
-    """How many images a start finds in `folder`, and the seconds until it has them and their fingerprint."""
+    """Returns how many images a start finds in `folder`, and the seconds until they and their fingerprint are there."""
     done = subprocess.run(
         [sys.executable, "-c", START, folder, str(resolution)],
         env={**os.environ, "GANSEARCH_CACHE": str(cache)},
@@ -67,7 +67,7 @@ def compare(folder: Path, resolution: int, rounds: int) -> None:
             f"ratio {ratios[-1]:.4f}",
             flush=True,
         )
-    tell("ratio", ratios)
+    report("ratio", ratios)
 
 
 def main() -> None:

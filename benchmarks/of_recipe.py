@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, threads: int) -> None:
 
 
 def prepare(arguments: argparse.Namespace) -> TrialConfig:
-    """Sets the threads; returns the resolved recipe with the changes asked for."""
+    """Sets the number of threads; returns the resolved recipe with the options of the command line."""
     torch.set_num_threads(arguments.threads)
     changes = parse_settings(arguments.settings, None)
     return check(recipe(arguments.recipe).config.override(changes, arguments.max_kimg))

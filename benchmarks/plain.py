@@ -1,7 +1,7 @@
-"""The loops that people run today, to be compared with: same networks, same batch, same losses.
+"""A loop of the kind that people run today, as a baseline: same networks, same batch, same losses.
 
 `PlainLoop` is written in the manner of PyTorch's own DCGAN example: a DataLoader with two workers over torchvision's
-transforms, float32, Adam as it comes, `.item()` at every step.
+transforms, float32, Adam with default options, `.item()` at every step.
 """
 
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def endless(loader: DataLoader[Tensor]) -> Iterator[Tensor]:
 
 
 class PlainAttention(SelfAttention):
-    """Self-attention as its common implementations write it: two products, a softmax between."""
+    """Self-attention as common implementations write it: two products with a softmax between."""
 
     def forward(self, x: Tensor) -> Tensor:
         query, key, value = (project(x).flatten(2) for project in (self.f, self.g, self.h))
@@ -59,7 +59,7 @@ class PlainAttention(SelfAttention):
 
 
 class PlainLeakyReLU(LeakyReLU):
-    """torch's own function, whatever is differentiated."""
+    """Leaky ReLU by torch's own function."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.leaky_relu_(x, self.negative_slope)
@@ -73,7 +73,7 @@ class PlainToMaps(ToMaps):
 
 
 class PlainFromMaps(FromMaps):
-    """Maps in a row."""
+    """Maps flattened to a row of features."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(1)
@@ -88,14 +88,14 @@ PLAIN: dict[type[nn.Module], type[nn.Module]] = {
 
 
 def plainly(net: nn.Module) -> nn.Module:
-    """The same net with layers as people write them, in the usual layout of memory."""
+    """Returns the same net with layers as people write them, in the usual memory layout. The net is changed."""
     for module in net.modules():
         module.__class__ = PLAIN.get(type(module), type(module))
     return net.to(memory_format=torch.contiguous_format)
 
 
 class PlainLoop:
-    """A GAN of the networks given, which it changes, in the manner of the example."""
+    """Trains a GAN in the manner of the example. The networks given are changed."""
 
     def __init__(self, config: TrialConfig, G: nn.Module, D: nn.Module, pixels: Tensor, device: torch.device) -> None:
         """`pixels`: uint8 (N, 3, H, W); the loss is one of bce, hinge and wgan-gp."""

@@ -1,9 +1,9 @@
-"""Where the time of a trial goes, and what share of the machine's matrix peak its steps reach.
+"""Measures where the time of a trial goes, and what share of the machine's matrix peak the steps reach.
 
     python -m benchmarks.profile [--recipe dcgan] [--threads N] [--evaluations 5] [--set OPTION=VALUE ...]
 
-A stage's time is its own: without the stages inside it. The penalty's backward pass is made by itself, right after the
-forward pass, so that it counts as the penalty's; the gradients are the same sums. The peak is the best of a matrix
+The time of a stage does not include the stages inside it. The backward pass of the penalty runs separately, right after
+the forward pass, so that it counts for the penalty; the gradients are the same sums. The peak is the best of a matrix
 product and a convolution. The first evaluation does not count.
 """
 
@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from benchmarks.of_recipe import add_arguments, prepare
-from benchmarks.spread import tell
+from benchmarks.spread import report
 from gansearch.config import TrialConfig
 from gansearch.data.loader import Batches
 from gansearch.metrics.scorer import Scorer
@@ -53,7 +53,7 @@ def wait() -> None:
 
 
 class Stages:
-    """Seconds by stage, those of stages inside another taken off."""
+    """Seconds by stage, without the seconds of the stages inside a stage."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -79,7 +79,7 @@ class Stages:
 
     @contextmanager
     def installed(self, trainer: Trainer) -> Iterator[None]:
-        """Times the stages of a trial, its penalty with its backward pass."""
+        """Times the stages of a trial within the block, and the penalty together with the penalty's backward pass."""
         loss = type(trainer._state.loss)
         penalty, step, clear = loss.penalty, Adam.step, Adam.zero_grad
 
@@ -87,7 +87,7 @@ class Stages:
             with self.stage("penalty"):
                 value = penalty(*args)
                 if value is not None:
-                    with torch.autocast(value.device.type, enabled=False):  # as where `d_step` makes it
+                    with torch.autocast(value.device.type, enabled=False):  # as in `d_step`
                         value.backward()
 
         def step_and_clear(optimizer: Adam) -> None:
@@ -106,7 +106,7 @@ class Stages:
 
 
 class Operations(TorchDispatchMode):
-    """Counts the FLOP of products and convolutions. torch's own counter can't do gradients of gradients."""
+    """Counts the FLOP of products and convolutions. torch's own counter does not handle gradients of gradients."""
 
     total = 0
 
@@ -119,7 +119,7 @@ class Operations(TorchDispatchMode):
 
 
 def peak(dtype: torch.dtype, device: torch.device) -> float:
-    """The most FLOP a second that a product of 2,048 x 2,048 matrices or a convolution of 256 channels reaches."""
+    """Returns the highest FLOP per second of a product of 2,048 x 2,048 matrices and a convolution of 256 maps."""
     matrix = torch.randn(2048, 2048, dtype=dtype, device=device)
     layout = torch.channels_last
     maps = torch.randn(64, 256, 16, 16, dtype=dtype, device=device).to(memory_format=layout)
@@ -147,18 +147,18 @@ def profile(config: TrialConfig, device: torch.device, evaluations: int) -> None
                 evaluate_next(trainer, checkpoints, artifacts)
             rounds.append(stages.seconds)
     for name in sorted(rounds[-1], key=rounds[-1].__getitem__, reverse=True):
-        tell(f"share of {name}", [seconds[name] / sum(seconds.values()) for seconds in rounds[1:]])
+        report(f"share of {name}", [seconds[name] / sum(seconds.values()) for seconds in rounds[1:]])
     rates = [row.images_per_second for row in trainer.evaluations[1:]]
     steps = 4 * config.optim.d_steps
     with Operations() as counted:
         trainer.train(steps)
     operations = counted.total / (steps * config.train.batch)
     print(f"{trainer.config.train.precision}, {operations / 1e9:.3f} GFLOP an image")
-    tell("images/s of the steps", rates)
+    report("images/s of the steps", rates)
     for dtype in (torch.bfloat16, torch.float32):
         most = peak(dtype, device)
         print(f"{str(dtype).removeprefix('torch.')} peak: {most / 1e9:.0f} GFLOP/s")
-        tell("  the steps reach of it", [operations * rate / most for rate in rates])
+        report("  the steps reach of it", [operations * rate / most for rate in rates])
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Inception v3 in the published layout with random weights: speed and arithmetic do not care what it has learnt."""
+"""Inception v3 in the published layout with random weights: speed and arithmetic do not depend on the weights."""
 
 import io
 import math
@@ -10,7 +10,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 
 class _Blank(FeatureExtractorInceptionV3):
-    """The network as it is before any weights are loaded."""
+    """The network before any weights are loaded."""
 
     def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
         return None

@@ -1,6 +1,7 @@
-"""Ray Tune's own GAN example, its training function as installed, on networks of ours.
+"""The training function of Ray Tune's own GAN example, as installed, on networks of gansearch.
 
-It makes five steps a call, and at every step an inception score by a small classifier, here of random weights.
+The function makes five steps per call. At every step it computes an inception score by a small classifier, which has
+random weights here.
 """
 
 from collections.abc import Callable, Iterator
@@ -53,7 +54,7 @@ class Grey(nn.Module):
 
 
 class Labelled(Pictures):
-    """What the example's loader gives: pairs of an image and a label, of which it takes the first."""
+    """Pairs of an image and a label, of which the example uses the image."""
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:  # type: ignore[override]
         return super().__getitem__(index), 0
@@ -61,7 +62,7 @@ class Labelled(Pictures):
 
 @contextmanager
 def ray_example(config: TrialConfig, pixels: Tensor) -> Iterator[Callable[[int], object]]:
-    """What trains so many steps, a multiple of the example's five, within a Ray of its own."""
+    """Yields a function that trains a number of steps, a multiple of the example's five, in a Ray for this block."""
     G, D = build_networks(config, ImageShape(3, pixels.shape[-1]), torch.device("cpu"))
     nets = FromColumns(plainly(G)), Probability(plainly(D))
     optimizers = [optim.Adam(net.parameters(), lr=2e-4, betas=(beta1, 0.999)) for net in nets]

@@ -1,4 +1,4 @@
-"""Is a search worth it? Its best FID against that of the DCGAN paper's recipe, trained to the same full length.
+"""Compares the best FID of a search with the FID of the DCGAN paper's recipe, trained to the same full length.
 
     python -m benchmarks.search_against_recipe [--seeds 3] [--out FOLDER]
 
@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.spread import tell
+from benchmarks.spread import report
 
 ROOT = Path(__file__).parent.parent
 
@@ -47,13 +47,13 @@ def compare(seeds: int, folder: Path) -> None:
             f"ratio {ratios[-1]:.2f}",
             flush=True,
         )
-    tell("ratio", ratios)
+    report("ratio", ratios)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="keep the runs there (default: they are removed)")
+    parser.add_argument("--out", type=Path, help="the folder for the runs (default: a temporary one)")
     args = parser.parse_args()
     if args.out:
         compare(args.seeds, args.out)

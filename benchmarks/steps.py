@@ -1,13 +1,13 @@
-"""Training steps against the loops that people run today, in images a second.
+"""Compares training steps with the loops that people run today, in images per second.
 
     python -m benchmarks.steps [--kinds dcgan sagan wgan-gp] [--rounds 9] [--threads 2] [--steps 20] [--ray]
 
 Three GANs of 3 x 32 x 32 images, batch 64, 64 features: a DCGAN, a SAGAN with attention at 16 x 16 and the hinge loss,
 and a DCGAN with gradient penalty. `plain` is a loop in the manner of PyTorch's DCGAN example (`benchmarks/plain.py`);
-with `--ray` the training function of Ray Tune's own GAN example plays as well, on the same networks. Every side is a
-process of its own (Ray's example: this one), with the threads that it chooses, and one of them trains at
-a time: a ratio is that of one round. There are more images than the rounds take, so that the plain loop's DataLoader
-does not start its workers anew within one; Ray's example does so at every fifth step.
+with `--ray` the training function of Ray Tune's own GAN example runs as well, on the same networks. Every side is a
+separate process (Ray's example: this one) with `--threads` threads, and one side trains at a time; a ratio compares the
+turns of one round. There are more images than the rounds take, so that the plain loop's DataLoader does not start
+workers anew within a round; Ray's example does so at every fifth step.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.plain import PlainLoop
-from benchmarks.spread import tell
+from benchmarks.spread import report
 from gansearch.config import TrialConfig
 from gansearch.data.loader import load_images
 from gansearch.models.base import ImageShape
@@ -48,11 +48,11 @@ OURS: dict[str, dict[str, object]] = {
 PLAIN, RAY = "plain", "Ray's example"
 
 Train = Callable[[int], object]
-Turn = Callable[[int], float]  # makes this many D steps and returns the images a second
+Turn = Callable[[int], float]  # makes this many D steps and returns the images per second
 
 
 def random_images(folder: Path, count: int = 1280) -> None:
-    """Noise as a folder of PNG files of 3 x SIZE x SIZE."""
+    """Writes noise as a folder of PNG files of 3 x SIZE x SIZE."""
     (folder / "noise").mkdir()
     for number, pixels in enumerate(torch.randint(0, 256, (count, SIZE, SIZE, 3), dtype=torch.uint8)):
         Image.fromarray(pixels.numpy()).save(folder / "noise" / f"{number}.png")
@@ -80,7 +80,7 @@ def timed(train: Train) -> Turn:
 
 
 def side(name: str, config: TrialConfig, threads: int, turns: Connection) -> None:
-    """Takes a turn of as many D steps as it is sent; 0 ends it."""
+    """Runs one side in a process: receives a number of D steps, trains, and sends the rate. A 0 ends the process."""
     torch.set_num_threads(threads)
     if name == PLAIN:
         turn = timed(plain(config, load_images(config.data, "train").pixels))
@@ -92,7 +92,7 @@ def side(name: str, config: TrialConfig, threads: int, turns: Connection) -> Non
 
 @contextmanager
 def elsewhere(names: list[str], config: TrialConfig, threads: int) -> Iterator[dict[str, Turn]]:
-    """The turns of sides in processes of their own, which wait in between."""
+    """Yields the turns of sides that run in separate processes; a process waits between its turns."""
     spawn = multiprocessing.get_context("spawn")
     pipes, processes = [], []
     for name in names:
@@ -120,18 +120,18 @@ def elsewhere(names: list[str], config: TrialConfig, threads: int) -> Iterator[d
 
 
 def compare(kind: str, turns: dict[str, Turn], steps: int, rounds: int) -> None:
-    """Prints the images a second of every side, and those of the others over those of the first."""
+    """Prints the images per second of every side, and the ratios of the other sides to the first one."""
     found: dict[str, list[float]] = {name: [] for name in turns}
     for number in range(rounds + 1):
         for name, turn in turns.items():
             rate = turn(steps)
-            if number:  # the first is for warming up
+            if number:  # the first round is for warming up
                 found[name].append(rate)
     base, *others = found
     for name in found:
         print(f"{kind}, {name}: {statistics.median(found[name]):.0f} images/s")
     for name in others:
-        tell(f"{kind}, {name} / {base}", [a / b for a, b in zip(found[name], found[base], strict=True)])
+        report(f"{kind}, {name} / {base}", [a / b for a, b in zip(found[name], found[base], strict=True)])
 
 
 def main() -> None:
@@ -139,11 +139,11 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--steps", type=int, default=20, help="D steps of a side in a round, with --ray fives of them")
-    parser.add_argument("--ray", action="store_true", help="with the training function of Ray's example, on the DCGAN")
+    parser.add_argument("--steps", type=int, default=20, help="D steps per side and round (--ray: a multiple of 5)")
+    parser.add_argument("--ray", action="store_true", help="also Ray's example, on the DCGAN")
     arguments = parser.parse_args()
     if arguments.ray and arguments.steps % 5:
-        parser.error("Ray's example makes five steps a call: --steps has to be a multiple of 5")
+        parser.error("Ray's example makes five steps per call: --steps has to be a multiple of 5")
     print(f"{arguments.threads} threads, torch {torch.__version__}")
     with tempfile.TemporaryDirectory() as folder:
         random_images(Path(folder), BATCH * arguments.steps * (arguments.rounds + 2))

@@ -1,9 +1,9 @@
-"""Two trials with one core each at once, against one trial with one core: do they get in each other's way?
+"""Compares several trials at once, each on one core, with one trial on one core: do trials slow each other down?
 
     python -m benchmarks.threads [--trials 2] [--rounds 5] [--steps 30] [--precision bf16]
 
-Every trial is a process with one thread, as in a search. Per round: the images a second of a trial alone, then
-the sum over all at once. 64 features, 3 x 32 x 32, batch 64.
+Every trial is a process with one thread, as in a search. A round measures the images per second of a trial alone, then
+the sum over all trials at once. Trials have 64 features, images of 3 x 32 x 32 and batch 64.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from queue import Queue
 
 import torch
 
-from benchmarks.spread import tell
+from benchmarks.spread import report
 from benchmarks.steps import BATCH, random_images
 from gansearch.config import TrialConfig
 from gansearch.training.feasibility import check
@@ -26,7 +26,7 @@ from gansearch.training.loop import Trainer
 def trial(
     folder: str, precision: str, alone: bool, rounds: int, steps: int, all_at: Barrier, found: "Queue[float]"
 ) -> None:
-    """Trains `steps` D steps a turn; the first trial has every other turn to itself."""
+    """Trains `steps` D steps per turn; the first trial trains alone at every other turn."""
     torch.set_num_threads(1)
     images = {"data.name": "image_folder", "data.dir": folder, "train.batch": BATCH}
     config = check(TrialConfig().override({**images, "train.precision": precision, "train.compile": "never"}))
@@ -65,9 +65,9 @@ def main() -> None:
                 all_at.wait()
                 all_at.wait()
                 rates.append(sum(found.get() for _ in range(count)))
-    tell("one trial, images/s", singles)
-    tell(f"{trials} at once, images/s together", sums)
-    tell("ratio", [a / b for a, b in zip(sums, singles, strict=True)])
+    report("one trial, images/s", singles)
+    report(f"{trials} at once, images/s together", sums)
+    report("ratio", [a / b for a, b in zip(sums, singles, strict=True)])
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""From the end of a trial to the first step of the next in the same actor, driver included.
+"""Measures the time from the end of a trial to the first step of the next one in the same actor, driver included.
 
     python -m benchmarks.turnaround [--space digits] [--trials 8] [--rounds 5] [--max-kimg 1.44]
 
-Two sides alternate, one trial at a time: a search (Ray's part, the proposal, the rows, the nets; of a trial that ASHA
-has stopped the animation too) and Ray Tune with a fresh actor for every trial that imports torch and does nothing. A
-round's figure is the median over its trials.
+Two sides alternate, one trial at a time. One is a search: Ray's part, the proposal, the rows, the networks, and the
+animation of a trial that ASHA has stopped. The other is Ray Tune with a fresh actor for every trial, which imports
+torch and does nothing. The figure of a round is the median over the round's trials.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 from ray import tune
 
-from benchmarks.spread import tell
+from benchmarks.spread import report
 from gansearch.run.manifest import Options, Plan
 from gansearch.run.paths import RunDir
 from gansearch.search.find_space import configure, find_space
@@ -38,7 +38,7 @@ def clock(folder: Path, trial_id: str, begun: float) -> None:
 
 
 def gaps(folder: Path) -> Iterator[float]:
-    """Seconds between the last step of a trial and the first of the next."""
+    """Yields the seconds between the last step of a trial and the first step of the next one."""
     rows = [line.split() for line in (folder / CLOCK).read_text().splitlines()]
     for (trial, _, end), (other, begin, _) in pairwise(rows):
         if trial != other:
@@ -46,7 +46,7 @@ def gaps(folder: Path) -> Iterator[float]:
 
 
 class Clocked(GANTrial):
-    """The trial as it is, with the times of its steps written down."""
+    """The real trial, which also writes down the times of its steps."""
 
     def step(self) -> dict[str, Any]:
         begun = time.time()
@@ -56,7 +56,7 @@ class Clocked(GANTrial):
 
 
 class Empty(tune.Trainable):
-    """A trial in an actor of its own that does nothing but write down its times."""
+    """A trial that does nothing but write down the times of its steps."""
 
     def setup(self, config: dict[str, Any]) -> None:
         import torch  # noqa: F401 - as every trial of a GAN does
@@ -107,9 +107,9 @@ def main() -> None:
             )
             medians.append([statistics.median(side) for side in found])
     ours, others = zip(*medians, strict=True)
-    tell("a search, seconds between two trials", ours)
-    tell("a fresh actor with torch, seconds between two trials", others)
-    tell("a search / a fresh actor", [a / b for a, b in zip(ours, others, strict=True)])
+    report("a search, seconds between two trials", ours)
+    report("a fresh actor with torch, seconds between two trials", others)
+    report("a search / a fresh actor", [a / b for a, b in zip(ours, others, strict=True)])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""A trial's best generator as files that stand alone, and the way back from them to images.
+"""Exports a trial's best generator as files that stand alone, and generates images from these files.
 
 from gansearch.export import load_generator
 G = load_generator("runs/NAME/best")
-images = G.sample(64)                                     # with labels: as many of each class
+images = G.sample(64)                                     # a generator with labels: as many of each class
 images = G.sample(8, labels=[G.classes.index("dog")] * 8)
 """
 
@@ -33,9 +33,13 @@ from gansearch.training.samples import NonFiniteImage, scored_samples
 
 
 class LoadedGenerator:
-    """An exported generator in eval mode: `sample(n)` gives images, `module` is the network, `config` the trial's.
+    """An exported generator in eval mode. `sample(n)` returns images.
 
-    `classes`: names of the labels that it takes, empty where it takes none.
+    Args:
+        module: The network.
+        config: The configuration of the trial.
+        z_dim: The length of z.
+        classes: The names of the classes whose labels the network takes, empty for a network without labels.
     """
 
     def __init__(self, module: torch.nn.Module, config: TrialConfig, z_dim: int, classes: Sequence[str]) -> None:
@@ -43,9 +47,15 @@ class LoadedGenerator:
 
     @torch.no_grad()
     def sample(self, count: int, seed: int = 0, labels: Sequence[int] | None = None) -> Tensor:
-        """`count` images, float32 (count, C, H, W) in [-1, 1] on the generator's device.
+        """Returns `count` images, float32 (count, C, H, W) in [-1, 1], on the generator's device.
 
-        `labels`: a class for each (default: all in turn); UserError where they don't fit.
+        Args:
+            count: The number of images.
+            seed: The seed of z.
+            labels: The class of each image, None for all classes in turn.
+
+        Raises:
+            UserError: The labels are too many, too few or no classes of this generator.
         """
         if labels is not None and not (len(labels) == count and all(0 <= y < len(self.classes) for y in labels)):
             raise UserError(
@@ -62,10 +72,13 @@ class LoadedGenerator:
         return self.module(z, chosen.to(device))
 
     def scored(self, count: int) -> Iterator[Tensor]:
-        """`count` images for a metric, uint8 (at most 256, C, H, W); for `metrics.num_fake` those the trial scored.
+        """Yields `count` images for a metric in batches, uint8 (at most 256, C, H, W).
 
-        UserError where the training images, whose labels they are, are gone or have other classes, and for generated
-        images that are not finite.
+        With a `count` of `metrics.num_fake` they are the images that the trial scored.
+
+        Raises:
+            UserError: The training images, which give the labels, are gone or have other classes, or a generated image
+                is not finite.
         """
         device = next(self.module.parameters()).device
         seed = self.config.metrics.seed
@@ -78,17 +91,17 @@ class LoadedGenerator:
             ) from None
 
     def _labelled(self) -> Images:
-        """The training images, with their labels only where the generator takes them."""
+        """Returns the training images, without labels for a generator that takes none."""
         images = load_images(self.config.data, "train")
         if not self.classes:
             return replace(images, labels=None, classes=())
         if images.classes != self.classes:
-            raise UserError("the training images have other classes than the generator: bring back the data it had")
+            raise UserError("the training images have other classes than the generator: bring back the search's data")
         return images
 
 
 def load_generator(folder: str | Path, device: str = "cpu") -> LoadedGenerator:
-    """The generator that `export` wrote into `folder`; UserError where it did not."""
+    """Loads the generator that `export` wrote into `folder`; raises UserError where there is none."""
     folder = Path(folder)
     try:
         content = json.loads((folder / CONFIG).read_text())
@@ -139,7 +152,7 @@ def export(run: Run, trial_id: str | None = None, out: Path | None = None) -> Pa
     caption = f"{run.dir.name}, trial {trial.trial_id}: FID {about.best_fid:.2f} at {about.best_kimg:g} kimg"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / SCORES).unlink(missing_ok=True)  # those of the generator that was here before
+        (out / SCORES).unlink(missing_ok=True)  # the scores of an earlier generator
         save_file(weights, out / GENERATOR)
         (out / CONFIG).write_text(json.dumps(content, indent=2))
         (out / GRID).write_bytes(grids.png(grids.sampled(generator.module, generator.z_dim, about.classes, caption)))
@@ -149,10 +162,21 @@ def export(run: Run, trial_id: str | None = None, out: Path | None = None) -> Pa
 
 
 def measure(folder: Path, count: int, device: torch.device | None = None) -> tuple[FinalScores, Floor | None]:
-    """Measures `count` images of the generator that `export` wrote into `folder`; adds `scores.json` there.
+    """Measures a generator that `export` wrote into `folder`, and writes `scores.json` there.
 
-    Under the protocol of its search but for the number of images, on `device` (default: a GPU where there is one).
-    Returns the search's floor too, where it is known. UserError as `load_generator` and `final_scores` say.
+    The protocol is that of the search, except for the number of images.
+
+    Args:
+        folder: The folder of an export.
+        count: How many images to generate.
+        device: Where to generate and measure; None takes a GPU where there is one.
+
+    Returns:
+        The scores, and the search's floor, None where the search has none.
+
+    Raises:
+        UserError: The folder holds no export or can't be written, the data or the weights have changed since the
+            search, or a generated image is not finite.
     """
     device = device or best_device()
     generator = load_generator(folder, str(device))
@@ -163,8 +187,8 @@ def measure(folder: Path, count: int, device: torch.device | None = None) -> tup
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{folder / CONFIG}: no protocol or floor ({one_line(error)}): export anew") from None
     scores = final_scores(generator.config, generator.scored(count), count, device, search)
-    told = {name: value for name, value in asdict(scores).items() if name != "missing"}
-    told |= {
+    record = {name: value for name, value in asdict(scores).items() if name != "missing"}
+    record |= {
         "protocol": scores.protocol.to_record(),
         "floor": None if floor is None else asdict(floor),
         "run": content["run"],
@@ -172,7 +196,7 @@ def measure(folder: Path, count: int, device: torch.device | None = None) -> tup
     }
 
     def write(path: Path) -> None:
-        path.write_text(json.dumps(told, indent=2, allow_nan=False))
+        path.write_text(json.dumps(record, indent=2, allow_nan=False))
 
     try:
         atomic_write(folder / SCORES, write)

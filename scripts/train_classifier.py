@@ -46,7 +46,7 @@ def augment(images: Tensor, flip: bool) -> Tensor:
 
 
 def labelled(images: Images) -> tuple[Tensor, Tensor]:
-    """Returns images in [-1, 1] and their labels; UserError where there are fewer than two classes."""
+    """Returns images in [-1, 1] and their labels; raises UserError where there are fewer than two classes."""
     if images.labels is None or len(images.classes) < 2:
         raise UserError("this data set has fewer than two classes: choose another --data")
     return to_float(images.pixels), images.labels
@@ -92,7 +92,7 @@ def accuracy_text(model: Classifier, data: Dataset) -> str:
 
 
 def dataset(name: str, settings: Sequence[str]) -> Dataset:
-    """Builds the data set of that name with options such as `dir=photos`; UserError where an option is wrong."""
+    """Builds the data set of that name with options such as `dir=photos`. Raises UserError for a wrong option."""
     options = parse_settings([f"data.{setting}" for setting in settings], None)
     fixed = {"data.name": name, "data.resolution": Classifier.resolution}
     data: Dataset = registry.build("data", TrialConfig().override({**options, **fixed}).data)

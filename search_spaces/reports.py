@@ -1,8 +1,8 @@
 """The GANs of the five project reports at equal length and under one FID: which of their settings is best?
 
-On CIFAR-10, or `--set data.name=image_folder --data-dir DIR` with a folder per class. The reports'
-recipes at 32 x 32 are baselines, as far as their settings are searched here (batch and length are the same for all);
-the search goes on from there. FID is the standard one (Inception), whose weights are downloaded once.
+The data are CIFAR-10, or a folder per class (`--set data.name=image_folder --data-dir DIR`). The reports' recipes at
+32 x 32 are the baselines, as far as their settings are searched here (batch and length are the same for all), and the
+search goes on from them. FID is the standard one (Inception), whose weights are downloaded once.
 """
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution

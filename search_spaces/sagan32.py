@@ -1,7 +1,7 @@
 """Self-attention GANs on 32 x 32 colour images: CIFAR-10, or `--set data.name=image_folder --data-dir DIR`.
 
-FID is the standard one (Inception), whose weights are downloaded once; without a network give them with
-`--set metrics.weights=FILE`.
+FID is the standard one (Inception), whose weights are downloaded once. Without a network connection give the weights
+with `--set metrics.weights=FILE`.
 """
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution

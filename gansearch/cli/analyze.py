@@ -1,4 +1,4 @@
-"""The second command line: rank, plot and export what a search has found, and hold finals."""
+"""`analyze.py`: ranks, plots and exports the results of a search, and trains finals."""
 
 import argparse
 import logging
@@ -102,7 +102,7 @@ def _finals(args: argparse.Namespace) -> int:
 
 
 def _train_finals(loaded: Run, chosen: list[TrialState], args: argparse.Namespace) -> "GracefulShutdown | None":
-    """Trains the finals that are missing; None where none is."""
+    """Trains the finals that are missing and returns the shutdown of the search; None where no final is missing."""
     from gansearch.search.queue import finals_queue
 
     plan = loaded.plan
@@ -111,7 +111,7 @@ def _train_finals(loaded: Run, chosen: list[TrialState], args: argparse.Namespac
     from gansearch.cli.progress import Progress
     from gansearch.search.search import Search
 
-    # The budgets were those of the search.
+    # The budgets limit the search, not the finals.
     plan = plan.with_options({"time_budget": None, "gpu_hours": None, **given_resources(args)})
 
     def total(ledger: Ledger) -> int:
@@ -125,7 +125,7 @@ def _train_finals(loaded: Run, chosen: list[TrialState], args: argparse.Namespac
 
 
 def _measure(folder: Path, count: int) -> None:
-    """Measures an exported generator; one line a number on stdout, what so few images do not give on stderr."""
+    """Measures an exported generator. Scores go to stdout, one a line; scores that need more images are logged."""
     from gansearch.export import measure
 
     scores, floor = measure(folder, count)
@@ -170,20 +170,20 @@ def _parser() -> Parser:
     for command in added.values():
         command.set_defaults(prog=command.prog)
         command.add_argument(
-            "--runs-dir", metavar="DIR", type=Path, default=DEFAULT_RUNS_DIR, help="where runs lie (default: runs)"
+            "--runs-dir", metavar="DIR", type=Path, default=DEFAULT_RUNS_DIR, help="the folder of runs (default: runs)"
         )
     added["rank"].add_argument("--top", metavar="N", type=positive_int, help="only the N best (default: all trials)")
     added["rank"].add_argument("--json", action="store_true", help="a list of objects instead of a table")
-    added["rank"].add_argument("--csv", metavar="FILE", type=Path, help="also write FILE, one column a parameter")
-    added["plot"].add_argument("--out", metavar="DIR", type=Path, help="where to (default: RUN/plots)")
+    added["rank"].add_argument("--csv", metavar="FILE", type=Path, help="also write FILE, one column per parameter")
+    added["plot"].add_argument("--out", metavar="DIR", type=Path, help="the folder to write (default: RUN/plots)")
     added["export"].add_argument("--trial", metavar="ID", help="which trial (default: the best)")
-    added["export"].add_argument("--out", metavar="DIR", type=Path, help="where to (default: RUN/best)")
+    added["export"].add_argument("--out", metavar="DIR", type=Path, help="the folder to write (default: RUN/best)")
     added["export"].add_argument(
-        "--measure", metavar="N", type=_two_or_more, help="also FID, FID at infinity and KID of N of its images"
+        "--measure", metavar="N", type=_two_or_more, help="also measure FID, FID at infinity and KID of N images"
     )
     finals = added["finals"]
-    finals.add_argument("--top", metavar="K", type=positive_int, default=3, help="how many (default: 3)")
-    finals.add_argument("--seeds", metavar="N", type=_two_or_more, default=5, help="trials of each (default: 5)")
+    finals.add_argument("--top", metavar="K", type=positive_int, default=3, help="how many configurations (default: 3)")
+    finals.add_argument("--seeds", metavar="N", type=_two_or_more, default=5, help="seeds of each (default: 5)")
     finals.add_argument("--json", action="store_true", help="a list of objects instead of a table")
     add_resource_options(finals)
     return parser
@@ -200,7 +200,8 @@ def _scored(rows: Sequence[Ranked]) -> bool:
 
 
 def _no_fid(loaded: Run) -> int:
-    logger.info("no trial of %s has a finite FID", loaded.dir.path)
+    path = loaded.dir.path
+    logger.info("no trial of %s has a finite FID; `gansearch status %s` gives the reasons", path, path)
     return NO_FID
 
 

@@ -1,4 +1,4 @@
-"""`run_search.py doctor`: what is here, what is missing, and what a search of a space would cost."""
+"""`run_search.py doctor`: checks what a search of a space needs, and estimates what the search would cost."""
 
 import itertools
 import logging
@@ -54,23 +54,23 @@ def examine(space: Space, runs_dir: Path) -> int:
 
 def _gpus() -> str:
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return f"GPUs: {', '.join(names)}" if names else "no GPU: one CPU core a trial"
+    return f"GPUs: {', '.join(names)}" if names else "no GPU: one CPU core per trial"
 
 
 def _to_download(space: Space) -> bool:
-    """Returns whether a start would fetch the extractor's weights, and prints so; the data are checked in any case."""
+    """Returns whether a start would download the extractor's weights; if so, checks the data and prints a line."""
     base = space.base
     extractor: Extractor = registry.build("metrics", base.metrics)
     lacks = extractor.missing()
     if lacks is None:
         return False
     check_space_data(space, load_images(base.data, "train"))
-    print(f"data are here; a start downloads what is not: {lacks}; what a search costs can be said then")
+    print(f"data are here; a start downloads what is not: {lacks}; the cost can be estimated after that")
     return True
 
 
 def _cost(space: Space) -> None:
-    """Trains the base for a moment and scales up: a figure of the right size, not a promise."""
+    """Trains the base for some batches and prints the cost that follows for a search: an order of magnitude."""
     train = space.base.train
     images = train.batch * _PROBE_BATCHES
     changes = {"train.max_kimg": images / 1000, "train.evaluations": _PROBE_EVALUATIONS}
@@ -101,6 +101,6 @@ def _cost(space: Space) -> None:
 def asha_share(space: Space, eta: int) -> float:
     """Returns the share of full training that ASHA spends where one trial in `eta` passes each rung."""
     train = space.base.train
-    levels = [0, *rungs(train, eta)]
-    spent = sum((high - low) / eta**level for level, (low, high) in enumerate(itertools.pairwise(levels)))
+    lengths = [0, *rungs(train, eta)]
+    spent = sum((high - low) / eta**rung for rung, (low, high) in enumerate(itertools.pairwise(lengths)))
     return spent / train.max_images

@@ -1,4 +1,4 @@
-"""What both command lines share: errors of one line, nearest names, exit codes, and where messages go."""
+"""Shared by both command lines: one-line errors, nearest names, exit codes, and logging to stderr."""
 
 import argparse
 import logging
@@ -15,7 +15,7 @@ OK, WRONG_INPUT, NO_FID, INTERRUPTED = 0, 2, 3, 130
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, but a wrong command line gets one line and the nearest names, not the usage."""
+    """Reports a wrong command line in one line with the nearest names, in place of argparse's usage text."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["allow_abbrev"] = False
@@ -44,20 +44,20 @@ def call(prog: str, command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of a pipe (`| head`) has left: nobody wants the rest.
+        # The reader of a pipe (`| head`) has closed it: nobody reads the rest.
         sys.stderr.close()
         return OK
 
 
 class _Stderr(logging.Handler):
-    """Writes bare messages to what `sys.stderr` is at the time: a live table replaces it while it is shown."""
+    """Writes messages alone to the current `sys.stderr`, which a live table replaces while the table is shown."""
 
     def emit(self, record: logging.LogRecord) -> None:
         print(self.format(record), file=sys.stderr, flush=True)
 
 
 def _log_to_stderr() -> None:
-    """Sends the package's progress and messages to stderr; results alone go to stdout."""
+    """Sends the package's log messages to stderr; only results go to stdout."""
     package = logging.getLogger("gansearch")
     package.setLevel(logging.INFO)
     if not any(isinstance(handler, _Stderr) for handler in package.handlers):

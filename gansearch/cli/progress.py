@@ -1,4 +1,4 @@
-"""What a person sees while a search runs: a live table in a terminal, plain lines in a pipe."""
+"""Shows the progress of a search: a live table in a terminal, plain lines in a pipe."""
 
 import logging
 import sys
@@ -20,10 +20,7 @@ _TABLE_ROWS = 30
 
 
 class Progress:
-    """Follows the rows of a search; `listen` is called with each.
-
-    `total` says how many trials there will be, given those that there are.
-    """
+    """Follows a search by the rows that `listen` gets. `total` returns how many trials a ledger will have."""
 
     def __init__(self, total: Callable[[Ledger], int], max_kimg: float) -> None:
         self._total, self._max_kimg = total, max_kimg
@@ -43,7 +40,7 @@ class Progress:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Shows the table for the time of the block where stderr is a terminal."""
+        """Shows the table within the block, if stderr is a terminal."""
         if not sys.stderr.isatty():
             yield
             return
@@ -55,7 +52,7 @@ class Progress:
         return Group(table, Text(self._left()))
 
     def _done(self) -> float:
-        """The share of the search that is behind: ended trials in full, running ones by their kimg."""
+        """Returns the share of the search that is done: ended trials count in full, running trials by their kimg."""
         parts = (1.0 if trial.end else trial.kimg / self._max_kimg for trial in self._ledger.values())
         return sum(parts) / self._trials
 

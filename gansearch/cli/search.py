@@ -50,17 +50,17 @@ def _parser() -> Parser:
     def add(name: str, command: Callable[[argparse.Namespace], int], summary: str) -> Parser:
         sub = commands.add_parser(name, help=summary, description=summary)
         sub.set_defaults(command=command)
-        sub.add_argument("--runs-dir", type=Path, default=DEFAULT_RUNS_DIR, help="where runs lie (default: runs)")
+        sub.add_argument("--runs-dir", type=Path, default=DEFAULT_RUNS_DIR, help="the folder of runs (default: runs)")
         return sub
 
     start = add("start", _start, "start a search")
     start.add_argument("space", metavar="SPACE", help="a name in search_spaces/, or a file")
     start.add_argument("--name", help="the run's name (default: the space's and the time)")
     start.add_argument("--trials", type=positive_int, help="how many trials (default: the space's)")
-    start.add_argument("--seed", type=non_negative_int, default=0)
+    start.add_argument("--seed", type=non_negative_int, default=0, help="the seed of all trials (default: 0)")
     add_resource_options(start)
     add_budget_options(start)
-    start.add_argument("--storage", metavar="PATH|s3://...", help="where checkpoints go (default: into the run)")
+    start.add_argument("--storage", metavar="PATH|s3://...", help="where checkpoints go (default: the run's directory)")
     start.add_argument("--dry-run", action="store_true", help="check everything, print the plan, start nothing")
     _add_config_options(start)
 
@@ -70,28 +70,28 @@ def _parser() -> Parser:
     add_budget_options(resume)
     resume.add_argument("--retry-failed", action="store_true", help="run failed trials again, as new trials")
 
-    extend = add("extend", _extend, "give a search more trials, or its trials more length")
+    extend = add("extend", _extend, "give a search more trials, or train its best trials further")
     extend.add_argument("run", metavar="RUN")
     extend.add_argument("--trials", type=_more, default=0, metavar="+N", help="N more trials")
     extend.add_argument(
-        "--max-kimg", type=positive_float, metavar="K", help="train the best further, and new ones as far, to K"
+        "--max-kimg", type=positive_float, metavar="K", help="train the best trials, and new ones, to K kimg"
     )
     add_resource_options(extend)
     add_budget_options(extend)
 
-    status = add("status", _status, "how far a search is")
+    status = add("status", _status, "show how far a search is")
     status.add_argument("run", metavar="RUN")
     status.add_argument("--json", action="store_true")
-    status.add_argument("--watch", action="store_true", help="again every two seconds while the search runs")
+    status.add_argument("--watch", action="store_true", help="repeat every two seconds while the search runs")
 
-    trial = add("trial", _trial, "one trial without Ray: to debug, to replay a config.json, to run a recipe")
+    trial = add("trial", _trial, "run one trial without Ray: to debug, to replay a config.json, to run a recipe")
     trial.add_argument("config", metavar="CONFIG.json|RECIPE")
     trial.formatter_class = argparse.RawDescriptionHelpFormatter
     trial.epilog = "recipes:\n" + "\n".join(f"  {name:<20}{known.about}" for name, known in RECIPES.items())
-    trial.add_argument("--out", type=Path, metavar="DIR", help="its run directory (default: runs/NAME-TIME)")
+    trial.add_argument("--out", type=Path, metavar="DIR", help="the run's directory (default: runs/NAME-TIME)")
     _add_config_options(trial)
 
-    doctor = add("doctor", _doctor, "what is here, what is missing, what a search would cost")
+    doctor = add("doctor", _doctor, "check what a search needs, and estimate what it would cost")
     doctor.add_argument("space", metavar="SPACE", nargs="?", default=DEFAULT_SPACE)
     _add_config_options(doctor)
     return parser
@@ -99,7 +99,7 @@ def _parser() -> Parser:
 
 def _add_config_options(parser: Parser) -> None:
     parser.add_argument("--max-kimg", type=positive_float, metavar="K", help="full length in thousands of real images")
-    parser.add_argument("--data-dir", metavar="DIR", help="the image folder, or where a data set lies")
+    parser.add_argument("--data-dir", metavar="DIR", help="the image folder, or the folder of a data set")
     parser.add_argument(
         "--set", action="append", default=[], metavar="PATH=VALUE", help="set an option, e.g. train.batch=32"
     )
@@ -107,7 +107,7 @@ def _add_config_options(parser: Parser) -> None:
 
 def _more(text: str) -> int:
     if not text.startswith("+"):
-        raise argparse.ArgumentTypeError(f"{text} might be the whole number: write +N for N more")
+        raise argparse.ArgumentTypeError(f"{text} might mean all trials: write +N for N more")
     return positive_int(text[1:])
 
 
@@ -173,7 +173,7 @@ def _known_plan(args: argparse.Namespace) -> Plan:
 
 
 def _run_search(plan: Plan, work: "Callable[[Search], None]") -> int:
-    """Does `work` with a search under a progress display; then ranks, plots and exports what it found."""
+    """Calls `work` with a search and shows the progress; then ranks, plots and exports the results."""
     from gansearch.cli.progress import Progress
     from gansearch.search.search import Search
 
@@ -233,9 +233,7 @@ def _trial(args: argparse.Namespace) -> int:
     known = RECIPES.get(args.config)
     code = run_trial(config, run, origin=f"baseline:{args.config}" if known else "replay")
     if code == OK and known and known.reported:
-        logger.info(
-            "the source of %s gives FID %s: measured otherwise, not comparable with ours", args.config, known.reported
-        )
+        logger.info("the source of %s gives FID %s, of another protocol: not comparable", args.config, known.reported)
     return code
 
 

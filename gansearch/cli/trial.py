@@ -1,4 +1,4 @@
-"""`run_search.py trial`: one trial in this process, without Ray. It leaves a run of one trial."""
+"""`run_search.py trial`: runs one trial in this process, without Ray, and writes a run of one trial."""
 
 import logging
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 def trial_config(source: str, settings: Sequence[str], data_dir: str | None, max_kimg: float | None) -> TrialConfig:
     """Returns the resolved configuration of a trial's config.json or of a recipe, with options set.
 
-    The precision is that of this machine where it is left to the machine, so that the run records it.
+    `train.precision=auto` is decided here, for this machine, so that the run records the precision.
 
     Raises:
         UserError: There is no such file or recipe, or an option is wrong.

@@ -1,4 +1,4 @@
-"""What a run is on disk: files, schemas, and the one policy for damage. No torch, no Ray, no Optuna."""
+"""A run on disk: files, schemas, and the one policy for damage. Imports neither torch, nor Ray, nor Optuna."""
 
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.loaded import Run, load

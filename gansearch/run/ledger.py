@@ -1,4 +1,4 @@
-"""The state of a run's trials, by its rows."""
+"""The state of a run's trials, computed from the rows."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from gansearch.run.rows import End, Eval, Row, Start, Status, images_of
 
 @dataclass
 class TrialState:
-    """The state of one trial, by the rows so far."""
+    """The state of one trial, computed from the rows so far."""
 
     start: Start
     evals: list[Eval] = field(default_factory=list)
@@ -27,7 +27,7 @@ class TrialState:
 
     @property
     def is_final(self) -> bool:
-        """Whether the trial tries a configuration that the search has found: it is not a step of the search itself."""
+        """Whether the trial is a final, which repeats parameters that the search has found, and is no part of it."""
         return self.start.relation == "final"
 
     @property
@@ -36,7 +36,7 @@ class TrialState:
         return json.dumps(self.start.params, sort_keys=True)
 
     def is_finished(self, images: int) -> bool:
-        """Returns whether the trial has come to `images`, or has diverged: an outcome, not an accident."""
+        """Returns whether the trial has reached `images` or has diverged: trained again, it would do the same."""
         return self.status == "diverged" or (self.status == "completed" and self.images >= images)
 
     @property
@@ -50,7 +50,7 @@ class TrialState:
 
     @property
     def kimg(self) -> float:
-        """How far the trial is known to have come."""
+        """The length that the trial is known to have reached."""
         return max(self.end.kimg if self.end else 0.0, self.evals[-1].kimg if self.evals else 0.0)
 
     @property
@@ -80,8 +80,8 @@ class Ledger(dict[str, TrialState]):
     """The trials of a run by id, in the order of their start.
 
     Rows of a trial whose start row is lost are left out: without its parameters the trial can be neither ranked nor
-    continued. `without_start` has the numbers of these trials. They are not given to other trials, whose checkpoints
-    would lie in the same folder.
+    continued. `without_start` has the numbers of these trials. The numbers are not given to new trials, whose
+    checkpoints would lie in the same folder.
     """
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
@@ -100,7 +100,7 @@ class Ledger(dict[str, TrialState]):
         return isinstance(row, Eval) and bool(state.evals) and row.kimg <= state.evals[-1].kimg
 
     def add(self, row: Row) -> None:
-        """Takes in one row. A duplicate changes nothing."""
+        """Adds one row. A duplicate changes nothing."""
         if not isinstance(row, Start) and row.trial_id not in self:
             self.without_start[row.trial_id] = row.number
             return
@@ -121,19 +121,19 @@ class Ledger(dict[str, TrialState]):
 
     @property
     def num_proposed(self) -> int:
-        """How many trials the search has proposed, lost ones included; those that follow others do not count."""
-        return self.next_number - self._num_following
+        """How many trials the search has proposed, lost ones included; trials with a parent do not count."""
+        return self.next_number - self._num_with_parent
 
     def total(self, trials: int) -> int:
-        """Returns how many trials there will be where a search proposes `trials`; followers come on top."""
-        return trials + self._num_following
+        """Returns how many trials there will be once a search has proposed `trials`, with those that have a parent."""
+        return trials + self._num_with_parent
 
     @property
-    def _num_following(self) -> int:
+    def _num_with_parent(self) -> int:
         return sum(trial.start.parent is not None for trial in self.values())
 
     def root_id(self, trial_id: str) -> str:
-        """Returns the trial whose training `trial_id` continues, at once or through others; else `trial_id` itself."""
+        """Returns the trial whose training `trial_id` continues, directly or through others; else `trial_id` itself."""
         parent = self._continued(trial_id)
         return trial_id if parent is None else self.root_id(parent)
 

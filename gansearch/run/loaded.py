@@ -1,4 +1,4 @@
-"""A run read from its directory: what was searched, and what came of it. Every command reads a run through `load`."""
+"""A run read from its directory: the plan of the search and the results. Every command reads a run through `load`."""
 
 import json
 from collections import Counter
@@ -24,14 +24,14 @@ class Run:
 
     @property
     def plan(self) -> Plan:
-        """What continuing the search starts from."""
+        """The plan by which the search continues."""
         return Plan(self.dir, self.manifest.space, self.manifest.options)
 
     def checkpoint(self, trial_id: str) -> str | None:
-        """Returns where the newest checkpoint of a trial lies, with its best generator so far; None without one."""
+        """Returns the path or URI of a trial's newest checkpoint; None where there is none."""
         if self.manifest.checkpoints is not None:
             return join(self.manifest.checkpoints, trial_id) if self.ledger[trial_id].evals else None
-        # Unfinished ones have other names. Images are padded with zeros, but a longer run could outgrow nine digits.
+        # Checkpoints that are still being written have other names. Names have nine digits, or more in a very long run.
         found = [
             (int(images), path)
             for path in self.dir.trial(trial_id).glob(f"{CHECKPOINT_PREFIX}*")
@@ -65,7 +65,7 @@ def load(run: RunDir) -> Run:
 
 
 def _require_one_protocol(run: RunDir, manifest: Manifest, ledger: Ledger) -> None:
-    """UserError for FIDs of other protocols than the manifest's, with the options in which their trials differ."""
+    """Raises UserError for FIDs of other protocols than the manifest's, with the options in which protocols differ."""
     own = manifest.protocol.hash
     found = Counter(row.protocol for trial in ledger.values() for row in trial.evals)
     if set(found) <= {own}:
@@ -85,7 +85,7 @@ def _require_one_protocol(run: RunDir, manifest: Manifest, ledger: Ledger) -> No
 
 
 def _measuring_options(run: RunDir, ledger: Ledger, protocol: str) -> dict[str, Any]:
-    """The options for data and metrics of a trial under `protocol`, by dotted path; empty where they are gone."""
+    """Returns the data and metrics options of a trial under `protocol`, by dotted path; empty without a config.json."""
     trial_id = next(id for id, trial in ledger.items() if any(row.protocol == protocol for row in trial.evals))
     try:
         return _flat_measuring(json.loads(Path(run.trial_config(trial_id)).read_text()))
@@ -98,7 +98,7 @@ def _flat_measuring(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _require_params_of(run: RunDir, manifest: Manifest, ledger: Ledger) -> None:
-    """UserError for a trial whose parameters are not those of the space."""
+    """Raises UserError for a trial whose parameters lie outside the space."""
     space = manifest.space
     for trial in ledger.values():
         for path, value in trial.start.params.items():

@@ -1,4 +1,4 @@
-"""A search as it was decided: what `search.json` holds, one schema for all who read it."""
+"""The content of `search.json`, as one schema, and the plan of a search, from which the content is made."""
 
 import dataclasses
 import hashlib
@@ -37,7 +37,7 @@ _GRACE = 0.1
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 class Options:
-    """How a search runs. Times are seconds; None means not limited, or chosen by what the machine has."""
+    """How a search runs. Times are in seconds. None means no limit, or a value that fits the machine."""
 
     trials: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0)] = 0
@@ -70,7 +70,7 @@ def rungs(train: TrainConfig, eta: int, first: int | None = None) -> list[int]:
 
 
 def _hashed(record: Any) -> Protocol:
-    """Reads a protocol from a record; ValueError where its hash is that of another protocol."""
+    """Returns the protocol of a record; raises ValueError where the record has the hash of another protocol."""
     if isinstance(record, Protocol):
         return record
     if not isinstance(record, Mapping):
@@ -135,7 +135,7 @@ class Manifest(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def budget(self) -> dict[str, Any]:
-        """The size of the search in numbers, for those who read the file without this package."""
+        """The size of the search in numbers, for readers of the file who do not have this package."""
         train, options = self.space.base.train, self.options
         return {
             "trials": options.trials,
@@ -169,7 +169,7 @@ class Manifest(BaseModel):
         return [images / 1000 for images in found] if self.options.trials > 1 else []
 
     def save(self, run: RunDir) -> None:
-        """Writes `search.json`, whole or not at all. UserError where that is not possible."""
+        """Writes `search.json`, whole or not at all. Raises UserError where the file can't be written."""
         text = self.model_dump_json(indent=2)
         try:
             atomic_write(run.search_json, lambda staging: staging.write_text(text))
@@ -196,14 +196,15 @@ class Manifest(BaseModel):
         checkpoints = Plan(run, manifest.space, manifest.options).checkpoints
         if manifest.checkpoints not in {None, checkpoints}:
             raise UserError(
-                f"{run.path} has another name than when it started: its checkpoints are {manifest.checkpoints}"
+                f"{run.path} has another name than when it started: its checkpoints are {manifest.checkpoints}; "
+                "give the directory back its old name"
             )
         return manifest
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a command decides of a search: a run, its space and its options."""
+    """The plan of a search: the run, the space and the options."""
 
     run: RunDir
     space: Space
@@ -235,21 +236,23 @@ class Plan:
         )
 
     def amended(self, manifest: Manifest) -> Manifest:
-        """Returns the `manifest` of this run with the space and the options of this plan, by which it was extended."""
+        """Returns `manifest` with the space and the options of this plan, and with the time of the extension."""
         extended = (*manifest.extended, _now())
         return manifest.model_copy(update={"space": self.space, "options": self.options, "extended": extended})
 
     def extended(self, more_trials: int, max_kimg: float | None) -> "Plan":
-        """Returns this plan with more trials, and of the length nearest `max_kimg`. Its rungs stay, more may follow.
+        """Returns this plan with more trials and the length nearest to `max_kimg`. Rungs stay, and more may follow.
 
         Raises:
-            UserError: The arguments change nothing, make trials shorter, or give more of the same trial.
+            UserError: The arguments change nothing, make trials shorter, or add trials to a run without parameters.
         """
         base, options = self.space.base, self.options
         if not more_trials and max_kimg is None:
             raise UserError("nothing to extend: give --trials +N, --max-kimg K or both")
         if more_trials and not self.space.params:
-            raise UserError(f"--trials +{more_trials}: the run searches nothing, so they would all be the same")
+            raise UserError(
+                f"--trials +{more_trials}: the run searches nothing, all would be the same; give --max-kimg"
+            )
         if max_kimg is not None and max_kimg <= base.train.max_kimg:
             raise UserError(f"--max-kimg {max_kimg:g}: trials have {base.train.max_kimg:g} kimg already; give more")
         if max_kimg is not None:

@@ -1,4 +1,4 @@
-"""The names of all files and folders in a run directory. No other module writes one down."""
+"""The names of all files and folders in a run directory. No other module contains such a name."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from gansearch.errors import UserError, unknown
 
 DEFAULT_RUNS_DIR = Path("runs")
 
-# A checkpoint is a folder of its trial: `checkpoint_000057600`, by the images shown.
+# A checkpoint is a folder below its trial's, named by the images shown: `checkpoint_000057600`.
 CHECKPOINT_PREFIX = "checkpoint_"
 LAST, BEST, ABOUT = "last.pt", "best.safetensors", "checkpoint.json"
 
@@ -21,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def checkpoint_name(images: int) -> str:
-    """Returns the name of the checkpoint after `images` real images; names sort as the images do."""
+    """Returns the name of the checkpoint after `images` real images; names sort by images."""
     return f"{CHECKPOINT_PREFIX}{images:09d}"
 
 
@@ -41,7 +41,7 @@ def attention_file(images: int, network: str) -> str:
 
 @dataclass(frozen=True)
 class RunDir:
-    """The paths of one run; constructing it touches no disk."""
+    """The paths of one run. Nothing on the disk is read or written."""
 
     path: Path
 
@@ -84,12 +84,12 @@ class RunDir:
 
     @property
     def ray(self) -> Path:
-        """What Ray Tune writes for itself; nothing of it is read again."""
+        """The folder of Ray Tune's own files, which are never read again."""
         return self.path / "ray"
 
 
 def new_run(name: str, runs_dir: Path) -> RunDir:
-    """The directory for a new run; raises UserError where the name is taken or is no plain file name."""
+    """Returns the directory for a new run; raises UserError where the name is in use or is no plain file name."""
     if not _NAME.fullmatch(name):
         raise UserError(f"run name {name!r}: use letters, digits, '.', '_' and '-' only")
     run = RunDir(runs_dir / name)
@@ -99,12 +99,12 @@ def new_run(name: str, runs_dir: Path) -> RunDir:
 
 
 def taken(run: RunDir) -> UserError:
-    """The error for a run whose name is in use."""
+    """Returns the error for a run whose name is in use."""
     return UserError(f"run {run.path} exists already: choose another --name, or continue it with `resume`")
 
 
 def find_run(run: str, runs_dir: Path = DEFAULT_RUNS_DIR) -> RunDir:
-    """The run that a path, or a name under `runs_dir`, means; raises UserError where there is none."""
+    """Returns the run at a path, or of that name under `runs_dir`; raises UserError where there is none."""
     for path in (Path(run), runs_dir / run):
         if RunDir(path).search_json.is_file():
             return RunDir(path)
@@ -115,7 +115,7 @@ def find_run(run: str, runs_dir: Path = DEFAULT_RUNS_DIR) -> RunDir:
 
 
 def join(root: str, *parts: str) -> str:
-    """Appends path components to a path or URI; a URI's query (its endpoint, say) stays at the end."""
+    """Appends path components to a path or URI; the query of a URI (for example an endpoint) stays at the end."""
     base, mark, query = root.partition("?")
     if "://" not in base:
         return str(Path(root, *parts))

@@ -63,7 +63,7 @@ class Protocol:
             raise UserError(f"{problem} ({self.difference(other)}): {fix}")
 
     def difference(self, other: "Protocol") -> str:
-        """Lists the fields that differ, as `num_fake 1024 / 5000, seed 0 / 1`, with hashes abbreviated."""
+        """Returns the fields that differ, for example `num_fake 1024 / 5000, seed 0 / 1`, with hashes abbreviated."""
         mine, theirs = self.to_dict(), other.to_dict()
         return ", ".join(
             f"{name} {_short(mine[name])} / {_short(theirs[name])}" for name in mine if mine[name] != theirs[name]
@@ -72,9 +72,9 @@ class Protocol:
 
 @dataclass(frozen=True, kw_only=True)
 class Floor:
-    """The FID that a perfect generator would score: that of `images` real images of `split`.
+    """The FID that a perfect generator would score, measured on `images` real images of `split`.
 
-    `split` is the one that the reference images do not come from. With fewer images the FID is higher.
+    The reference images come from the other split. With fewer images the FID is higher.
 
     Raises:
         ValueError: If the FID is negative or not finite, or there are fewer than 2 images.

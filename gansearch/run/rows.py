@@ -1,6 +1,6 @@
 """The rows of `results.jsonl`: one schema, one writer, and one reader with one policy for damage.
 
-The file is append only and is written by the driver alone. Every command takes the file for the truth.
+The file is append only, and only the driver writes it. Every command derives the state of the run from this file.
 
 The policy for damage: a line that is no whole, valid row is left out with a warning, by every command in the same way.
 """
@@ -50,13 +50,13 @@ def trial_id_of(number: int) -> str:
 
 
 def images_of(kimg: float) -> int:
-    """Returns a length in kimg as real images, a whole number."""
+    """Returns a length in kimg as a whole number of real images."""
     return round(kimg * 1000)
 
 
 @dataclass(frozen=True, kw_only=True, config=_SCHEMA)
 class _Identified:
-    """What all rows have: the trial that they belong to, by its number and by its id, and their time."""
+    """The fields of every row: the trial, by number and by id, and the time of the row."""
 
     trial_id: TrialId
     number: Number
@@ -98,7 +98,7 @@ class Start(_Identified):
 
 @dataclass(frozen=True, kw_only=True, config=_SCHEMA)
 class Evaluation:
-    """What a trial knows at one evaluation.
+    """The result of one evaluation.
 
     Args:
         kimg: Thousands of real images shown to D so far.
@@ -151,7 +151,7 @@ _ROW: TypeAdapter[Row] = TypeAdapter(Annotated[Row, Field(discriminator="event")
 
 
 def to_json(row: Row) -> str:
-    """Returns a row as one line of strict JSON, without its end. All numbers of a row are finite."""
+    """Returns a row as one line of strict JSON, without the line break. All numbers of a row are finite."""
     return json.dumps({"event": row.event, **asdict(row)}, allow_nan=False)
 
 
@@ -203,7 +203,7 @@ class Writer:
         self._file.truncate(content.rfind(b"\n") + 1)
 
     def append(self, row: Row) -> None:
-        """Writes a row; it is on the disk when this returns. OSError where the disk refuses."""
+        """Writes a row, which is on the disk when this returns. Raises OSError where that fails."""
         line = to_json(row).encode() + b"\n"
         written = self._file.write(line)
         if written != len(line):
@@ -215,7 +215,7 @@ class Writer:
 
 
 def is_being_written(path: Path) -> bool:
-    """Returns whether a driver is at work on this file."""
+    """Returns whether a driver has this file open for writing."""
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -63,9 +63,9 @@ class Domain(_Data):
     def _is_of_its_kind(self) -> Self:
         numbers = [self.attributes.low, self.attributes.high] if isinstance(self.attributes, Range) else []
         if self.is_categorical == bool(numbers):
-            raise ValueError(f"{self.name} has other attributes than these")
+            raise ValueError(f"{self.name} takes other attributes than these")
         if self.name == "IntDistribution" and not all(isinstance(number, int) for number in numbers):
-            raise ValueError("an IntDistribution has whole numbers as its ends")
+            raise ValueError("low and high of an IntDistribution are whole numbers")
         return self
 
     @property
@@ -79,7 +79,7 @@ class Domain(_Data):
 
     @property
     def range(self) -> Range:
-        """The range of a number; TypeError for a category."""
+        """The range of a number. Raises TypeError for a category."""
         if isinstance(self.attributes, Choices):
             raise TypeError("a category has no range")
         return self.attributes
@@ -142,10 +142,10 @@ class When:
 
 
 class Space(_Data):
-    """What a search varies, what it leaves as it is, and what it tries first.
+    """A search space: the options to search, the values of all others, and the recipes to try first.
 
     Args:
-        base: The configuration that all trials share but for the parameters.
+        base: The configuration that all trials share, except for the parameters.
         params: The searched options by dotted path. A value is one of Optuna's distributions, or a `When`.
         baselines: Names of recipes that are tried first. A baseline takes the values of its recipe for the
             parameters and the base's for all other options, so that all trials of a search can be compared.
@@ -180,14 +180,14 @@ class Space(_Data):
     def config(
         self, params: Mapping[str, Any], seed: int, *, resolve: Callable[[TrialConfig], TrialConfig]
     ) -> TrialConfig:
-        """Returns the configuration of a trial. It is validated and resolved here, once, and then handed on whole.
+        """Returns the configuration of a trial. It is validated and resolved here, once, and then passed on whole.
 
         Args:
             params: Values by dotted path.
             seed: The seed of the trial.
-            resolve: Writes out the defaults of the components: `gansearch.registry.resolve`.
+            resolve: Fills in the defaults of the components: `gansearch.registry.resolve`.
 
         Raises:
-            UserError: A value is not possible.
+            UserError: A value is invalid.
         """
         return resolve(self.base.override({**params, "seed": seed}))

@@ -1,4 +1,4 @@
-"""From a space's name or path, and the options given with it, to the Space that is searched."""
+"""Finds the space of a name or path, and applies the options of the command line to that space."""
 
 import importlib.util
 import json
@@ -25,7 +25,7 @@ def find_space(name: str) -> Space:
     if name.endswith(".py") or "/" in name:
         path = Path(name)
         if not path.is_file():
-            raise UserError(f"space {name}: there is no such file")
+            raise UserError(f"space {name}: there is no such file; check the path")
         return _load(path)
     files = space_files()
     if name not in files:
@@ -66,7 +66,11 @@ def _load(path: Path) -> Space:
 
 
 def parse_settings(settings: Sequence[str], data_dir: str | None) -> dict[str, Any]:
-    """Returns the options of `--set path=value ...` and `--data-dir`. Values are JSON where they can be, else text."""
+    """Returns the options of `--set path=value ...` and `--data-dir`. A value is JSON where possible, else text.
+
+    Raises:
+        UserError: A setting has no `=`.
+    """
     changes: dict[str, Any] = {}
     for setting in settings:
         path, equals, text = setting.partition("=")
@@ -90,10 +94,10 @@ def _value(text: str) -> Any:
 
 
 def configure(space: Space, changes: Mapping[str, Any], max_kimg: float | None) -> Space:
-    """Returns a space with options set in its base. A parameter that is set is not searched any more.
+    """Returns a copy of a space with options set in the base. A parameter that is set is not searched any more.
 
-    Conditions on such a parameter are decided: parameters that can't apply are left out. A conditional parameter is
-    fixed for the trials to which it applies.
+    Conditions on a set parameter are decided, and parameters that can no longer apply are removed. A conditional
+    parameter that is set gets the fixed value in the trials to which the parameter applies.
 
     Raises:
         UserError: A path is no option, or a value lies outside its domain.
@@ -108,7 +112,7 @@ def configure(space: Space, changes: Mapping[str, Any], max_kimg: float | None) 
         if not parameter.domain.contains(value):
             raise parameter.domain.outside(path, value)
         when = parameter.when
-        if when is not None and when.path not in changes:  # it can't stand in the base, where it may not apply
+        if when is not None and when.path not in changes:  # the base may be a configuration to which it does not apply
             domain = Domain(name="CategoricalDistribution", attributes=Choices(choices=(fixed.pop(path),)))
             params[path] = Parameter(domain=domain, when=when)
     base: TrialConfig = space.base.override(fixed, max_kimg)

@@ -1,4 +1,4 @@
-"""What is left to do of a run. The rows alone decide it, so that every driver of the run comes to the same queue."""
+"""The trials that a run still has to train. Only the rows decide, so every driver of a run builds the same queue."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -16,8 +16,8 @@ class Proposal:
     """A trial that is yet to start.
 
     Args:
-        params: The values of the parameters; None leaves them to the study.
-        origin: Who proposed the trial, as its start row says it.
+        params: The values of the parameters; None lets the study sample them.
+        origin: Who proposed the trial: `baseline:NAME`, `sampled`, `final` or `replay`.
         seed: The seed of the trial.
         parent: The id of the trial that this one follows.
         relation: How this trial follows its parent.
@@ -31,7 +31,7 @@ class Proposal:
 
 
 class TrialQueue:
-    """Trials to hand out, in order: those that an interruption left unfinished, then new ones."""
+    """The trials to start, in order: first the unfinished ones of an interrupted driver, then new ones."""
 
     def __init__(self, unfinished: Iterable[TrialState] = (), proposals: Iterable[Proposal] = ()) -> None:
         self.unfinished, self.proposals = deque(unfinished), deque(proposals)
@@ -41,9 +41,9 @@ class TrialQueue:
 
 
 def search_queue(plan: Plan, ledger: Ledger, *, retry_failed: bool = False) -> TrialQueue:
-    """Returns the trials of a search: failed ones again, where wanted; those to be trained further; then new ones.
+    """Returns the trials to train: failed ones again (with `retry_failed`), continuations, then new ones.
 
-    Trials share the search's seed: they differ by what is searched, not by luck.
+    All trials have the seed of the search, so that trials differ by their parameters, not by luck.
     """
     trials, seed = list(ledger.values()), plan.options.seed
     followed = {
@@ -68,9 +68,9 @@ def search_queue(plan: Plan, ledger: Ledger, *, retry_failed: bool = False) -> T
 
 
 def _to_continue(plan: Plan, trials: Iterable[TrialState]) -> list[TrialState]:
-    """Chooses the best of the trials completed at each length that was full once: as many as ASHA lets pass a rung.
+    """Returns the best of the trials completed at each former full length: as many as ASHA promotes at a rung.
 
-    The choice depends on nothing that happens after they were completed, so a `resume` comes to the same trials.
+    The choice depends on nothing that happens after these trials are completed, so a `resume` chooses the same ones.
     """
     full = plan.space.base.train.max_images
     chosen: list[TrialState] = []
@@ -86,9 +86,9 @@ def _to_continue(plan: Plan, trials: Iterable[TrialState]) -> list[TrialState]:
 
 
 def finals_queue(plan: Plan, ledger: Ledger, finalists: Sequence[TrialState], seeds: int) -> TrialQueue:
-    """Returns every finalist's parameters at full length with each of the `seeds` seeds after the search's.
+    """Returns the finals to train: every finalist's parameters with each of the `seeds` seeds after the search's seed.
 
-    Finals that were completed, or that diverged, are left out.
+    Finals have the full length. A final that was completed, or that diverged, is not trained again.
     """
     finals = [trial for trial in ledger.values() if trial.is_final]
     full = plan.space.base.train.max_images

@@ -1,4 +1,4 @@
-"""What happens to a trial is written, in this order, to its files, to `results.jsonl` and to the study."""
+"""Records what happens to a trial, in this order: in the trial's files, in `results.jsonl` and in the study."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,9 +17,9 @@ Listener = Callable[[Row, Ledger], None]
 
 
 class Recorder:
-    """Writes what happens, so that the ledger, the rows and the study agree. Nothing is recorded twice.
+    """Records the events of trials, so that ledger, rows and study agree. No event is recorded twice.
 
-    `fault` is the first refusal of the disk, which Tune would report as an error of its own.
+    `fault` is the first error of a write to the disk. Tune would hide this error behind one of Tune's own.
     """
 
     def __init__(self, plan: Plan, writer: Writer, ledger: Ledger, listener: Listener) -> None:
@@ -30,11 +30,11 @@ class Recorder:
         self._study = Study(plan.run.study_journal, plan.run.name, plan.space, ledger, plan.options.seed)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Returns nothing: Tune pickles what it is given, for a way of resuming that is not used here."""
+        """Returns nothing: Tune pickles this object for Tune's own way of resuming, which is not used here."""
         return {}
 
     def start(self, proposal: Proposal) -> tuple[TrialState, TrialConfig]:
-        """Starts a new trial. Its configuration is on the disk before its row is."""
+        """Starts a new trial. The configuration is written to the disk before the start row."""
         with self._disk():
             number = self.ledger.next_number
             params = self._study.propose(number, proposal.params, counts=proposal.relation != "final")
@@ -52,7 +52,7 @@ class Recorder:
         return self.ledger[row.trial_id], config
 
     def restart(self, trial: TrialState) -> TrialConfig:
-        """Returns the configuration of an unfinished trial, written anew: its search may be longer than it was."""
+        """Writes and returns the configuration of an unfinished trial, as an extended search has a new length."""
         with self._disk():
             return self._configure(trial.start)
 
@@ -63,7 +63,7 @@ class Recorder:
         return config
 
     def evaluation(self, trial_id: str, evaluation: Evaluation, node: str | None = None) -> None:
-        """Records an evaluation. One from before the trial was restarted is a duplicate, and changes nothing."""
+        """Records an evaluation. An evaluation that was recorded before the trial was restarted changes nothing."""
         with self._disk():
             row = Eval(trial_id=trial_id, number=self.ledger[trial_id].number, node=node, **vars(evaluation))
             if self._write(row):
@@ -76,7 +76,7 @@ class Recorder:
                 self._study.finish(row, self.ledger.history(trial_id))
 
     def failed(self, trial_id: str, traceback: str) -> None:
-        """Records a trial that raised: the whole traceback in `error.txt`, the last line as the reason."""
+        """Records a trial that raised an error: the traceback in `error.txt`, the last line as the reason."""
         with self._disk():
             self._run.trial_error(trial_id).write_text(traceback)
         self.end(trial_id, "failed", traceback.strip().splitlines()[-1])

@@ -1,4 +1,4 @@
-"""Taking the directory of a new run, and giving it back where the search does not start."""
+"""Creates the directory of a new run, and removes it again where the search does not start."""
 
 import shutil
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from gansearch.training.checkpoint import CheckpointDir
 
 
 class RunLock:
-    """The hold on a new run's directory; `commit` it once the run has something to lose."""
+    """Decides what becomes of a new run's directory: it stays once `commit` was called."""
 
     def __init__(self) -> None:
         self.committed = False
@@ -26,11 +26,11 @@ class RunLock:
 
 @contextmanager
 def locked_run(plan: Plan) -> Iterator[RunLock]:
-    """Makes the directory of a new run. Unless it is committed, it and the folders made for it are removed at the end.
+    """Creates the directory of a new run. Without a `commit` all folders that were created are removed at the end.
 
     Raises:
         UserError: The directory exists or can't be written, the disk is too full for the checkpoints of the search, or
-            these would lie among another run's.
+            the folder for checkpoints has those of another run.
     """
     run, lock = plan.run, RunLock()
     checkpoints = CheckpointDir(plan.checkpoints)
@@ -62,7 +62,7 @@ def _remove_empty(folders: list[Path]) -> None:
 
 
 def check_room(plan: Plan, trials: int) -> None:
-    """Refuses (UserError) a disk that can't be written, or is too full for the checkpoints of `trials` more trials."""
+    """Raises UserError where the disk can't be written or is too full for the checkpoints of `trials` more trials."""
     try:
         _write_probe(plan)
     except OSError as error:
@@ -74,7 +74,7 @@ def check_room(plan: Plan, trials: int) -> None:
     if free < needed:
         raise UserError(
             f"{plan.run.path.parent} has {free / 2**20:.0f} MiB free and {trials} trials "
-            f"need about {needed / 2**20:.0f}: free some, or name another --runs-dir or --storage"
+            f"need about {needed / 2**20:.0f}: free some space, or name another --runs-dir or --storage"
         )
 
 
@@ -85,11 +85,11 @@ def _write_probe(plan: Plan) -> None:
 
 
 def checkpoint_bytes(plan: Plan) -> int:
-    """Returns about how large one checkpoint of the space's base is."""
+    """Returns the approximate size of one checkpoint of the space's base."""
     base = plan.space.base
     with torch.device("meta"):
         networks = build_networks(base, likely_shape(base), torch.device("meta"))
     G, D = (sum(parameter.numel() for parameter in network.parameters()) for network in networks)
     replay = base.replay.capacity * 3 * base.data.resolution**2 * 2  # float16
-    # G, its average, now and at its best, and Adam's two moments; D and its two moments; float32.
+    # In float32: G, the average of G's weights, now and at the best FID, and Adam's two moments; D and two moments.
     return 4 * (5 * G + 3 * D) + replay

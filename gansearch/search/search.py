@@ -1,4 +1,4 @@
-"""A search as its driver holds it: started, resumed, extended, or followed by finals."""
+"""The driver of a search: starts, resumes or extends a run, or trains finals."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -30,12 +30,12 @@ logger = logging.getLogger(__name__)
 
 
 class Search:
-    """One driver's work on one run. `start`, `resume`, `extend` or `finals` does it, once, and returns when it is done.
+    """The work of one driver on one run. Call `start`, `resume`, `extend` or `finals`, once: each returns at the end.
 
     Args:
-        plan: The run, the space and the options. Of a run that exists, those of its manifest; the options may name
-            another cluster, other resources and other budgets.
-        listener: Called with each row, and the ledger that has it.
+        plan: The run, the space and the options. For an existing run they come from the manifest, but for the cluster,
+            the resources and the budgets, which may be others.
+        listener: Called with each new row and the ledger that contains the row.
     """
 
     recorder: Recorder
@@ -47,11 +47,11 @@ class Search:
         self.plan, self.ledger, self.queue = plan, Ledger(), TrialQueue()
         self.scheduler = ResumableASHA(plan.rungs, plan.options.eta)
         self.shutdown = GracefulShutdown()
-        self.how_to_continue = f"`resume {plan.run.path}`"
+        self.how_to_continue = f"run `gansearch resume {plan.run.path}`"
         self._listener = listener
 
     def start(self) -> None:
-        """Runs a new search. Raises UserError, with nothing left behind, before the first trial."""
+        """Runs a new search. A UserError is raised before the first trial, and then the run's directory is removed."""
         run = self.plan.run
         with self.shutdown.handling(), locked_run(self.plan) as lock:
             self.reference = prepare(self.plan)
@@ -69,14 +69,16 @@ class Search:
                     tune_trials(self)
 
     def resume(self, *, retry_failed: bool = False) -> None:
-        """Continues a run that was interrupted or killed. UserError where its FIDs would not be comparable."""
+        """Continues a run that was interrupted or killed. Raises UserError where new FIDs would not be comparable."""
         self._continue(lambda: search_queue(self.plan, self.ledger, retry_failed=retry_failed))
 
     def extend(self) -> None:
-        """Continues the run by a plan of more trials or greater length (`Plan.extended`), which becomes the run's.
+        """Continues the run under an extended plan (`Plan.extended`), which is saved as the run's plan.
 
-        Of the trials that were completed at the former length the best go on, as many as ASHA lets pass a rung.
-        UserError as `resume`, and where there is nothing to do.
+        The best of the trials that were completed at the former length go on, as many as ASHA promotes at a rung.
+
+        Raises:
+            UserError: New FIDs would not be comparable, the GPU hours are used up, or there is nothing to do.
         """
         plan = self.plan
 
@@ -94,14 +96,14 @@ class Search:
         self._continue(queue, amend=True)
 
     def finals(self, finalists: Sequence[TrialState], seeds: int) -> None:
-        """Trains the parameters of `finalists`, trials of the run, with `seeds` other seeds each."""
-        self.how_to_continue = "the same once more"
+        """Trains the parameters of each of the run's `finalists` again, with `seeds` other seeds."""
+        self.how_to_continue = "run the same command again"
         self._continue(lambda: finals_queue(self.plan, self.ledger, finalists, seeds))
 
     def _continue(self, queue: Callable[[], TrialQueue], *, amend: bool = False) -> None:
-        """Works off the queue that `queue` makes once the ledger is read. With `amend` the plan becomes the run's."""
+        """Runs the trials that `queue` returns once the ledger is read. With `amend` the plan is saved."""
         run = self.plan.run
-        # The writer first of all: it refuses while another driver is at work.
+        # The writer is opened first of all: it refuses while another driver is at work.
         with self.shutdown.handling(), closing(Writer(run.results)) as writer:
             loaded = load(run)
             self._manifest, self.ledger = loaded.manifest, loaded.ledger
@@ -121,7 +123,7 @@ class Search:
                 tune_trials(self)
 
     def _end_decided_trials(self) -> None:
-        """Ends the trials that were complete or stopped when a driver was killed before it wrote so."""
+        """Ends the trials that were complete or to be stopped when a driver was killed before it wrote the end row."""
         full = self._manifest.space.base.train.max_images
         for trial in [trial for trial in self.ledger.values() if trial.end is None and trial.images >= full]:
             self.recorder.end(trial.trial_id, "completed", None)
@@ -130,7 +132,7 @@ class Search:
             self.recorder.end(trial_id, "stopped", f"ASHA: not among the best at {kimg:g} kimg")
 
     def _join_cluster(self) -> None:
-        self.shutdown.install()  # Ray has taken the signals for itself
+        self.shutdown.install()  # Ray has replaced the signal handlers
         self.cluster = Cluster.fit(self.plan)
         self.cluster.check_shared(self.plan.checkpoints)
 
@@ -142,7 +144,7 @@ class Search:
 
     @property
     def is_saved(self) -> bool:
-        """Whether the run's `search.json` says what this search does, so that `resume` continues it."""
+        """Whether `search.json` has the space and the trials of this search, so that `resume` continues the search."""
         if not self.plan.run.search_json.exists():
             return False
         saved = Manifest.load(self.plan.run)
@@ -150,17 +152,17 @@ class Search:
 
 
 def prepare(plan: Plan, before: Protocol | None = None) -> Reference:
-    """Checks space, data, weights and storage, and returns what the FIDs of the search are measured against.
+    """Checks space, data, weights and storage, and returns the reference statistics for the FIDs of the search.
 
-    The reference is measured here, once: trials get it from the driver, on whatever node they run.
+    The reference is measured here, once. Trials get it from the driver, on whatever node they run.
 
     Args:
         before: The protocol of the run's earlier FIDs, None for a new run.
 
     Raises:
-        UserError: Something is wrong or missing, or FIDs would now be measured otherwise than `before`.
+        UserError: Something is wrong or missing, or FIDs would now have another protocol than `before`.
     """
-    CheckpointDir(plan.checkpoints)  # refuses what is no storage
+    CheckpointDir(plan.checkpoints)  # raises UserError where this is no storage
     check_space(plan.space)
     base = plan.space.base
     check_space_data(plan.space, load_images(base.data, "train"))

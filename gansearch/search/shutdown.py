@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the search ends in order, everything saved."""
+"""Ends a search in order on Ctrl-C and SIGTERM, with everything saved."""
 
 import signal
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class GracefulShutdown:
-    """Holds the signal that asked the search to end; None while there was none.
+    """Records in `signal` the signal that asks the search to end; None until one arrives.
 
-    While `tuning` is set, Tune is left to end the search. Otherwise, or when asked twice, a signal ends the block of
-    `handling` at once.
+    While `tuning` is set, Tune ends the search after the first signal. Otherwise, and at a second signal, the block of
+    `handling` ends at once.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class GracefulShutdown:
         return 128 + (self.signal or 0)
 
     def install(self) -> None:
-        """Takes the signals; to be called again after `ray.init`, which takes them for itself."""
+        """Installs the signal handlers. Call this again after `ray.init`, which replaces the handlers."""
         for number in _SIGNALS:
             signal.signal(number, self._handle)
 
@@ -36,7 +36,7 @@ class GracefulShutdown:
 
     @contextmanager
     def handling(self) -> Iterator[None]:
-        """Handles SIGINT and SIGTERM for the time of the block; a KeyboardInterrupt ends the block quietly."""
+        """Handles SIGINT and SIGTERM within the block; a KeyboardInterrupt ends the block without an error."""
         before = {number: signal.getsignal(number) for number in _SIGNALS}
         self.install()
         try:

@@ -22,15 +22,15 @@ from gansearch.run.space import Domain, Space
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 _STARTUP_TRIALS = 6
-_FINAL = "final"  # the mark of a trial that does not count: Optuna has it as failed
+_FINAL = "final"  # user attribute of a trial that does not count: in Optuna's study it fails
 
 
 class Study:
-    """Proposes parameters. Optuna's trial numbers are the run's; its steps, whole numbers, are images shown."""
+    """Proposes parameters. A trial has the same number in Optuna as in the run; a step of Optuna is one image shown."""
 
     def __init__(self, journal: Path, name: str, space: Space, ledger: Ledger, seed: int) -> None:
-        """Writes `journal` anew from `ledger`: rows are the truth, an earlier journal may lag behind them."""
-        for stale in journal.parent.glob(f"{journal.name}*"):  # with the lock of a driver that was killed
+        """Writes `journal` anew from `ledger`: the rows are the truth, and an earlier journal may lack some of them."""
+        for stale in journal.parent.glob(f"{journal.name}*"):  # also the lock file of a driver that was killed
             stale.unlink()
         self._space, self._seed = space, seed
         storage = JournalStorage(JournalFileBackend(str(journal)))
@@ -49,13 +49,13 @@ class Study:
                 self._study.add_trial(_ended(trial, ledger.history(trial.trial_id), space))
 
     def propose(self, number: int, params: dict[str, Any] | None = None, *, counts: bool = True) -> dict[str, Any]:
-        """The parameters of trial `number`: `params` where they are given, else sampled.
+        """Returns the parameters of trial `number`: `params` where they are given, else sampled ones.
 
-        One that does not count is in the study for its number only: nothing is learnt from it.
+        A trial that does not count is in the study for the sake of its number: TPE learns nothing from the trial.
         The sampler is seeded for each trial, so a proposal depends on the seed, the number and the rows alone, and a
         resumed search does not draw its first random trials again.
         """
-        # https://doi.org/10.48550/arXiv.2304.11127: multivariate TPE; `group` is what makes it honour conditions.
+        # Multivariate TPE: https://doi.org/10.48550/arXiv.2304.11127. Only with `group` does it honour conditions.
         seed = (self._seed * 1_000_003 + number) % 2**32
         with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
             self._study.sampler = TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=_STARTUP_TRIALS)
@@ -75,9 +75,9 @@ class Study:
         self._running[row.number].report(row.fid, row.images)
 
     def finish(self, row: End, history: Sequence[Eval]) -> None:
-        """Tells the outcome: of a completed trial the lowest FID of its `history`.
+        """Reports the outcome of a trial to Optuna: for a completed trial the lowest FID of its `history`.
 
-        One that was stopped or diverged counts as pruned, so that TPE keeps away.
+        A trial that was stopped or that diverged counts as pruned, so that TPE avoids similar parameters.
         """
         trial = self._running.pop(row.number)
         state, value = _outcome(row, history, self._space, counts=not trial.user_attrs)
@@ -85,7 +85,7 @@ class Study:
 
 
 def suggest(trial: optuna.Trial, space: Space) -> dict[str, Any]:
-    """Asks Optuna for a value of every parameter that applies."""
+    """Returns Optuna's values for all parameters that apply."""
     chosen: dict[str, Any] = {}
     for path in space.ordered:
         if space.applies(path, chosen):
@@ -108,7 +108,7 @@ def distribution(domain: Domain) -> BaseDistribution:
 
 
 def _outcome(row: End, history: Sequence[Eval], space: Space, *, counts: bool) -> tuple[OptunaState, float | None]:
-    """Returns what Optuna is told of a trial that ended: a state, and of a complete trial the lowest FID."""
+    """Returns Optuna's state for a trial that has ended, and the lowest FID of a complete trial."""
     if not counts or row.status == "failed":
         return OptunaState.FAIL, None
     if row.status != "completed" or row.images < space.base.train.max_images:  # or the search was extended since
@@ -135,5 +135,5 @@ def _ended(trial: TrialState, history: Sequence[Eval], space: Space) -> optuna.t
 
 
 def _naive(time: str) -> datetime:
-    """Optuna keeps local times without a zone."""
+    """Returns a time in the form that Optuna stores: local, without a zone."""
     return datetime.fromisoformat(time).astimezone().replace(tzinfo=None)

@@ -14,6 +14,7 @@ import pytest
 
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import End, Eval, Start, read
+from gansearch.training.device import best_device, best_precision
 
 pytestmark = pytest.mark.slow
 
@@ -127,6 +128,8 @@ def test_a_search_from_nothing_to_an_exported_generator(folder: Path, crashed_ra
     assert best.best is not None
     assert best.trial_id in done.stdout.splitlines()[1]
     exported = json.loads((folder / "runs/run/best/config.json").read_text())
+    precision = json.loads((folder / "runs/run/search.json").read_text())["space"]["base"]["train"]["precision"]
+    assert precision == exported["trial"]["train"]["precision"] == best_precision(best_device()), "auto is decided"
     assert (exported["trial_id"], exported["fid"]) == (best.trial_id, best.best.fid)
     assert (folder / "runs/run/best/samples.png").stat().st_size > 1000
     assert (folder / "runs/run/plots/fid_vs_kimg.png").exists()

@@ -1,4 +1,4 @@
-"""What Tune reports of its trials is recorded here; and a search may end here before its last trial."""
+"""Callbacks of Tune: `TrialEvents` records what trials report, `BudgetStopper` ends a search before the last trial."""
 
 import time
 from dataclasses import fields
@@ -15,8 +15,8 @@ from gansearch.search.shutdown import GracefulShutdown
 class BudgetStopper(Stopper):
     """Ends the search when it is interrupted, can't write any more, or has spent a budget.
 
-    The wall-clock budget is that of this driver. GPU hours are counted over all evaluations in the rows, also those of
-    earlier drivers.
+    The wall-clock budget counts from the start of this driver. GPU hours are counted over all evaluations in the rows,
+    also over those of earlier drivers.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class BudgetStopper(Stopper):
 
     @property
     def spent(self) -> str | None:
-        """The budget that is spent, in words; None where none is."""
+        """A sentence that names the budget that is spent; None where no budget is spent."""
         if self._deadline is not None and time.monotonic() > self._deadline:
             return "the time budget is spent"
         if self._gpu_hours is not None and self._recorder.ledger.gpu_hours(self._gpus) >= self._gpu_hours:
@@ -48,7 +48,7 @@ class BudgetStopper(Stopper):
         return None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Returns nothing: Tune pickles stoppers, for a way of resuming that is not used here."""
+        """Returns nothing: Tune pickles stoppers for Tune's own way of resuming, which is not used here."""
         return {}
 
 
@@ -65,7 +65,7 @@ class TrialEvents(Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         trial_id, result = trial.config["trial_id"], trial.last_result or {}
-        if "disk_full" in result:  # not the trial's fault: it has no end, and goes on after a resume
+        if "disk_full" in result:  # not the trial's fault: no end is recorded, so a resume continues the trial
             self._recorder.fault = self._recorder.fault or OSError(result["disk_full"])
         elif "diverged" in result:
             self._recorder.end(trial_id, "diverged", result["diverged"], result["kimg"])

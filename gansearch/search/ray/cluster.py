@@ -1,4 +1,4 @@
-"""The Ray that a search runs on: a new one on this machine, or an existing cluster; and how many trials it can hold."""
+"""Starts Ray on this machine or joins a cluster, and computes how many trials of a search fit on it at once."""
 
 import logging
 import os
@@ -20,12 +20,12 @@ from gansearch.training.device import best_device, best_precision
 
 T = TypeVar("T")
 
-# Read by Tune in the driver. One pending trial: a proposal made early is made without the latest results.
+# Tune reads these in the driver.
 _TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a diverged trial has no FID
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_MAX_PENDING_TRIALS_PG": "1",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1",  # a proposal that is made early lacks the latest results
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # resuming does not use Tune's own snapshots
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -48,7 +48,7 @@ def _reach(address: str) -> None:
 
 @contextmanager
 def ray_session(address: str | None) -> Iterator[None]:
-    """Starts or joins a Ray for the time of a search. Without an address one is started, whatever else runs."""
+    """Joins the Ray cluster at `address` within the block, or starts a new Ray; raises UserError where that fails."""
     os.environ.update(_TUNE_ENVIRONMENT)
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     try:
@@ -69,7 +69,7 @@ def ray_session(address: str | None) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Cluster:
-    """What the Ray of this process gives a search.
+    """The resources that a search has in the Ray of this process.
 
     Args:
         cpus: CPU cores of a trial.
@@ -85,7 +85,7 @@ class Cluster:
 
     @classmethod
     def fit(cls, plan: Plan) -> Self:
-        """Chooses GPU or CPU, and how many trials fit at once; UserError where not even one fits."""
+        """Chooses GPU or CPU and computes how many trials fit at once; raises UserError where not even one fits."""
         options, nodes = plan.options, tuple(node for node in ray.nodes() if node["Alive"])
         most_gpus, most_cpus = (max(node["Resources"].get(kind, 0) for node in nodes) for kind in ("GPU", "CPU"))
         cpus, gpus = options.cpus_per_trial, options.gpus_per_trial
@@ -103,15 +103,15 @@ class Cluster:
             raise UserError("--gpu-hours counts GPUs and trials use none: give --time-budget, or --gpus-per-trial")
         if gpus > 1 and gpus != int(gpus):
             raise UserError(
-                f"--gpus-per-trial {gpus:g}: above 1 only whole numbers, Ray shares a card but splits no pair"
+                f"--gpus-per-trial {gpus:g}: above 1 give whole numbers, trials can share one card but not several"
             )
         slots = sum(_slots(node["Resources"], cpus, gpus) for node in nodes)
         if not slots:
-            raise UserError(f"no node has {cpus:g} CPU cores and {gpus:g} GPU together: give fewer of one a trial")
+            raise UserError(f"no node has {cpus:g} CPU cores and {gpus:g} GPU together: lower --cpus-per-trial")
         return cls(cpus, gpus, min(slots, options.max_concurrent or slots), nodes)
 
     def check_shared(self, checkpoints: str) -> None:
-        """Refuses (UserError) a folder for checkpoints that some node does not see; a URI is not looked at."""
+        """Raises UserError where some node does not see the folder for checkpoints. A URI is not checked."""
         if "://" in checkpoints:
             return
         Path(checkpoints).mkdir(parents=True, exist_ok=True)
@@ -124,9 +124,9 @@ class Cluster:
             )
 
     def with_precision(self, space: Space) -> Space:
-        """Returns the space with `train.precision=auto` decided, once for all trials, so that they can be compared.
+        """Returns the space with `train.precision=auto` decided, once for all trials, so that trials can be compared.
 
-        It becomes bf16 where every node that can hold a trial has units for bf16.
+        The precision becomes bf16 where every node that can run a trial has units for bf16.
         """
         if space.base.train.precision != "auto":
             return space
@@ -137,7 +137,7 @@ class Cluster:
 
     @staticmethod
     def _ask(nodes: Iterable[dict[str, Any]], question: Callable[[], T], *, gpus: float) -> list[T]:
-        """Returns the answer of each node to `question`, asked with so much of a GPU."""
+        """Runs `question` on each node, with `gpus` of a GPU each time, and returns the answers."""
         asked = ray.remote(question)
         answers = []
         for node in nodes:

@@ -1,4 +1,4 @@
-"""ASHA on FID. Rungs fall exactly on evaluations, and the rows of an interrupted search are taken in again."""
+"""ASHA on FID. Rungs fall exactly on evaluations, and the rows of an interrupted search are replayed."""
 
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -8,7 +8,7 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from gansearch.run.ledger import Ledger
 
-_NO_CONTROLLER: Any = None  # ASHA does not look at it
+_NO_CONTROLLER: Any = None  # ASHA does not use the controller
 
 
 class ResumableASHA(ASHAScheduler):
@@ -19,16 +19,16 @@ class ResumableASHA(ASHAScheduler):
     """
 
     def __init__(self, rungs: Sequence[int], eta: int) -> None:
-        """Takes the rungs in images, the full length last, as `gansearch.run.manifest.rungs` makes them for `eta`."""
+        """`rungs` are in images, the full length last; `gansearch.run.manifest.rungs` returns them for `eta`."""
         self._full = rungs[-1]
         super().__init__(
             time_attr="images", metric="fid", mode="min", max_t=rungs[-1], grace_period=rungs[0], reduction_factor=eta
         )
 
     def replay(self, ledger: Ledger) -> list[str]:
-        """Takes in earlier rows in the order of their times, and returns the running trials that were to be stopped.
+        """Replays earlier rows in the order of their times, and returns the running trials that were to be stopped.
 
-        A trial that has come to its full length is not among them: it was not stopped, it is complete.
+        A trial that has reached the full length is complete, so it is not returned.
         """
         ids = {trial.trial_id: ledger.root_id(trial.trial_id) for trial in ledger.values() if not trial.is_final}
         for asha_id in set(ids.values()):
@@ -70,5 +70,5 @@ class ResumableASHA(ASHAScheduler):
 
 
 def _named(asha_id: str) -> Any:
-    """Returns all that ASHA looks at in a trial."""
+    """Returns an object with the one attribute of a trial that ASHA reads."""
     return SimpleNamespace(trial_id=asha_id)

@@ -1,4 +1,4 @@
-"""Tune's searcher: hands out the trials of a queue, and records each as it starts."""
+"""The searcher that Tune asks for trials: it takes them from a queue and records each as it starts."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from gansearch.search.recorder import Recorder
 class QueueSearcher(Searcher):
     """Suggests the trials of a queue.
 
-    The study learns of outcomes through the recorder; Tune only asks here. What Tune would save of a searcher is empty,
-    because the rows of the run are the state.
+    The recorder reports outcomes to the study, so `on_trial_complete` does nothing. The searcher saves no state for
+    Tune, because the rows of the run are the state.
     """
 
     def __init__(self, queue: TrialQueue, recorder: Recorder, constants: dict[str, Any]) -> None:
-        """Takes the `constants` that go into the Ray config of every trial."""
+        """`constants` go into the Ray config of every trial."""
         super().__init__(metric="fid", mode="min")
         self._queue, self._recorder, self._constants = queue, recorder, constants
 

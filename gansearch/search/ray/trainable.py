@@ -1,7 +1,7 @@
 """A trial as a Ray actor. The actor outlives its trial: process, CUDA context, data and extractor serve the next."""
 
 import errno
-import sys
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -22,15 +22,17 @@ from gansearch.training.artifacts import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Diverged, Trainer, evaluate_next
 
-# What no retry mends, and what would fail every trial after this one: the search has to end.
+logger = logging.getLogger(__name__)
+
+# Errors that no retry fixes, and that would fail every later trial: the search has to end.
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 class GANTrial(tune.Trainable):
-    """One step is the way to one evaluation. Every checkpoint is saved before its evaluation is reported.
+    """One step trains until the next evaluation. A checkpoint is saved before its evaluation is reported.
 
-    So whatever the driver has written has its checkpoint, and a trial that is started again, by Tune after a lost
-    node or by `resume`, finds its last one by itself. Artifacts are written before the checkpoint that implies them.
+    So every evaluation that the driver has written has a checkpoint. A trial that is started again, by Tune after a
+    lost node or by `resume`, restores the newest one. Artifacts are written before the checkpoint that implies them.
     """
 
     _unfinished: Artifacts | None = None
@@ -43,17 +45,17 @@ class GANTrial(tune.Trainable):
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        del self._trainer  # its memory is the next one's
+        del self._trainer  # frees the memory for the next trainer
         self.cleanup()
         self._begin(new_config)
         return True
 
     def cleanup(self) -> None:
-        """Called when this trial is over and no step of its own has said so; then no other pays for its fault."""
+        """Finishes the artifacts of a trial that was stopped. An error must not fail the actor's next trial."""
         try:
             self._finish()
         except OSError as error:
-            print(f"{self._root}: the animation of its samples is missing ({one_line(error)})", file=sys.stderr)
+            logger.warning("%s: the animation of its samples is missing (%s)", self._root, one_line(error))
 
     def _begin(self, config: dict[str, Any]) -> None:
         trial: TrialConfig = config["config"]
@@ -65,13 +67,13 @@ class GANTrial(tune.Trainable):
             self._trainer.restore(self._checkpoints)
         elif config["continues"]:
             before = CheckpointDir(join(config["checkpoints"], config["continues"]))
-            if before.newest():  # else it goes the whole way itself
+            if before.newest():  # else the trial trains from the start
                 self._trainer.continue_from(before)
         known = config["reported_images"] / 1000
         self._unreported = [row for row in self._trainer.evaluations if row.kimg > known]
 
     def step(self) -> dict[str, Any]:
-        """Reports the next evaluation; `done` with the last, or with `diverged` or `disk_full` in place of one."""
+        """Returns the next evaluation, or `diverged` or `disk_full` in place of one; `done` is set with the last."""
         if self._disk_full is None:
             with self._noting_full_disk():
                 result = self._next()
@@ -83,7 +85,7 @@ class GANTrial(tune.Trainable):
     def _next(self) -> dict[str, Any]:
         if self._unreported:
             return self._report(self._unreported.pop(0))
-        if self._trainer.done:  # it ended in the moment between its last row and its end
+        if self._trainer.done:  # the driver was killed between the last evaluation's row and the end row
             return {"images": self._trainer.shown, "done": True}
         try:
             evaluation = evaluate_next(self._trainer, self._checkpoints, self._artifacts)
@@ -104,7 +106,7 @@ class GANTrial(tune.Trainable):
 
     @contextmanager
     def _noting_full_disk(self) -> Iterator[None]:
-        """A full disk is no fault of the trial, and ends the search at the next step."""
+        """Records a full disk in place of raising: the trial has no fault, and the search has to end."""
         try:
             yield
         except OSError as error:
@@ -115,7 +117,7 @@ class GANTrial(tune.Trainable):
 
 
 def _scorer(trial: TrialConfig, reference: Reference, device: torch.device) -> Scorer:
-    """Measures against what the driver has measured; UserError where this node has other images or weights."""
+    """Returns a scorer with the driver's reference; raises UserError where this node has other images or weights."""
     here = protocol_of(trial.metrics, load_images(trial.data, trial.metrics.split))
     reference.protocol.require(here, "this node measures otherwise than the driver", "copy data and weights anew")
     return Scorer(trial.metrics, device, reference)

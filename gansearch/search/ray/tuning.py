@@ -1,4 +1,4 @@
-"""Ray Tune at work on the queue of a search: how it is set up, and how it ends."""
+"""Sets up Ray Tune for the queue of a search, runs Tune, and handles the end."""
 
 from typing import TYPE_CHECKING
 
@@ -12,14 +12,14 @@ from gansearch.search.ray.trainable import GANTrial
 if TYPE_CHECKING:
     from gansearch.search.search import Search
 
-_MOST_FAILURES = 2  # of one trial: a lost node is survived, a fault of the configuration soon given up
+_MOST_FAILURES = 2  # of one trial: enough for a lost node, few for a faulty configuration
 
 
 def tune_trials(search: "Search") -> None:
     """Lets Tune run the queue of a search, in the Ray of this process.
 
     Raises:
-        UserError: The disk refuses rows or checkpoints. Trials that were running are unfinished.
+        UserError: Rows or checkpoints can't be written. Trials that were running stay unfinished.
     """
     options, cluster, recorder = search.plan.options, search.cluster, search.recorder
     stopper = BudgetStopper(
@@ -37,7 +37,7 @@ def tune_trials(search: "Search") -> None:
         search.shutdown.tuning = False
     if recorder.fault is not None:
         raise UserError(f"can't write ({one_line(recorder.fault)}): fix that, then {search.how_to_continue}")
-    if stopper.spent and not search.shutdown.signal:  # Tune ends these trials without a call of its callbacks
+    if stopper.spent and not search.shutdown.signal:  # Tune ends running trials without calling a callback
         for trial in [trial for trial in recorder.ledger.values() if not (trial.end or trial.is_final)]:
             recorder.end(trial.trial_id, "stopped", stopper.spent)
 
