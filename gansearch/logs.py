@@ -19,7 +19,8 @@ _SILENT_SECONDS = 3.0
 @cache
 def warn_once(message: str) -> None:
     """Logs a warning, the same message only once per process."""
-    _LOGGER.warning(message)
+    # A file's name may hold bytes that are no text, which neither a log file nor another process could take.
+    _LOGGER.warning("%s", message.encode("utf-8", "backslashreplace").decode())
 
 
 def log_duration(items: Iterable[T], what: str, total: int) -> Iterator[T]:

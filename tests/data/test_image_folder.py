@@ -135,11 +135,12 @@ def test_a_link_that_leads_nowhere_is_named_and_one_that_leads_back_refused(tmp_
         load(tmp_path)
 
 
-def test_names_that_are_no_text_are_taken_as_they_are(tmp_path: Path) -> None:
+def test_names_that_are_no_text_are_taken_as_they_are(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     put(tmp_path / "a.png", 1).rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png"))
     assert load(tmp_path).pixels[0, 0, 0, 0] == 1
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xfe.png")).write_text("no image")
     assert len(load(tmp_path, skip_broken=True)) == 1
+    assert r"\udcfe.png" in caplog.text, "any log file can hold the message"
 
 
 def test_a_share_is_held_out_and_the_rest_is_for_training(tmp_path: Path) -> None:
