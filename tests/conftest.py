@@ -4,10 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from gansearch.config import TrialConfig
 
 torch.set_num_threads(1)
+# How long an example takes is the machine's affair: no test asserts a time.
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")
 
 
 @pytest.fixture(scope="session", autouse=True)
