@@ -131,7 +131,7 @@ def encoded(kind: str, progressive: bool) -> bytes:
     return buffer.getvalue()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     kind=st.sampled_from([("JPEG", False), ("JPEG", True), ("PNG", False), ("WEBP", False), ("BMP", False)]),
     share=st.floats(0, 1),

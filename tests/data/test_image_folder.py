@@ -179,7 +179,7 @@ def _held_out(folder: Path, names: set[str], share: float) -> set[str]:
     return test
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     names=st.sets(st.text("abc019", min_size=1, max_size=6), min_size=1, max_size=30),
     more=st.sets(st.text("abc019", min_size=1, max_size=6), max_size=30),

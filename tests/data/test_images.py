@@ -23,7 +23,7 @@ def test_floats_outside_the_range_are_clamped() -> None:
     assert to_uint8(torch.tensor([-7.0, 7.0])).tolist() == [0, 255]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(value=st.integers(0, 255), size=st.integers(8, 40), resolution=st.integers(8, 40))
 def test_resizing_preserves_a_constant_image(value: int, size: int, resolution: int) -> None:
     pixels = torch.full((2, 3, size, size), value, dtype=torch.uint8)

@@ -47,7 +47,7 @@ def test_it_is_torch_fidelitys_distance_at_full_rank() -> None:
     assert frechet_distance(Moments.of([a]), Moments.of([b])) == pytest.approx(theirs[KEY_METRIC_FID], rel=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=seeds, size=sizes, n=st.integers(2, 40))
 def test_it_is_symmetric_and_zero_for_equals(seed: int, size: int, n: int) -> None:
     a, b = Moments.of([draw(n, size, seed)]), Moments.of([draw(n + 3, size, seed + 1)])
@@ -56,7 +56,7 @@ def test_it_is_symmetric_and_zero_for_equals(seed: int, size: int, n: int) -> No
     assert frechet_distance(a, a) <= 1e-6 * scale
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=seeds, size=sizes, by=st.floats(0.1, 10), shift=st.floats(-100, 100))
 def test_it_scales_with_the_square_and_ignores_a_common_shift(seed: int, size: int, by: float, shift: float) -> None:
     a, b = draw(60, size, seed), draw(60, size, seed + 1, shift=0.5)
@@ -65,7 +65,7 @@ def test_it_scales_with_the_square_and_ignores_a_common_shift(seed: int, size: i
     assert moved == pytest.approx(plain * by**2, rel=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=seeds, size=sizes, shift=st.floats(-100, 100))
 def test_moving_one_set_adds_the_squared_length(seed: int, size: int, shift: float) -> None:
     a = draw(60, size, seed)
@@ -73,7 +73,7 @@ def test_moving_one_set_adds_the_squared_length(seed: int, size: int, shift: flo
     assert distance == pytest.approx(size * shift**2, rel=1e-6, abs=1e-6 * float(a.var(0).sum()))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=seeds, batches=st.lists(st.integers(0, 17), min_size=1, max_size=12), offset=st.floats(-1e6, 1e6))
 def test_streaming_does_not_depend_on_the_batches(seed: int, batches: list[int], offset: float) -> None:
     features = draw(sum(batches) + 2, 5, seed) + offset
@@ -112,7 +112,7 @@ def test_fewer_images_than_dimensions_are_measured_correctly() -> None:
     assert frechet_distance(Moments.of([wide @ basis]), Moments.of([other @ basis])) == pytest.approx(small, rel=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=seeds, size=st.integers(2, 24), n=st.integers(2, 40), shift=st.floats(-10, 10))
 def test_a_factor_gives_the_distance_of_the_covariance(seed: int, size: int, n: int, shift: float) -> None:
     reference, features = Moments.of([draw(80, size, seed)]), draw(n, size, seed + 1, shift=shift)
