@@ -10,26 +10,66 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Self
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gansearch import registry
 from gansearch.cache import atomic_write
-from gansearch.config import TrialConfig, from_json
+from gansearch.config import TrialConfig, describe, from_dict
 from gansearch.data.base import Images
 from gansearch.data.loader import Batches, load_images
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.final import FinalScores, final_scores
 from gansearch.models.base import ImageShape
-from gansearch.run import Floor, Protocol, Run
+from gansearch.run import Floor, Run
+from gansearch.run.manifest import ProtocolRecord
 from gansearch.run.paths import CONFIG, GENERATOR, GRID, SCORES, join
 from gansearch.training import grids
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device
 from gansearch.training.samples import NonFiniteImage, scored_samples
+
+
+class Exported(BaseModel):
+    """The content of an export's `config.json`: the generator, where it comes from, and how its FID was measured.
+
+    Args:
+        run: The name of the run.
+        trial_id: The trial that trained the generator.
+        fid: The lowest FID of the trial.
+        kimg: The training length at which that FID was measured.
+        protocol: How that FID was measured.
+        floor: The FID of real images, None where the data set has one split only.
+        channels: The channels of an image.
+        classes: The names of the classes whose labels the generator takes, empty for a generator without labels.
+        trial: The configuration of the trial.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str
+    trial_id: str
+    fid: float
+    kimg: float
+    protocol: ProtocolRecord
+    floor: Floor | None
+    channels: int = Field(ge=1)
+    classes: tuple[str, ...]
+    trial: TrialConfig
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads the `config.json` of an export; raises UserError where there is none, or it is damaged."""
+        try:
+            return cls.model_validate_json((folder / CONFIG).read_bytes())
+        except (OSError, ValidationError) as error:
+            reason = describe(error) if isinstance(error, ValidationError) else one_line(error)
+            raise UserError(f"{folder} holds no exported generator ({reason}): name a folder of `export`") from None
 
 
 class LoadedGenerator:
@@ -103,15 +143,14 @@ class LoadedGenerator:
 def load_generator(folder: str | Path, device: str = "cpu") -> LoadedGenerator:
     """Loads the generator that `export` wrote into `folder`; raises UserError where there is none."""
     folder = Path(folder)
+    exported = Exported.load(folder)
     try:
-        content = json.loads((folder / CONFIG).read_text())
         weights = load_file(folder / GENERATOR, device=device)
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, SafetensorError) as error:
         raise UserError(
             f"{folder} holds no exported generator ({one_line(error)}): name a folder of `export`"
         ) from None
-    trial = from_json(json.dumps(content["trial"]))
-    return _generator(trial, content["channels"], content["classes"], weights, device)
+    return _generator(exported, weights, device)
 
 
 def export(run: Run, trial_id: str | None = None, out: Path | None = None) -> Path:
@@ -135,26 +174,25 @@ def export(run: Run, trial_id: str | None = None, out: Path | None = None) -> Pa
         raise UserError(f"{run.dir.path}: {wanted}; `gansearch-analyze rank {run.dir.path}` lists the trials")
     root = join(run.manifest.checkpoints or str(run.dir.trials), trial.trial_id)
     weights, about = CheckpointDir(root).best()
-    config = from_json(json.dumps(about.config))
-    generator = _generator(config, about.channels, about.classes, weights, "cpu")
+    exported = Exported(
+        run=run.dir.name,
+        trial_id=trial.trial_id,
+        fid=about.best_fid,
+        kimg=about.best_kimg,
+        protocol=run.manifest.protocol,
+        floor=run.manifest.floor,
+        channels=about.channels,
+        classes=tuple(about.classes),
+        trial=from_dict(about.config),
+    )
+    generator = _generator(exported, weights, "cpu")
     out = out or run.dir.best
-    content = {
-        "run": run.dir.name,
-        "trial_id": trial.trial_id,
-        "fid": about.best_fid,
-        "kimg": about.best_kimg,
-        "protocol": run.manifest.protocol.to_record(),
-        "floor": None if run.manifest.floor is None else asdict(run.manifest.floor),
-        "channels": about.channels,
-        "classes": about.classes,
-        "trial": config.model_dump(),
-    }
     caption = f"{run.dir.name}, trial {trial.trial_id}: FID {about.best_fid:.2f} at {about.best_kimg:g} kimg"
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / SCORES).unlink(missing_ok=True)  # the scores of an earlier generator
         save_file(weights, out / GENERATOR)
-        (out / CONFIG).write_text(json.dumps(content, indent=2))
+        (out / CONFIG).write_text(exported.model_dump_json(indent=2))
         (out / GRID).write_bytes(grids.png(grids.sampled(generator.module, generator.z_dim, about.classes, caption)))
     except OSError as error:
         raise UserError(f"can't write to {out} ({one_line(error)}): name another --out") from None
@@ -180,19 +218,14 @@ def measure(folder: Path, count: int, device: torch.device | None = None) -> tup
     """
     device = device or best_device()
     generator = load_generator(folder, str(device))
-    content = json.loads((folder / CONFIG).read_text())
-    try:
-        search = Protocol.from_record(content["protocol"])
-        floor = Floor(**content["floor"]) if content.get("floor") else None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{folder / CONFIG}: no protocol or floor ({one_line(error)}): export anew") from None
-    scores = final_scores(generator.config, generator.scored(count), count, device, search)
+    exported = Exported.load(folder)
+    scores = final_scores(generator.config, generator.scored(count), count, device, exported.protocol)
     record = {name: value for name, value in asdict(scores).items() if name != "missing"}
     record |= {
         "protocol": scores.protocol.to_record(),
-        "floor": None if floor is None else asdict(floor),
-        "run": content["run"],
-        "trial_id": content["trial_id"],
+        "floor": None if exported.floor is None else asdict(exported.floor),
+        "run": exported.run,
+        "trial_id": exported.trial_id,
     }
 
     def write(path: Path) -> None:
@@ -202,13 +235,12 @@ def measure(folder: Path, count: int, device: torch.device | None = None) -> tup
         atomic_write(folder / SCORES, write)
     except OSError as error:
         raise UserError(f"can't write to {folder} ({one_line(error)}): name another --out") from None
-    return scores, floor
+    return scores, exported.floor
 
 
-def _generator(
-    config: TrialConfig, channels: int, classes: Sequence[str], weights: dict[str, Tensor], device: str
-) -> LoadedGenerator:
+def _generator(exported: Exported, weights: dict[str, Tensor], device: str) -> LoadedGenerator:
+    config, classes = exported.trial, exported.classes
     model = registry.build("model", config.model)
-    module = model.generator(ImageShape(channels, config.data.resolution, len(classes)))
+    module = model.generator(ImageShape(exported.channels, config.data.resolution, len(classes)))
     module.load_state_dict(weights, assign=True)
     return LoadedGenerator(module.to(device).eval().requires_grad_(False), config, model.z_dim, classes)

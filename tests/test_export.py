@@ -1,6 +1,7 @@
 """The best generator as files, and back to the images that were scored."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,14 +105,16 @@ def _edited(run: RunDir, folder: Path, **changes: object) -> Path:
 
 def test_other_data_or_none_are_refused(run: RunDir, tmp_path: Path) -> None:
     exported = json.loads((export(load(run), out=tmp_path) / "config.json").read_text())
+    protocol = Protocol.from_record(exported["protocol"])
     for changes, says in [
         (
-            {"protocol": exported["protocol"] | {"data": "0" * 64}},
+            {"protocol": replace(protocol, data="0" * 64).to_record()},
             r"differently \(data 000000000000\.\.\. / .*restore",
         ),
-        ({"protocol": exported["protocol"] | {"seed": 5}}, r"differently \(seed 5 / 0\)"),
-        ({"protocol": {"hash": "x"}}, r"config\.json: no protocol or floor .*: export anew"),
-        ({"floor": {"fid": -1}}, r"config\.json: no protocol or floor .*: export anew"),
+        ({"protocol": replace(protocol, seed=5).to_record()}, r"differently \(seed 5 / 0\)"),
+        ({"protocol": {"hash": "x"}}, r"holds no exported generator \(protocol: .*name a folder"),
+        ({"floor": {"fid": -1}}, r"holds no exported generator \(floor.*name a folder"),
+        ({"trial": None}, r"holds no exported generator \(trial.*name a folder"),
     ]:
         with pytest.raises(UserError, match=says) as caught:
             measure(_edited(run, tmp_path, **changes), 64)

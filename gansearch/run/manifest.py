@@ -81,6 +81,14 @@ def _hashed(record: Any) -> Protocol:
     return protocol
 
 
+ProtocolRecord = Annotated[
+    Protocol,
+    BeforeValidator(_hashed),
+    PlainSerializer(lambda protocol: protocol.to_record(), return_type=dict[str, Any]),
+]
+"""A protocol as the fields of a file: its parts and its hash."""
+
+
 class Manifest(BaseModel):
     """The content of `search.json`.
 
@@ -104,11 +112,7 @@ class Manifest(BaseModel):
     name: str
     space: Space
     options: Options
-    protocol: Annotated[
-        Protocol,
-        BeforeValidator(_hashed),
-        PlainSerializer(lambda protocol: protocol.to_record(), return_type=dict[str, Any]),
-    ]
+    protocol: ProtocolRecord
     floor: Floor | None = None
     gpus_per_trial: FiniteFloat = 0.0
     checkpoints: str | None = None

@@ -110,7 +110,7 @@ class Search:
             self.reference = prepare(self.plan, self._manifest.protocol)
             unload()
             self.recorder = Recorder(self.plan, writer, self.ledger, self._listener)
-            self._end_decided_trials()
+            self._end_decided_trials(complete=amend)
             self.queue = queue()
             if not self.queue:
                 return
@@ -122,11 +122,16 @@ class Search:
                 self._log_start(f"{len(self.ledger)} trials known, ")
                 tune_trials(self)
 
-    def _end_decided_trials(self) -> None:
-        """Ends the trials that were complete or to be stopped when a driver was killed before it wrote the end row."""
+    def _end_decided_trials(self, *, complete: bool) -> None:
+        """Ends the trials that were to be stopped when a driver was killed before it wrote the end row.
+
+        With `complete` also trials that have come to the length so far. Without it they are handed out once more: their
+        actor has the animation of their samples to make.
+        """
         full = self._manifest.space.base.train.max_images
-        for trial in [trial for trial in self.ledger.values() if trial.end is None and trial.images >= full]:
-            self.recorder.end(trial.trial_id, "completed", None)
+        for trial in list(self.ledger.values()):
+            if complete and trial.end is None and trial.images >= full:
+                self.recorder.end(trial.trial_id, "completed", None)
         for trial_id in self.scheduler.replay(self.ledger):
             kimg = self.ledger[trial_id].kimg
             self.recorder.end(trial_id, "stopped", f"ASHA: not among the best at {kimg:g} kimg")
