@@ -157,6 +157,16 @@ class Space(_Data):
     baselines: tuple[str, ...] = ()
     trials: int = Field(16, ge=1)
 
+    @model_validator(mode="after")
+    def _no_condition_in_a_circle(self) -> Self:
+        for path in self.params:
+            chain = [path]
+            while (when := self.params[chain[-1]].when) is not None and when.path in self.params:
+                if when.path in chain:
+                    raise ValueError(f"{path} depends on itself, through {', '.join(chain[1:]) or when.path}")
+                chain.append(when.path)
+        return self
+
     def replaced(self, **changes: Any) -> "Space":
         """Returns a copy with fields changed, which are validated again."""
         return Space(**{name: getattr(self, name) for name in type(self).model_fields} | changes)

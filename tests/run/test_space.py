@@ -148,3 +148,12 @@ def test_a_replaced_space_is_validated_again() -> None:
         space.replaced(trials=0)
     with pytest.raises(ValidationError, match="colour"):
         space.replaced(colour="red")
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_conditions_in_a_circle_are_refused(length: int) -> None:
+    circle = ["loss.clip", "optim.g_lr", "optim.d_lr"][:length]
+    domain = FloatDistribution(0.1, 0.9)
+    params = {path: When(circle[index - 1], 0.5, domain) for index, path in enumerate(circle)}
+    with pytest.raises(ValidationError, match="depends on itself"):
+        Space(base=TrialConfig(), params=params)
