@@ -34,7 +34,7 @@ def test_the_wheel_runs_the_default_search_from_an_empty_folder(tmp_path: Path) 
     empty = tmp_path / "empty"
     empty.mkdir()
     environment = {**os.environ, "GANSEARCH_CACHE": str(tmp_path / "cache")}
-    small = ["--trials", "2", "--set", "model.features=8", "--max-kimg", "1.728", "--name", "run"]
+    small = ["--trials", "1", "--set", "model.features=8", "--max-kimg", "1.152", "--name", "run"]
     for arguments in (["gansearch", "start", "digits", *small], ["gansearch-analyze", "rank", "run"]):
         program = tmp_path / "env/bin" / arguments[0]
         done = subprocess.run(

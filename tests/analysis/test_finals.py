@@ -136,10 +136,10 @@ def test_how_often_finals_of_three_find_a_difference(seeds: int, apart: float) -
     def draw(*finalists: tuple[float, float]) -> list[list[float]]:
         return [[rng.gauss(*finalist) for _ in range(seeds)] for finalist in finalists]
 
-    wrong = [_places(sorted(draw((9, 1), (9, 1), (9, 3)), key=mean))[-1] > 1 for _ in range(300)]
+    wrong = [_places(sorted(draw((9, 1), (9, 1), (9, 3)), key=mean))[-1] > 1 for _ in range(100)]
     found = [
         _places([*draw((9, 1)), *sorted(draw((9 + apart, 1), (9 + apart, 1)), key=mean)])[1] == 2 for _ in range(100)
     ]
     print(f"{seeds} seeds: wrong {mean(wrong):.3f}, {apart} standard deviations found {mean(found):.2f}")
-    assert mean(wrong) <= 0.08
+    assert mean(wrong) <= 0.12  # of a hundred: more than 12 have one chance in five hundred at 5 %
     assert mean(found) >= 0.7

@@ -84,6 +84,14 @@ three = 3
 part = functools.partial(needs, "x")
 """
 
+FEW = """
+from optuna.distributions import FloatDistribution
+from gansearch.config import TrialConfig
+from gansearch.run.space import Space
+
+SPACE = Space(base=TrialConfig(), params={"optim.g_lr": FloatDistribution(1e-4, 4e-3, log=True)}, trials=2)
+"""
+
 HOLD = "net.register_buffer('held', torch.load(path, weights_only=True), persistent=False)"
 
 
@@ -266,9 +274,10 @@ def test_a_search_finds_the_module_on_its_workers(
     write: Callable[[str, str], None], capfd: pytest.CaptureFixture[str]
 ) -> None:
     write("own", NET)
+    write("few", FEW)
     small = ["--set", "model.features=8", "--set", "metrics.num_fake=64", "--set", "train.evaluations=1"]
-    own = ["--set", "metrics.name=own:make", "--max-kimg", "0.128"]
-    assert main(["start", "digits", "--trials", "2", "--name", "own", *own, *small]) == 0, capfd.readouterr().err
+    own = ["--set", "metrics.name=own:make", "--max-kimg", "0.128", "--max-concurrent", "1"]
+    assert main(["start", "few.py", "--name", "own", *own, *small]) == 0, capfd.readouterr().err
     ends = [row for row in read(RunDir(Path("runs/own")).results) if isinstance(row, End)]
     assert [end.status for end in ends] == ["completed", "completed"]
     assert main(["trial", "runs/own/trials/0000/config.json", "--out", "again"]) == 0

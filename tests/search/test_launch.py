@@ -1,17 +1,26 @@
-"""Searches for real: Ray, kill -9 and resume, signals, clusters. Small nets, a few kimg; every process is a user's."""
+"""Searches for real: Ray, kill -9 and resume, signals, clusters. Small nets, a few kimg.
+
+What is killed or signalled is a process of its own, as a user's, and so is the first search. The other commands run in
+the process of the tests, which has imported torch and Ray already.
+"""
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import pytest
 
+import gansearch.search.search  # noqa: F401 - commands import it when they run, which takes seconds the first time
+from gansearch.cli.analyze import main as analyze_main
+from gansearch.cli.search import main as search_main
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import End, Eval, Start, read
 from gansearch.training.device import best_device, best_precision
@@ -38,44 +47,81 @@ SPACE = Space(
 """
 
 
+RESULTS = Path("runs/run/results.jsonl")
+TRIALS = 5  # of the search that `finished` runs
+
+Done = subprocess.CompletedProcess[str]
+Command = Callable[..., Done]
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, which holds nothing but a space."""
     (tmp_path / "mine.py").write_text(SPACE)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "import sys; from gansearch.cli.search import main; sys.exit(main())", *arguments]
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Command:
+    """Runs `gansearch` in this process."""
+    return lambda *arguments: _called(search_main, capfd, arguments)
 
 
-def analyze(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "import sys; from gansearch.cli.analyze import main; sys.exit(main())", *arguments]
+@pytest.fixture
+def analyze(capfd: pytest.CaptureFixture[str]) -> Command:
+    """Runs `gansearch-analyze` in this process."""
+    return lambda *arguments: _called(analyze_main, capfd, arguments)
+
+
+def _called(main: Callable[[list[str]], int], capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> Done:
+    capfd.readouterr()
+    code = main(list(arguments))
+    return subprocess.CompletedProcess(arguments, code, *capfd.readouterr())
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", f"import sys; from gansearch.cli.{module} import main; sys.exit(main())", *arguments]
+
+
+def begun(module: str, *arguments: str, evals: int) -> "subprocess.Popen[str]":
+    """Starts a command as a process of its own and returns once the run has so many evaluations."""
+    process = subprocess.Popen(
+        command(module, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 200
+    while count_evals() < evals:
+        if process.poll() is not None:
+            pytest.fail(f"it ended with {process.returncode} before {evals} evaluations: {process.communicate()}")
+        assert time.monotonic() < deadline, f"no {evals} evaluations within 200 s"
+        time.sleep(0.02)
+    return process
+
+
+def count_evals() -> int:
+    return RESULTS.read_text().count('"event": "eval"') if RESULTS.exists() else 0
+
+
+def kill(process: "subprocess.Popen[str]") -> None:
+    """Kills a driver, and nothing else, with SIGKILL."""
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    for stream in (process.stdout, process.stderr):
+        assert stream is not None
+        stream.close()
+
+
+def interrupt(process: "subprocess.Popen[str]", number: signal.Signals) -> tuple[str, str]:
+    """Sends a signal that asks a driver to end; returns what the driver has written to stdout and stderr."""
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, err
+    assert "Traceback" not in err
+    return out, err
 
 
 def start_arguments(*more: str, kimg: str = "1.44") -> list[str]:
     return ["start", "mine.py", "--name", "run", "--max-kimg", kimg, *SMALL, *more]
-
-
-def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments),
-        cwd=folder,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=400,
-        stdin=subprocess.DEVNULL,
-    )
-
-
-def wait_for_evals(results: Path, count: int, process: "subprocess.Popen[Any]") -> None:
-    deadline = time.monotonic() + 200
-    while time.monotonic() < deadline:
-        if results.exists() and results.read_text().count('"event": "eval"') >= count:
-            return
-        assert process.poll() is None, f"the search ended with {process.returncode} before {count} evaluations"
-        time.sleep(0.05)
-    pytest.fail(f"no {count} evaluations within 200 s")
 
 
 def ledger_of(folder: Path) -> Ledger:
@@ -103,29 +149,62 @@ def assert_whole(folder: Path, trials: int) -> Ledger:
     return ledger
 
 
-@pytest.fixture
-def crashed_ray() -> Iterator[dict[str, str]]:
-    """What a Ray that crashed leaves behind: a cluster file and an environment that name nobody."""
+class Finished(NamedTuple):
+    """A search that has ended: where `runs/` lies, and what its process has returned and written."""
+
+    folder: Path
+    done: Done
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
+    """A search from nothing, one trial at a time, beside the remains of a Ray that crashed.
+
+    These remains are a cluster file and an environment that name nobody.
+    """
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "mine.py").write_text(SPACE)
     stale = Path("/tmp/ray/ray_current_cluster")
     stale.parent.mkdir(parents=True, exist_ok=True)
     before = stale.read_text() if stale.exists() else None
     stale.write_text("127.0.0.1:1")
-    yield {"RAY_ADDRESS": "127.0.0.1:1"}
-    stale.unlink(missing_ok=True)
-    if before is not None:
-        stale.write_text(before)
+    try:
+        done = subprocess.run(
+            command("search", *start_arguments("--trials", str(TRIALS), "--max-concurrent", "1")),
+            cwd=folder,
+            env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1"},
+            capture_output=True,
+            text=True,
+            timeout=400,
+            stdin=subprocess.DEVNULL,
+        )
+    finally:
+        stale.unlink(missing_ok=True)
+        if before is not None:
+            stale.write_text(before)
+    yield Finished(folder, done)
+    shutil.rmtree(folder)
 
 
-def test_a_search_from_nothing_to_an_exported_generator(folder: Path, crashed_ray: dict[str, str]) -> None:
-    done = run(folder, *start_arguments(), **crashed_ray)
+@pytest.fixture
+def whole(finished: Finished, folder: Path) -> Ledger:
+    """The trials of the finished search, a copy of which lies in the current folder."""
+    assert finished.done.returncode == 0, finished.done.stderr
+    shutil.copytree(finished.folder / "runs", folder / "runs")
+    return assert_whole(folder, TRIALS)
+
+
+def test_a_search_from_nothing_to_an_exported_generator(finished: Finished) -> None:
+    folder, done = finished
     assert done.returncode == 0, done.stderr
-    ledger = assert_whole(folder, 6)
+    ledger = assert_whole(folder, TRIALS)
     assert next(iter(ledger.values())).start.origin == "baseline:dcgan"
     assert {trial.start.origin for trial in ledger.values()} == {"baseline:dcgan", "sampled"}
     assert any(trial.status == "stopped" for trial in ledger.values())
     best = ledger.best
     assert best is not None
     assert best.best is not None
+    assert done.stdout.startswith("rank  trial"), "nothing but results on stdout"
     assert best.trial_id in done.stdout.splitlines()[1]
     exported = json.loads((folder / "runs/run/best/config.json").read_text())
     precision = json.loads((folder / "runs/run/search.json").read_text())["space"]["base"]["train"]["precision"]
@@ -139,52 +218,45 @@ def test_a_search_from_nothing_to_an_exported_generator(folder: Path, crashed_ra
     assert not noise
 
 
-def test_killed_and_resumed_nothing_is_lost_or_written_twice(folder: Path) -> None:
-    """The driver is killed twice, at any moment; the search still ends with all its trials."""
-    results = folder / "runs/run/results.jsonl"
-    arguments = start_arguments(kimg="2.88")
+def test_interrupted_and_killed_a_search_goes_on_as_if_it_had_not_been(
+    whole: Ledger, folder: Path, run: Command
+) -> None:
+    """Ctrl-C, SIGTERM and kill -9 in turn, each while a trial runs: no row is lost or doubled, all FIDs are equal.
+
+    There is one trial at a time, so that the order of events is the same as in the search that was left alone.
+    """
+    (folder / "runs").rename(folder / "whole")
+    full = [trial for trial in whole.values() if len(trial.evals) == 9]
+    first, last = full[0], full[-1]
+    assert first is not last
+    before_last = sum(len(trial.evals) for trial in whole.values() if trial.number < last.number)
     kept = b""
-    for evals in (3, 11):
-        process = subprocess.Popen(
-            command(*arguments),
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        wait_for_evals(results, evals, process)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        content = results.read_bytes()
+
+    def goes_on() -> list[str]:
+        """Asserts that rows were only added, and that a trial was running; returns the ids of such trials."""
+        nonlocal kept
+        content = RESULTS.read_bytes()
         assert content.startswith(kept), "rows of the driver before are gone"
         kept = content[: content.rfind(b"\n") + 1]
+        return [trial.trial_id for trial in ledger_of(folder).values() if trial.end is None]
+
+    arguments = start_arguments("--trials", str(TRIALS), "--max-concurrent", "1")
+    for number, evals in ((signal.SIGINT, 2), (signal.SIGTERM, 5)):
+        process = begun("search", *arguments, evals=evals)
+        second = run("resume", "run")
+        assert second.returncode == 2
+        assert "another process" in second.stderr
+        out, err = interrupt(process, number)
+        assert out == ""
+        assert "resume runs/run" in err.splitlines()[-1]
+        assert goes_on() == [first.trial_id]
         arguments = ["resume", "run"]
-    before = Ledger(read(results))
-    running = [trial for trial in before.values() if trial.end is None]
-    assert running, "the kill came too late to show anything"
-    done = run(folder, "resume", "run")
+    kill(begun("search", *arguments, evals=before_last + 4))
+    assert goes_on() == [last.trial_id], "the kill came too late to show anything"
+    done = run("resume", "run")
     assert done.returncode == 0, done.stderr
-    assert results.read_bytes().startswith(kept)
-    after = assert_whole(folder, 6)
-    for trial in running:
-        # Continued, not begun again: no row has a train time as if the whole way had been gone once more.
-        assert after[trial.trial_id].evals[: len(trial.evals)] == trial.evals
-
-
-def test_a_resumed_search_goes_on_as_if_it_had_not_been_killed(folder: Path) -> None:
-    """One trial at a time, so that the order of events is the same: all FIDs and proposals are equal."""
-    one = ["--max-concurrent", "1", "--trials", "4"]
-    assert run(folder, *start_arguments(*one)).returncode == 0
-    whole = ledger_of(folder)
-    (folder / "runs/run").rename(folder / "runs/whole")
-    process = subprocess.Popen(
-        command(*start_arguments(*one)), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    wait_for_evals(folder / "runs/run/results.jsonl", 13, process)
-    process.kill()
-    process.wait()
-    assert run(folder, "resume", "run").returncode == 0
-    resumed = assert_whole(folder, 4)
+    assert not goes_on()
+    resumed = assert_whole(folder, TRIALS)
     assert [trial.start.params for trial in resumed.values()] == [trial.start.params for trial in whole.values()]
     assert [[row.fid for row in trial.evals] for trial in resumed.values()] == [
         [row.fid for row in trial.evals] for trial in whole.values()
@@ -192,55 +264,48 @@ def test_a_resumed_search_goes_on_as_if_it_had_not_been_killed(folder: Path) -> 
     assert [trial.status for trial in resumed.values()] == [trial.status for trial in whole.values()]
 
 
-def test_an_extended_search_survives_a_kill_and_trains_the_best_further(folder: Path) -> None:
-    assert run(folder, *start_arguments()).returncode == 0
-    results = folder / "runs/run/results.jsonl"
-    short, kept = assert_whole(folder, 6), results.read_bytes()
+def test_an_extended_search_survives_a_kill_and_trains_the_best_further(
+    whole: Ledger, folder: Path, run: Command
+) -> None:
+    """Two trials run at once, the continuation of the best and a new one."""
+    kept = RESULTS.read_bytes()
     completed = sorted(
-        (trial for trial in short.values() if trial.status == "completed"), key=lambda trial: trial.evals[-1].fid
+        (trial for trial in whole.values() if trial.status == "completed"), key=lambda trial: trial.evals[-1].fid
     )
     best = completed[: max(1, round(len(completed) / 3))]
-    process = subprocess.Popen(
-        command("extend", "run", "--trials", "+2", "--max-kimg", "2.9"),
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    wait_for_evals(results, kept.count(b'"event": "eval"') + 3, process)
-    process.kill()
-    process.wait()
-    done = run(folder, "resume", "run")
+    extend = ["extend", "run", "--trials", "+1", "--max-kimg", "2.9", "--max-concurrent", "2"]
+    kill(begun("search", *extend, evals=count_evals() + 3))
+    running = [trial for trial in ledger_of(folder).values() if trial.end is None]
+    assert running, "the kill came too late to show anything"
+    done = run("resume", "run")
     assert done.returncode == 0, done.stderr
-    assert results.read_bytes().startswith(kept)
+    assert RESULTS.read_bytes().startswith(kept)
     ledger = ledger_of(folder)
     assert all(trial.end for trial in ledger.values())
+    for trial in running:
+        # Continued, not begun again: no row has a train time as if the whole way had been gone once more.
+        assert ledger[trial.trial_id].evals[: len(trial.evals)] == trial.evals
     longer = [trial for trial in ledger.values() if trial.start.relation == "continuation"]
     assert [trial.start.parent for trial in longer] == [trial.trial_id for trial in best]
-    assert sum(trial.start.parent is None for trial in ledger.values()) == 8
+    assert sum(trial.start.parent is None for trial in ledger.values()) == TRIALS + 1
     interval = 0.16
     for trial in longer:
         steps = [round(row.kimg / interval) for row in trial.evals]
         assert steps == list(range(10, 10 + len(steps)))
         assert trial.kimg in {2.88} or trial.status == "stopped"
     assert max(trial.kimg for trial in ledger.values()) == 2.88
-    again = run(folder, "resume", "run")
+    again = run("resume", "run")
     assert again.returncode == 0, again.stderr
     assert len(ledger_of(folder)) == len(ledger), "nothing was left to do"
 
 
-def test_finals_go_on_after_a_break_and_give_each_seed_once(folder: Path) -> None:
-    assert run(folder, *start_arguments("--trials", "3")).returncode == 0
-    results = folder / "runs/run/results.jsonl"
-    before = results.read_text().count('"event": "eval"')
+def test_finals_go_on_after_a_break_and_give_each_seed_once(whole: Ledger, folder: Path, analyze: Command) -> None:
     finals = ["finals", "run", "--top", "2", "--seeds", "2"]
-    process = subprocess.Popen(analyze(*finals), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for_evals(results, before + 3, process)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    process = begun("analyze", *finals, "--max-concurrent", "2", evals=count_evals() + 3)
+    out, err = interrupt(process, signal.SIGINT)
     assert out.startswith("place  trial")
     assert "gansearch-analyze finals run --top 2 --seeds 2" in err.splitlines()[-1]
-    done = subprocess.run(analyze(*finals, "--json"), cwd=folder, capture_output=True, text=True, timeout=400)
+    done = analyze(*finals, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     ledger = ledger_of(folder)
@@ -253,80 +318,47 @@ def test_finals_go_on_after_a_break_and_give_each_seed_once(folder: Path) -> Non
     fids = {trial.trial_id: trial.best.fid for trial in held if trial.best}
     assert all([fids[id] for id in one["trials"]] == one["fids"] and len(one["fids"]) == 2 for one in found)
     assert len(set(fids.values())) == 4, "seeds differ"
-    again = subprocess.run(analyze(*finals, "--json"), cwd=folder, capture_output=True, text=True, timeout=400)
+    again = analyze(*finals, "--json")
     assert json.loads(again.stdout) == found
     assert again.stderr == "", "no Ray was started, nothing trained"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_search_saves_everything_and_says_how_to_go_on(
-    folder: Path, number: signal.Signals, code: int
-) -> None:
-    process = subprocess.Popen(
-        command(*start_arguments(kimg="2.88")), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    wait_for_evals(folder / "runs/run/results.jsonl", 3, process)
-    if number == signal.SIGINT:
-        second = run(folder, "resume", "run")
-        assert second.returncode == 2
-        assert "another process" in second.stderr
-    process.send_signal(number)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == code, err
-    assert "resume runs/run" in err.splitlines()[-1]
-    assert "Traceback" not in err
-    assert any(trial.end is None for trial in ledger_of(folder).values())
-    if number == signal.SIGTERM:
-        assert run(folder, "resume", "run").returncode == 0
-        assert_whole(folder, 6)
-
-
-def test_more_gpus_a_trial_than_the_machine_has(folder: Path) -> None:
-    done = run(folder, *start_arguments("--gpus-per-trial", "64", "--storage", "store"))
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert "--gpus-per-trial 64" in done.stderr
-    assert [path.name for path in folder.iterdir()] == ["mine.py"]
-
-
-def test_a_time_budget_ends_the_search(folder: Path) -> None:
-    done = run(folder, *start_arguments("--time-budget", "5s", kimg="28.8"))
-    ends = [row for row in read(folder / "runs/run/results.jsonl") if isinstance(row, End)]
+def test_a_time_budget_ends_the_search(folder: Path, run: Command) -> None:
+    done = run(*start_arguments("--time-budget", "5s", "--max-concurrent", "1", kimg="28.8"))
+    ends = [row for row in read(RESULTS) if isinstance(row, End)]
     assert ends
     assert {row.status for row in ends} == {"stopped"}
     assert {row.reason for row in ends} == {"the time budget is spent"}
     assert done.returncode in {0, 3}
 
 
-def test_failed_trials_have_a_reason_and_can_be_retried(folder: Path) -> None:
-    """The checkpoints' folder is a file: trials fail, the search ends with 3; mended, they are run again."""
-    process = subprocess.Popen(
-        command(*start_arguments("--trials", "2", "--storage", "store")),
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    results = folder / "runs/run/results.jsonl"
-    while not results.exists():
-        time.sleep(0.01)
-        assert process.poll() is None
+def test_a_failed_trial_has_a_reason_and_can_be_retried(folder: Path, run: Command) -> None:
+    """The checkpoints' folder is a file: the trial fails, the search ends with 3; mended, it is run again."""
     store = folder / "store/run"
-    store.rename(folder / "store/elsewhere")
-    store.write_text("in the way")
-    _, err = process.communicate(timeout=200)
-    assert process.returncode == 3, err
-    ends = [row for row in read(results) if isinstance(row, End)]
-    assert [row.status for row in ends] == ["failed", "failed"]
-    assert all(row.reason for row in ends)
-    assert (folder / "runs/run/trials/0000/error.txt").read_text()
+
+    def obstruct() -> None:
+        while not RESULTS.exists():  # which lies long before the first checkpoint
+            time.sleep(0.01)
+        store.rename(folder / "store/elsewhere")
+        store.write_text("in the way")
+
+    threading.Thread(target=obstruct, daemon=True).start()
+    failed = run(*start_arguments("--trials", "1", "--storage", "store", kimg="0.48"))
+    assert failed.returncode == 3, failed.stderr
+    (end,) = [row for row in read(RESULTS) if isinstance(row, End)]
+    assert end.status == "failed"
+    assert end.reason
+    assert end.reason in (folder / "runs/run/trials/0000/error.txt").read_text()
     store.unlink()
-    done = run(folder, "resume", "run", "--retry-failed")
+    done = run("resume", "run", "--retry-failed")
     assert done.returncode == 0, done.stderr
-    starts = [row for row in read(results) if isinstance(row, Start)]
-    assert [row.trial_id for row in starts] == ["0000", "0001", "0002", "0003"]
-    assert [(row.parent, row.relation) for row in starts[2:]] == [("0000", "retry"), ("0001", "retry")]
-    assert starts[2].params == starts[0].params
+    starts = [row for row in read(RESULTS) if isinstance(row, Start)]
+    assert [(row.trial_id, row.parent, row.relation) for row in starts] == [
+        ("0000", None, None),
+        ("0001", "0000", "retry"),
+    ]
+    assert starts[1].params == starts[0].params
+    assert ledger_of(folder)["0001"].status == "completed"
 
 
 @pytest.fixture
@@ -349,12 +381,16 @@ def two_nodes() -> Iterator[str]:
     process.communicate(timeout=60)
 
 
-def test_a_cluster_of_two_nodes_runs_trials_on_both(folder: Path, two_nodes: str) -> None:
-    too_much = run(folder, *start_arguments("--address", two_nodes, "--gpus-per-trial", "3"))
+def test_a_cluster_of_two_nodes_runs_trials_on_both(folder: Path, two_nodes: str, run: Command) -> None:
+    too_much = run(*start_arguments("--address", two_nodes, "--gpus-per-trial", "3", "--storage", "store"))
     assert too_much.returncode == 2
-    assert "2 GPU" in too_much.stderr
+    assert len(too_much.stderr.splitlines()) == 1
+    assert "--gpus-per-trial 3: the largest node has 2 GPU" in too_much.stderr
+    assert [path.name for path in folder.iterdir()] == ["mine.py"], "nothing is left behind"
+    # Long enough that the first trial is not done, and its actor free, when the actor of the second one has started.
     done = run(
-        folder, *start_arguments("--address", two_nodes, "--gpus-per-trial", "0.5", "--trials", "2", kimg="14.4")
+        *start_arguments("--address", two_nodes, "--gpus-per-trial", "0.5", "--trials", "2", kimg="14.4"),
+        *("--set", "train.evaluations=3"),
     )
     assert done.returncode == 0, done.stderr
     ledger = assert_whole(folder, 2)

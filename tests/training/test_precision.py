@@ -36,19 +36,21 @@ def fids(config: TrialConfig) -> list[float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_fid_curve_in_bfloat16_is_as_near_as_another_seeds(kind: str, tiny: TrialConfig) -> None:
-    """At every evaluation the median over five seeds lies within the spread of float32's five."""
-    learning = {"train.max_kimg": 5.76, "train.batch": 32, "optim.g_lr": 1e-3, "optim.d_lr": 1e-3, "model.features": 16}
-    config = tiny.override({**learning, "metrics.num_fake": 512, **KINDS[kind]})
+    """At every evaluation the medians over five seeds are no farther apart than twice the spread of float32's seeds.
+
+    For normal FIDs and no difference, a simulation fails in 0.8 % of cases.
+    """
+    learning = {"train.max_kimg": 1.44, "train.batch": 16, "optim.g_lr": 2e-3, "optim.d_lr": 2e-3}
+    config = tiny.override({**learning, "metrics.num_fake": 256, **KINDS[kind]})
     curves = {
         precision: torch.tensor([fids(config.override({"train.precision": precision, "seed": seed})) for seed in SEEDS])
         for precision in ("float32", "bf16")
     }
     low, high = curves["float32"].aminmax(dim=0)
-    median = curves["bf16"].median(dim=0).values
-    assert (low <= median).all() and (median <= high).all(), curves
+    exact, fast = (curves[precision].median(dim=0).values for precision in ("float32", "bf16"))
+    assert ((fast - exact).abs() <= 2 * (high - low)).all(), curves
     assert (curves["float32"] != curves["bf16"]).any(), "two precisions, not one"
-    first, *_, last = curves["float32"].median(dim=0).values
-    assert last < 0.8 * first, "curves of nets that learn"
+    assert exact[-1] < 0.9 * exact[0], "curves of nets that learn"
 
 
 @pytest.mark.parametrize(
