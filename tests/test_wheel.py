@@ -34,7 +34,8 @@ def test_the_wheel_runs_the_default_search_from_an_empty_folder(tmp_path: Path) 
     empty = tmp_path / "empty"
     empty.mkdir()
     environment = {**os.environ, "GANSEARCH_CACHE": str(tmp_path / "cache")}
-    small = ["--trials", "1", "--set", "model.features=8", "--max-kimg", "1.152", "--name", "run"]
+    few = ["--set", "train.evaluations=2", "--max-kimg", "0.256"]
+    small = ["--trials", "1", "--set", "model.features=8", *few, "--name", "run"]
     for arguments in (["gansearch", "start", "digits", *small], ["gansearch-analyze", "rank", "run"]):
         program = tmp_path / "env/bin" / arguments[0]
         done = subprocess.run(

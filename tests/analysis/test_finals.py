@@ -128,18 +128,25 @@ def test_a_noisy_one_ties_with_what_is_before_it() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seeds", "apart"), [(5, 2.5), (10, 1.6)])
-def test_how_often_finals_of_three_find_a_difference(seeds: int, apart: float) -> None:
-    """In equal ones, one of them three times as noisy: one time in twenty. At `apart` standard deviations: mostly."""
-    rng = random.Random(seeds)
+def test_how_often_finals_of_three_find_a_difference() -> None:
+    """In equal ones, one of them three times as noisy: one time in twenty. At `apart` standard deviations: mostly.
 
-    def draw(*finalists: tuple[float, float]) -> list[list[float]]:
-        return [[rng.gauss(*finalist) for _ in range(seeds)] for finalist in finalists]
+    Of 200 draws that find a difference in one case of twenty, more than 9 % find one with a chance of 0.7 %. With
+    these seeds the tests of Welch and of Tukey find more than 9 %, and Welch's with Bonferroni's correction for six
+    pairs finds too few of the real differences.
+    """
+    wrong: list[bool] = []
+    found: list[bool] = []
+    for seeds, apart in ((5, 2.5), (10, 1.6)):
+        rng = random.Random(seeds)
 
-    wrong = [_places(sorted(draw((9, 1), (9, 1), (9, 3)), key=mean))[-1] > 1 for _ in range(100)]
-    found = [
-        _places([*draw((9, 1)), *sorted(draw((9 + apart, 1), (9 + apart, 1)), key=mean)])[1] == 2 for _ in range(100)
-    ]
-    print(f"{seeds} seeds: wrong {mean(wrong):.3f}, {apart} standard deviations found {mean(found):.2f}")
-    assert mean(wrong) <= 0.12  # of a hundred: more than 12 have one chance in five hundred at 5 %
-    assert mean(found) >= 0.7
+        def draw(*finalists: tuple[float, float], rng: random.Random = rng, seeds: int = seeds) -> list[list[float]]:
+            return [[rng.gauss(*finalist) for _ in range(seeds)] for finalist in finalists]
+
+        wrong += [_places(sorted(draw((9, 1), (9, 1), (9, 3)), key=mean))[-1] > 1 for _ in range(100)]
+        for _ in range(50):
+            far = sorted(draw((9 + apart, 1), (9 + apart, 1)), key=mean)
+            found.append(_places([*draw((9, 1)), *far])[1] == 2)
+    print(f"wrong {mean(wrong):.3f}, found {mean(found):.2f}")
+    assert mean(wrong) <= 0.09
+    assert mean(found) >= 0.65

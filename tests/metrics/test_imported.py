@@ -89,7 +89,8 @@ from optuna.distributions import FloatDistribution
 from gansearch.config import TrialConfig
 from gansearch.run.space import Space
 
-SPACE = Space(base=TrialConfig(), params={"optim.g_lr": FloatDistribution(1e-4, 4e-3, log=True)}, trials=2)
+BASE = TrialConfig().override({"train.batch": 16, "train.precision": "float32"})
+SPACE = Space(base=BASE, params={"optim.g_lr": FloatDistribution(1e-4, 4e-3, log=True)}, trials=2)
 """
 
 HOLD = "net.register_buffer('held', torch.load(path, weights_only=True), persistent=False)"

@@ -28,6 +28,7 @@ from gansearch.training.device import best_device, best_precision
 pytestmark = pytest.mark.slow
 
 SMALL = ["--set", "model.features=8", "--set", "metrics.num_fake=64", "--set", "train.batch=16"]
+FLOAT32 = ["--set", "train.precision=float32"]  # else Ray asks a worker of its own what the machine is good at
 SPACE = """
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from gansearch.config import TrialConfig
@@ -48,7 +49,7 @@ SPACE = Space(
 
 
 RESULTS = Path("runs/run/results.jsonl")
-TRIALS = 5  # of the search that `finished` runs
+TRIALS, EVALUATIONS = 5, 9  # of the search that `finished` runs
 
 Done = subprocess.CompletedProcess[str]
 Command = Callable[..., Done]
@@ -120,7 +121,7 @@ def interrupt(process: "subprocess.Popen[str]", number: signal.Signals) -> tuple
     return out, err
 
 
-def start_arguments(*more: str, kimg: str = "1.44") -> list[str]:
+def start_arguments(*more: str, kimg: str = "0.72") -> list[str]:
     return ["start", "mine.py", "--name", "run", "--max-kimg", kimg, *SMALL, *more]
 
 
@@ -221,12 +222,12 @@ def test_a_search_from_nothing_to_an_exported_generator(finished: Finished) -> N
 def test_interrupted_and_killed_a_search_goes_on_as_if_it_had_not_been(
     whole: Ledger, folder: Path, run: Command
 ) -> None:
-    """Ctrl-C, SIGTERM and kill -9 in turn, each while a trial runs: no row is lost or doubled, all FIDs are equal.
+    """Ctrl-C, then kill -9, each while a trial runs: no row is lost or doubled, all FIDs are equal.
 
     There is one trial at a time, so that the order of events is the same as in the search that was left alone.
     """
     (folder / "runs").rename(folder / "whole")
-    full = [trial for trial in whole.values() if len(trial.evals) == 9]
+    full = [trial for trial in whole.values() if len(trial.evals) == EVALUATIONS]
     first, last = full[0], full[-1]
     assert first is not last
     before_last = sum(len(trial.evals) for trial in whole.values() if trial.number < last.number)
@@ -240,18 +241,16 @@ def test_interrupted_and_killed_a_search_goes_on_as_if_it_had_not_been(
         kept = content[: content.rfind(b"\n") + 1]
         return [trial.trial_id for trial in ledger_of(folder).values() if trial.end is None]
 
-    arguments = start_arguments("--trials", str(TRIALS), "--max-concurrent", "1")
-    for number, evals in ((signal.SIGINT, 2), (signal.SIGTERM, 5)):
-        process = begun("search", *arguments, evals=evals)
-        second = run("resume", "run")
-        assert second.returncode == 2
-        assert "another process" in second.stderr
-        out, err = interrupt(process, number)
-        assert out == ""
-        assert "resume runs/run" in err.splitlines()[-1]
-        assert goes_on() == [first.trial_id]
-        arguments = ["resume", "run"]
-    kill(begun("search", *arguments, evals=before_last + 4))
+    one = ["--trials", str(TRIALS), "--max-concurrent", "1"]
+    process = begun("search", *start_arguments(*one), evals=2)
+    second = run("resume", "run")
+    assert second.returncode == 2
+    assert "another process" in second.stderr
+    out, err = interrupt(process, signal.SIGINT)
+    assert out == ""
+    assert "resume runs/run" in err.splitlines()[-1]
+    assert goes_on() == [first.trial_id]
+    kill(begun("search", "resume", "run", evals=before_last + 3))
     assert goes_on() == [last.trial_id], "the kill came too late to show anything"
     done = run("resume", "run")
     assert done.returncode == 0, done.stderr
@@ -273,7 +272,7 @@ def test_an_extended_search_survives_a_kill_and_trains_the_best_further(
         (trial for trial in whole.values() if trial.status == "completed"), key=lambda trial: trial.evals[-1].fid
     )
     best = completed[: max(1, round(len(completed) / 3))]
-    extend = ["extend", "run", "--trials", "+1", "--max-kimg", "2.9", "--max-concurrent", "2"]
+    extend = ["extend", "run", "--trials", "+1", "--max-kimg", "1.45", "--max-concurrent", "2"]
     kill(begun("search", *extend, evals=count_evals() + 3))
     running = [trial for trial in ledger_of(folder).values() if trial.end is None]
     assert running, "the kill came too late to show anything"
@@ -288,12 +287,12 @@ def test_an_extended_search_survives_a_kill_and_trains_the_best_further(
     longer = [trial for trial in ledger.values() if trial.start.relation == "continuation"]
     assert [trial.start.parent for trial in longer] == [trial.trial_id for trial in best]
     assert sum(trial.start.parent is None for trial in ledger.values()) == TRIALS + 1
-    interval = 0.16
+    interval = 0.08
     for trial in longer:
         steps = [round(row.kimg / interval) for row in trial.evals]
         assert steps == list(range(10, 10 + len(steps)))
-        assert trial.kimg in {2.88} or trial.status == "stopped"
-    assert max(trial.kimg for trial in ledger.values()) == 2.88
+        assert trial.kimg == 1.44 or trial.status == "stopped"
+    assert max(trial.kimg for trial in ledger.values()) == 1.44
     again = run("resume", "run")
     assert again.returncode == 0, again.stderr
     assert len(ledger_of(folder)) == len(ledger), "nothing was left to do"
@@ -302,7 +301,7 @@ def test_an_extended_search_survives_a_kill_and_trains_the_best_further(
 def test_finals_go_on_after_a_break_and_give_each_seed_once(whole: Ledger, folder: Path, analyze: Command) -> None:
     finals = ["finals", "run", "--top", "2", "--seeds", "2"]
     process = begun("analyze", *finals, "--max-concurrent", "2", evals=count_evals() + 3)
-    out, err = interrupt(process, signal.SIGINT)
+    out, err = interrupt(process, signal.SIGTERM)
     assert out.startswith("place  trial")
     assert "gansearch-analyze finals run --top 2 --seeds 2" in err.splitlines()[-1]
     done = analyze(*finals, "--json")
@@ -314,7 +313,7 @@ def test_finals_go_on_after_a_break_and_give_each_seed_once(whole: Ledger, folde
         (one["trial_id"], seed) for one in found for seed in (1, 2)
     )
     assert {trial.status for trial in held} == {"completed"}, "ASHA stops no final"
-    assert {trial.kimg for trial in held} == {1.44}
+    assert {trial.kimg for trial in held} == {0.72}
     fids = {trial.trial_id: trial.best.fid for trial in held if trial.best}
     assert all([fids[id] for id in one["trials"]] == one["fids"] and len(one["fids"]) == 2 for one in found)
     assert len(set(fids.values())) == 4, "seeds differ"
@@ -324,7 +323,7 @@ def test_finals_go_on_after_a_break_and_give_each_seed_once(whole: Ledger, folde
 
 
 def test_a_time_budget_ends_the_search(folder: Path, run: Command) -> None:
-    done = run(*start_arguments("--time-budget", "5s", "--max-concurrent", "1", kimg="28.8"))
+    done = run(*start_arguments("--time-budget", "5s", "--max-concurrent", "1", *FLOAT32, kimg="28.8"))
     ends = [row for row in read(RESULTS) if isinstance(row, End)]
     assert ends
     assert {row.status for row in ends} == {"stopped"}
@@ -343,7 +342,7 @@ def test_a_failed_trial_has_a_reason_and_can_be_retried(folder: Path, run: Comma
         store.write_text("in the way")
 
     threading.Thread(target=obstruct, daemon=True).start()
-    failed = run(*start_arguments("--trials", "1", "--storage", "store", kimg="0.48"))
+    failed = run(*start_arguments("--trials", "1", "--storage", "store", *FLOAT32))
     assert failed.returncode == 3, failed.stderr
     (end,) = [row for row in read(RESULTS) if isinstance(row, End)]
     assert end.status == "failed"
@@ -389,7 +388,7 @@ def test_a_cluster_of_two_nodes_runs_trials_on_both(folder: Path, two_nodes: str
     assert [path.name for path in folder.iterdir()] == ["mine.py"], "nothing is left behind"
     # Long enough that the first trial is not done, and its actor free, when the actor of the second one has started.
     done = run(
-        *start_arguments("--address", two_nodes, "--gpus-per-trial", "0.5", "--trials", "2", kimg="14.4"),
+        *start_arguments("--address", two_nodes, "--gpus-per-trial", "0.5", "--trials", "2", kimg="9.6"),
         *("--set", "train.evaluations=3"),
     )
     assert done.returncode == 0, done.stderr

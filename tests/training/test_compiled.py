@@ -41,38 +41,53 @@ def trained(config: TrialConfig) -> dict[str, float]:
     return Trainer(check(config), CPU).train(10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_no_trial_compiles_again_for_another_constant(
     architecture: str, tiny: TrialConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """torch decides what is compiled anew before a backend sees the graph: the one that compiles nothing will do."""
-    monkeypatch.setitem(compiled._MODES, "cpu", {"backend": "eager"})
+    """torch decides what is compiled anew before a backend sees a graph, so one without a C++ compiler will do.
+
+    This backend decomposes and divides the forward and backward passes as inductor does, and runs them by torch itself.
+    """
+    monkeypatch.setitem(compiled._MODES, "cpu", {"backend": "aot_eager_decomp_partition"})
     torch._dynamo.reset()
-    config = tiny.override({**ARCHITECTURES[architecture], "train.compile": "always"})
+    plain = tiny.override({**ARCHITECTURES[architecture], "train.compile": "never"})
+    config = plain.override({"train.compile": "always"})
     before = graphs()
-    trained(config)
+    first = trained(config)
     made = graphs()
     assert made > before
+    for name, value in trained(plain).items():
+        assert first[name] == pytest.approx(value, rel=1e-3), "compiled, it is the same training"
     for changes in OTHERS:
-        trained(config.override(changes))
+        other = trained(config.override(changes))
         assert graphs() == made, f"{changes} were compiled anew"
-    trained(config.override({"model.features": 16}))
-    assert graphs() > made, "the count would show it"
+        for name, value in trained(plain.override(changes)).items():
+            assert other[name] == pytest.approx(value, rel=1e-3, abs=1e-5), "the constants in force are its own"
+    if architecture == "plain":
+        trained(config.override({"model.features": 16}))
+        assert graphs() > made, "the count would show it"
 
 
 @pytest.mark.slow
 def test_compiled_a_trial_trains_as_it_does_uncompiled(
     tiny: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A second trial runs the code of the first one, with constants of its own."""
+    """The C++ compiler makes the code of the first trial; the second runs it, with constants of its own."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     torch._dynamo.reset()
-    plain = tiny.override({"train.compile": "never", "loss.name": "wgan", "model.leaky_slope": 0.2})
+    small = tiny.override({"data.resolution": 8, "loss.name": "wgan", "train.compile": "never"})
+    before = graphs()
+    made = []
     for changes in ({}, {"model.leaky_slope": 0.05, "loss.clip": 0.02, "optim.g_lr": 1e-3}):
-        config = plain.override(changes)
-        fast = trained(config.override({"train.compile": "always"}))
-        for name, value in trained(config).items():
+        plain = small.override(changes)
+        fast = trained(plain.override({"train.compile": "always"}))
+        made.append(graphs() - before)
+        for name, value in trained(plain).items():
             assert fast[name] == pytest.approx(value, rel=1e-3, abs=1e-5), name
+    assert made[0] == made[1] > 0
+    assert list(tmp_path.rglob("*.so"))
 
 
 @pytest.mark.parametrize(("kimg", "expected"), [(0.9, False), (1.0, True)])

@@ -16,14 +16,17 @@ from gansearch.training.loop import Trainer, run
 
 CPU = torch.device("cpu")
 SEEDS = range(5)
+LEARNING = {"train.max_kimg": 0.8, "train.batch": 8, "train.evaluations": 2, "train.ema_kimg": 0.05}
 KINDS: dict[str, dict[str, Any]] = {
-    "bce": {},
+    "bce": {"optim.g_lr": 1e-3, "optim.d_lr": 1e-3},
     "hinge, spectral norm, attention": {
+        "optim.g_lr": 1e-3,
+        "optim.d_lr": 1e-3,
         "loss.name": "hinge",
         "model.spectral_norm": True,
         "model.attention_at": 8,
     },
-    "wgan-gp": {"loss.name": "wgan-gp"},
+    "wgan-gp": {"optim.g_lr": 3e-3, "optim.d_lr": 3e-3, "loss.name": "wgan-gp"},
 }
 
 
@@ -36,21 +39,22 @@ def fids(config: TrialConfig) -> list[float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_fid_curve_in_bfloat16_is_as_near_as_another_seeds(kind: str, tiny: TrialConfig) -> None:
-    """At every evaluation the medians over five seeds are no farther apart than twice the spread of float32's seeds.
+    """Neither all five curves in bf16 lie above all five in float32, nor all below, by the geometric mean of the FIDs.
 
-    For normal FIDs and no difference, a simulation fails in 0.8 % of cases.
+    If there is no difference, ten independent curves are divided like this in 2 of 252 cases (0.8 %), whatever the
+    distribution of FIDs: one set of five in 10 over 5 is the lowest, one the highest. Learning rates three times too
+    high or too low, and running statistics of batch norm that hardly move, are found in each of the three kinds.
     """
-    learning = {"train.max_kimg": 1.44, "train.batch": 16, "optim.g_lr": 2e-3, "optim.d_lr": 2e-3}
-    config = tiny.override({**learning, "metrics.num_fake": 256, **KINDS[kind]})
+    config = tiny.override({**LEARNING, "metrics.num_fake": 256, **KINDS[kind]})
     curves = {
         precision: torch.tensor([fids(config.override({"train.precision": precision, "seed": seed})) for seed in SEEDS])
         for precision in ("float32", "bf16")
     }
-    low, high = curves["float32"].aminmax(dim=0)
-    exact, fast = (curves[precision].median(dim=0).values for precision in ("float32", "bf16"))
-    assert ((fast - exact).abs() <= 2 * (high - low)).all(), curves
+    exact, fast = (curves[precision].log().mean(dim=1) for precision in ("float32", "bf16"))
+    assert fast.min() <= exact.max() and exact.min() <= fast.max(), curves
     assert (curves["float32"] != curves["bf16"]).any(), "two precisions, not one"
-    assert exact[-1] < 0.9 * exact[0], "curves of nets that learn"
+    first, last = curves["float32"].median(dim=0).values
+    assert last < 0.8 * first, "curves of nets that learn"
 
 
 @pytest.mark.parametrize(
