@@ -28,7 +28,6 @@ from gansearch.training.device import best_device, best_precision
 pytestmark = pytest.mark.slow
 
 SMALL = ["--set", "model.features=8", "--set", "metrics.num_fake=64", "--set", "train.batch=16"]
-FLOAT32 = ["--set", "train.precision=float32"]  # else Ray asks a worker of its own what the machine is good at
 SPACE = """
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from gansearch.config import TrialConfig
@@ -85,40 +84,99 @@ def command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", f"import sys; from gansearch.cli.{module} import main; sys.exit(main())", *arguments]
 
 
-def begun(module: str, *arguments: str, evals: int) -> "subprocess.Popen[str]":
-    """Starts a command as a process of its own and returns once the run has so many evaluations."""
-    process = subprocess.Popen(
-        command(module, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    deadline = time.monotonic() + 200
-    while count_evals() < evals:
-        if process.poll() is not None:
-            pytest.fail(f"it ended with {process.returncode} before {evals} evaluations: {process.communicate()}")
-        assert time.monotonic() < deadline, f"no {evals} evaluations within 200 s"
-        time.sleep(0.02)
-    return process
+class Drivers:
+    """Starts commands as processes of their own, one at a time.
+
+    They are forked from a process that has imported what a command needs, and has done nothing else: imports take
+    longer than the rest of most searches here. They end as any Python ends. What they write goes to `out.txt` and
+    `err.txt` in the current folder.
+    """
+
+    _CODE = """
+import importlib, json, os, sys
+import sklearn.datasets, torchvision.datasets
+import gansearch.cli.analyze, gansearch.cli.search, gansearch.search.search
+
+for line in sys.stdin:
+    module, arguments, folder = json.loads(line)
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        os.chdir(folder)
+        for number, file in enumerate((os.devnull, "out.txt", "err.txt")):
+            os.dup2(os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC), number)
+        sys.exit(importlib.import_module(f"gansearch.cli.{module}").main(arguments))
+    print(pid, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+
+    def __init__(self) -> None:
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", self._CODE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._pid: int | None = None  # of the command that runs
+
+    def close(self) -> None:
+        self._stop()
+        self._server.communicate(timeout=60)
+
+    def start(self, module: str, *arguments: str, evals: int) -> None:
+        """Starts `gansearch.cli.MODULE` in the current folder; returns once the run has so many evaluations."""
+        self._stop()
+        assert self._server.stdin is not None
+        print(json.dumps([module, arguments, str(Path.cwd())]), file=self._server.stdin, flush=True)
+        self._pid = self._answer()
+        deadline = time.monotonic() + 200
+        while count_evals() < evals:
+            assert time.monotonic() < deadline, f"no {evals} evaluations within 200 s"
+            try:
+                os.kill(self._pid, 0)
+            except ProcessLookupError:
+                self._pid, code = None, self._answer()
+                pytest.fail(f"it ended with {code} before {evals} evaluations: {Path('err.txt').read_text()}")
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """Kills the driver, and nothing else, with SIGKILL."""
+        assert self._ended_by(signal.SIGKILL) == -signal.SIGKILL
+
+    def interrupt(self, number: signal.Signals) -> tuple[str, list[str]]:
+        """Sends the signal that asks the driver to end; returns its stdout and the lines of its stderr."""
+        code = self._ended_by(number)
+        out, err = Path("out.txt").read_text(), Path("err.txt").read_text()
+        assert code == 128 + number, err
+        assert "Traceback" not in err
+        return out, err.splitlines()
+
+    def _stop(self) -> None:
+        """Kills what a test that failed has left running."""
+        if self._pid is not None:
+            self._ended_by(signal.SIGKILL)
+
+    def _ended_by(self, number: signal.Signals) -> int:
+        """Sends a signal and returns the exit code, that of SIGKILL where the driver has not ended within 60 s."""
+        assert self._pid is not None
+        os.kill(self._pid, number)
+        killer = threading.Timer(60, os.kill, (self._pid, signal.SIGKILL))
+        killer.start()
+        self._pid, code = None, self._answer()
+        killer.cancel()
+        return code
+
+    def _answer(self) -> int:
+        assert self._server.stdout is not None
+        return int(self._server.stdout.readline())
+
+
+@pytest.fixture(scope="module")
+def drivers() -> Iterator[Drivers]:
+    drivers = Drivers()
+    yield drivers
+    drivers.close()
 
 
 def count_evals() -> int:
     return RESULTS.read_text().count('"event": "eval"') if RESULTS.exists() else 0
-
-
-def kill(process: "subprocess.Popen[str]") -> None:
-    """Kills a driver, and nothing else, with SIGKILL."""
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    for stream in (process.stdout, process.stderr):
-        assert stream is not None
-        stream.close()
-
-
-def interrupt(process: "subprocess.Popen[str]", number: signal.Signals) -> tuple[str, str]:
-    """Sends a signal that asks a driver to end; returns what the driver has written to stdout and stderr."""
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 128 + number, err
-    assert "Traceback" not in err
-    return out, err
 
 
 def start_arguments(*more: str, kimg: str = "0.72") -> list[str]:
@@ -158,7 +216,7 @@ class Finished(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
+def finished(tmp_path_factory: pytest.TempPathFactory, drivers: Drivers) -> Iterator[Finished]:
     """A search from nothing, one trial at a time, beside the remains of a Ray that crashed.
 
     These remains are a cluster file and an environment that name nobody.
@@ -220,7 +278,7 @@ def test_a_search_from_nothing_to_an_exported_generator(finished: Finished) -> N
 
 
 def test_interrupted_and_killed_a_search_goes_on_as_if_it_had_not_been(
-    whole: Ledger, folder: Path, run: Command
+    whole: Ledger, folder: Path, drivers: Drivers, run: Command
 ) -> None:
     """Ctrl-C, then kill -9, each while a trial runs: no row is lost or doubled, all FIDs are equal.
 
@@ -242,15 +300,16 @@ def test_interrupted_and_killed_a_search_goes_on_as_if_it_had_not_been(
         return [trial.trial_id for trial in ledger_of(folder).values() if trial.end is None]
 
     one = ["--trials", str(TRIALS), "--max-concurrent", "1"]
-    process = begun("search", *start_arguments(*one), evals=2)
+    drivers.start("search", *start_arguments(*one), evals=2)
     second = run("resume", "run")
     assert second.returncode == 2
     assert "another process" in second.stderr
-    out, err = interrupt(process, signal.SIGINT)
+    out, err = drivers.interrupt(signal.SIGINT)
     assert out == ""
-    assert "resume runs/run" in err.splitlines()[-1]
+    assert "resume runs/run" in err[-1]
     assert goes_on() == [first.trial_id]
-    kill(begun("search", "resume", "run", evals=before_last + 3))
+    drivers.start("search", "resume", "run", evals=before_last + 3)
+    drivers.kill()
     assert goes_on() == [last.trial_id], "the kill came too late to show anything"
     done = run("resume", "run")
     assert done.returncode == 0, done.stderr
@@ -264,7 +323,7 @@ def test_interrupted_and_killed_a_search_goes_on_as_if_it_had_not_been(
 
 
 def test_an_extended_search_survives_a_kill_and_trains_the_best_further(
-    whole: Ledger, folder: Path, run: Command
+    whole: Ledger, folder: Path, drivers: Drivers, run: Command
 ) -> None:
     """Two trials run at once, the continuation of the best and a new one."""
     kept = RESULTS.read_bytes()
@@ -273,7 +332,8 @@ def test_an_extended_search_survives_a_kill_and_trains_the_best_further(
     )
     best = completed[: max(1, round(len(completed) / 3))]
     extend = ["extend", "run", "--trials", "+1", "--max-kimg", "1.45", "--max-concurrent", "2"]
-    kill(begun("search", *extend, evals=count_evals() + 3))
+    drivers.start("search", *extend, evals=count_evals() + 3)
+    drivers.kill()
     running = [trial for trial in ledger_of(folder).values() if trial.end is None]
     assert running, "the kill came too late to show anything"
     done = run("resume", "run")
@@ -298,12 +358,14 @@ def test_an_extended_search_survives_a_kill_and_trains_the_best_further(
     assert len(ledger_of(folder)) == len(ledger), "nothing was left to do"
 
 
-def test_finals_go_on_after_a_break_and_give_each_seed_once(whole: Ledger, folder: Path, analyze: Command) -> None:
+def test_finals_go_on_after_a_break_and_give_each_seed_once(
+    whole: Ledger, folder: Path, drivers: Drivers, analyze: Command
+) -> None:
     finals = ["finals", "run", "--top", "2", "--seeds", "2"]
-    process = begun("analyze", *finals, "--max-concurrent", "2", evals=count_evals() + 3)
-    out, err = interrupt(process, signal.SIGTERM)
+    drivers.start("analyze", *finals, "--max-concurrent", "2", evals=count_evals() + 3)
+    out, err = drivers.interrupt(signal.SIGTERM)
     assert out.startswith("place  trial")
-    assert "gansearch-analyze finals run --top 2 --seeds 2" in err.splitlines()[-1]
+    assert "gansearch-analyze finals run --top 2 --seeds 2" in err[-1]
     done = analyze(*finals, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -322,45 +384,7 @@ def test_finals_go_on_after_a_break_and_give_each_seed_once(whole: Ledger, folde
     assert again.stderr == "", "no Ray was started, nothing trained"
 
 
-def test_a_time_budget_ends_the_search(folder: Path, run: Command) -> None:
-    done = run(*start_arguments("--time-budget", "5s", "--max-concurrent", "1", *FLOAT32, kimg="28.8"))
-    ends = [row for row in read(RESULTS) if isinstance(row, End)]
-    assert ends
-    assert {row.status for row in ends} == {"stopped"}
-    assert {row.reason for row in ends} == {"the time budget is spent"}
-    assert done.returncode in {0, 3}
-
-
-def test_a_failed_trial_has_a_reason_and_can_be_retried(folder: Path, run: Command) -> None:
-    """The checkpoints' folder is a file: the trial fails, the search ends with 3; mended, it is run again."""
-    store = folder / "store/run"
-
-    def obstruct() -> None:
-        while not RESULTS.exists():  # which lies long before the first checkpoint
-            time.sleep(0.01)
-        store.rename(folder / "store/elsewhere")
-        store.write_text("in the way")
-
-    threading.Thread(target=obstruct, daemon=True).start()
-    failed = run(*start_arguments("--trials", "1", "--storage", "store", *FLOAT32))
-    assert failed.returncode == 3, failed.stderr
-    (end,) = [row for row in read(RESULTS) if isinstance(row, End)]
-    assert end.status == "failed"
-    assert end.reason
-    assert end.reason in (folder / "runs/run/trials/0000/error.txt").read_text()
-    store.unlink()
-    done = run("resume", "run", "--retry-failed")
-    assert done.returncode == 0, done.stderr
-    starts = [row for row in read(RESULTS) if isinstance(row, Start)]
-    assert [(row.trial_id, row.parent, row.relation) for row in starts] == [
-        ("0000", None, None),
-        ("0001", "0000", "retry"),
-    ]
-    assert starts[1].params == starts[0].params
-    assert ledger_of(folder)["0001"].status == "completed"
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def two_nodes() -> Iterator[str]:
     """A cluster of two nodes with a core and two declared GPUs each, on this machine."""
     code = (
@@ -388,10 +412,54 @@ def test_a_cluster_of_two_nodes_runs_trials_on_both(folder: Path, two_nodes: str
     assert [path.name for path in folder.iterdir()] == ["mine.py"], "nothing is left behind"
     # Long enough that the first trial is not done, and its actor free, when the actor of the second one has started.
     done = run(
-        *start_arguments("--address", two_nodes, "--gpus-per-trial", "0.5", "--trials", "2", kimg="9.6"),
+        *start_arguments("--address", two_nodes, "--gpus-per-trial", "0.5", "--trials", "2", kimg="14.4"),
         *("--set", "train.evaluations=3"),
     )
     assert done.returncode == 0, done.stderr
     ledger = assert_whole(folder, 2)
     assert "2 at once" in done.stderr  # eight would fit on the cards, two on the cores
     assert len({row.node for trial in ledger.values() for row in trial.evals}) == 2
+
+
+def joined(address: str) -> list[str]:
+    """Returns arguments for a search on a cluster, on CPUs; Ray need not ask the nodes for their best precision."""
+    return ["--address", address, "--gpus-per-trial", "0", "--set", "train.precision=float32"]
+
+
+def test_a_time_budget_ends_the_search(folder: Path, two_nodes: str, run: Command) -> None:
+    often = ["--max-concurrent", "1", "--set", "train.evaluations=90"]  # an actor ends after an evaluation
+    done = run(*start_arguments(*joined(two_nodes), "--time-budget", "5s", *often, kimg="28.8"))
+    ends = [row for row in read(RESULTS) if isinstance(row, End)]
+    assert ends
+    assert {row.status for row in ends} == {"stopped"}
+    assert {row.reason for row in ends} == {"the time budget is spent"}
+    assert done.returncode in {0, 3}
+
+
+def test_a_failed_trial_has_a_reason_and_can_be_retried(folder: Path, two_nodes: str, run: Command) -> None:
+    """The checkpoints' folder is a file: the trial fails, the search ends with 3; mended, it is run again."""
+    store, results = folder / "store/run", folder / RESULTS
+
+    def obstruct() -> None:
+        while not results.exists():  # it exists long before the first checkpoint
+            time.sleep(0.01)
+        store.rename(folder / "store/elsewhere")
+        store.write_text("in the way")
+
+    threading.Thread(target=obstruct, daemon=True).start()
+    failed = run(*start_arguments(*joined(two_nodes), "--trials", "1", "--storage", "store"))
+    assert failed.returncode == 3, failed.stderr
+    (end,) = [row for row in read(RESULTS) if isinstance(row, End)]
+    assert end.status == "failed"
+    assert end.reason
+    assert end.reason in (folder / "runs/run/trials/0000/error.txt").read_text()
+    store.unlink()
+    done = run("resume", "run", "--retry-failed")
+    assert done.returncode == 0, done.stderr
+    starts = [row for row in read(RESULTS) if isinstance(row, Start)]
+    assert [(row.trial_id, row.parent, row.relation) for row in starts] == [
+        ("0000", None, None),
+        ("0001", "0000", "retry"),
+    ]
+    assert starts[1].params == starts[0].params
+    assert ledger_of(folder)["0001"].status == "completed"
