@@ -16,7 +16,8 @@ import torch
 from benchmarks.of_recipe import add_arguments, prepare
 from benchmarks.spread import report
 from gansearch.config import ArtifactsConfig, TrialConfig
-from gansearch.training.artifacts import Artifacts, Snapshot
+from gansearch.training.artifacts.base import Snapshot
+from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device
 from gansearch.training.loop import Trainer, run

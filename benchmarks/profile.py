@@ -27,7 +27,7 @@ from gansearch.config import TrialConfig
 from gansearch.data.loader import Batches
 from gansearch.metrics.scorer import Scorer
 from gansearch.training import loop
-from gansearch.training.artifacts import Artifacts
+from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device
 from gansearch.training.ema import EMA

@@ -116,16 +116,30 @@ class MetricsConfig(Component):
 
 
 class ArtifactsConfig(Section):
-    """The artifacts that a trial writes after each evaluation. They do not change the training."""
+    """Which artifacts a trial writes after each evaluation, by name. They do not change the training."""
 
-    curves: bool = Field(True, description="TensorBoard scalars: the losses and FID")
-    samples: bool = Field(True, description="a grid of images from fixed z; with classes, each row shows one class")
-    gif: bool = Field(True, description="the grids as an animation, written at the end; needs samples")
-    attention: bool = Field(True, description="attention maps of G and D, for models with self-attention")
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, bool]
+
+    @property
+    def on(self) -> dict[str, bool]:
+        """For each artifact that is named here whether it is written."""
+        return self.model_dump()
+
+
+class Source(Section):
+    """The source of code from outside the package: its file, as seen from the folder of the start, and a hash."""
+
+    file: str
+    sha256: str
 
 
 class TrialConfig(Section):
-    """Everything that one trial needs. Equal configurations give equal trials on one machine with as many threads."""
+    """Everything that one trial needs. Equal configurations give equal trials on one machine with as many threads.
+
+    `code` has the source of each module from outside the package that the run uses.
+    """
 
     seed: int = Field(0, ge=0, lt=2**63)
     data: DataConfig = DataConfig()
@@ -136,10 +150,17 @@ class TrialConfig(Section):
     train: TrainConfig = TrainConfig()
     metrics: MetricsConfig = MetricsConfig()
     artifacts: ArtifactsConfig = ArtifactsConfig()
+    code: dict[str, Source] = Field(default_factory=dict, repr=False)
 
     def flat(self) -> dict[str, Any]:
         """Returns every option by its dotted path: `{"optim.g_lr": 2e-4, ...}`."""
-        return _flatten(self.model_dump())
+        return _flatten(self.model_dump(exclude={"code"}))
+
+    @property
+    def component_names(self) -> set[str]:
+        """The names of all components that the trial uses."""
+        sections = (getattr(self, name) for name in type(self).model_fields)
+        return {section.name for section in sections if isinstance(section, Component)} | set(self.artifacts.on)
 
     def override(self, changes: Mapping[str, Any], max_kimg: float | None = None) -> "TrialConfig":
         """Returns a copy with changed options.
@@ -155,7 +176,7 @@ class TrialConfig(Section):
         """
         tree = self.model_dump()
         for path, value in sorted(changes.items(), key=lambda item: not item[0].endswith(".name")):
-            _set(tree, path, value)
+            _set(tree, path, reference(value))
         if max_kimg is not None:
             if not 0 < max_kimg < math.inf:
                 raise UserError(f"a length of {max_kimg:g} kimg is not possible: give a positive number")
@@ -207,6 +228,12 @@ def describe(error: ValidationError, prefix: str = "") -> str:
     return "; ".join(found)
 
 
+def reference(value: Any) -> Any:
+    """Returns the name `MODULE:NAME` of a class or function, and any other value as it is."""
+    is_code = callable(value) and hasattr(value, "__qualname__")
+    return f"{value.__module__}:{value.__qualname__}" if is_code else value
+
+
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in tree.items():
@@ -222,9 +249,9 @@ def _set(tree: dict[str, Any], path: str, value: Any) -> None:
     if path == "seed":
         tree["seed"] = value
         return
-    if section not in TrialConfig.model_fields or section == "seed" or not key or "." in key:
+    kind = type(getattr(TrialConfig(), section, None))
+    if not issubclass(kind, Section) or not key or ("." in key and not issubclass(kind, ArtifactsConfig)):
         raise unknown("option", path, TrialConfig().flat())
-    kind = type(getattr(TrialConfig(), section))
     if not issubclass(kind, Component) and key not in kind.model_fields:
         raise unknown("option", path, [f"{section}.{name}" for name in kind.model_fields])
     if key == "name" and tree[section]["name"] != value:

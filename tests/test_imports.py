@@ -18,6 +18,7 @@ FLOORS = (
     ("errors", "logs"),
     ("config", "cache"),
     ("run",),
+    ("foreign",),
     ("registry", "recipes"),
     ("data", "models", "losses"),
     ("metrics",),

@@ -12,9 +12,9 @@ import gansearch.losses
 from gansearch import registry
 from gansearch.config import TrialConfig, from_json
 from gansearch.errors import UserError
-from gansearch.registry import IMPORTED, KINDS, Kind
+from gansearch.registry import SECTIONS, Kind
 
-NAMES = [(kind, name) for kind in KINDS for name in registry.classes(kind) if name != IMPORTED]
+NAMES = [(kind, name) for kind in SECTIONS for name in registry.classes(kind)]
 
 LEAST_SQUARES = """
 from gansearch.losses.base import Loss
@@ -41,14 +41,19 @@ def chosen(kind: Kind, name: str) -> TrialConfig:
     return TrialConfig().override({f"{kind}.name": name, **required})
 
 
+def forget() -> None:
+    registry.classes.cache_clear()
+    registry._own.cache_clear()
+
+
 @pytest.fixture
 def losses_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder whose files count as files of `gansearch/losses`."""
     before = set(sys.modules)
     monkeypatch.setattr(gansearch.losses, "__path__", [*gansearch.losses.__path__, str(tmp_path)])
-    registry.classes.cache_clear()
+    forget()
     yield tmp_path
-    registry.classes.cache_clear()
+    forget()
     for name in set(sys.modules) - before:
         del sys.modules[name]
     for path in tmp_path.glob("*.py"):
@@ -67,7 +72,7 @@ def test_resolving_writes_out_every_option_once(kind: Kind, name: str) -> None:
     config = chosen(kind, name)
     resolved = registry.resolve(config)
     flat = resolved.flat()
-    for each in KINDS:
+    for each in SECTIONS:
         component = registry.build(each, getattr(resolved, each))
         for field in fields(component):
             assert flat[f"{each}.{field.name}"] == getattr(component, field.name)
@@ -107,7 +112,7 @@ def test_a_wrong_value_is_named_by_its_path(changes: dict[str, Any], message: st
 def test_one_new_file_is_a_new_loss(losses_folder: Path) -> None:
     assert "least-squares" not in registry.classes("loss")
     (losses_folder / "least_squares.py").write_text(LEAST_SQUARES)
-    registry.classes.cache_clear()
+    forget()
     config = registry.resolve(TrialConfig().override({"loss.name": "least-squares"}))
     assert config.loss.options == {"class_weight": 1.0, "target": 1.0}
     with pytest.raises(UserError, match=r"loss\.target=x"):

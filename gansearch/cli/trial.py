@@ -19,7 +19,7 @@ from gansearch.search.queue import Proposal
 from gansearch.search.recorder import Recorder
 from gansearch.search.run_lock import locked_run
 from gansearch.search.shutdown import GracefulShutdown
-from gansearch.training.artifacts import Artifacts
+from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device, best_precision
 from gansearch.training.feasibility import check

@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from gansearch.cache import atomic_write
-from gansearch.config import TrainConfig
+from gansearch.config import Component, TrainConfig
 from gansearch.errors import UserError, one_line
 from gansearch.run.paths import RunDir, join
 from gansearch.run.protocol import Floor, Protocol
@@ -37,10 +37,16 @@ _GRACE = 0.1
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 class Options:
-    """How a search runs. Times are in seconds. None means no limit, or a value that fits the machine."""
+    """How a search runs. Times are in seconds. None means no limit, or a value that fits the machine.
+
+    Without a `scheduler` no trial is stopped early. A logger has the options of its class, as the other two have.
+    """
 
     trials: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0)] = 0
+    sampler: Component = Component(name="tpe")
+    scheduler: Component | None = Component(name="asha")
+    loggers: Annotated[tuple[Component, ...], Field(strict=False)] = ()
     eta: Annotated[int, Field(ge=2)] = 3
     first_rung: Annotated[int, Field(ge=1, description="in evaluations; None: a tenth of all")] | None = None
     time_budget: Annotated[float, Field(gt=0)] | None = None
@@ -67,6 +73,11 @@ def rungs(train: TrainConfig, eta: int, first: int | None = None) -> list[int]:
         steps.append(steps[-1] * eta)
     decisions = [step * train.eval_images for step in steps if step < train.evaluations]
     return [*decisions, train.max_images]
+
+
+def _rungs(space: Space, options: Options) -> list[int]:
+    train = space.base.train
+    return rungs(train, options.eta, options.first_rung) if options.scheduler else [train.max_images]
 
 
 def _hashed(record: Any) -> Protocol:
@@ -168,9 +179,8 @@ class Manifest(BaseModel):
 
     @property
     def rungs_kimg(self) -> list[float]:
-        """The kimg at which ASHA decides, the full length last; empty for a trial alone."""
-        found = rungs(self.space.base.train, self.options.eta, self.options.first_rung)
-        return [images / 1000 for images in found] if self.options.trials > 1 else []
+        """The kimg at which the scheduler compares trials, the full length last; empty for a trial alone."""
+        return [images / 1000 for images in _rungs(self.space, self.options)] if self.options.trials > 1 else []
 
     def save(self, run: RunDir) -> None:
         """Writes `search.json`, whole or not at all. Raises UserError where the file can't be written."""
@@ -222,9 +232,16 @@ class Plan:
         return join(self.options.storage, self.run.name)
 
     @property
+    def component_names(self) -> set[str]:
+        """The names of all components that some trial, or the search itself, may use."""
+        options = self.options
+        own = [options.sampler, *options.loggers, *([options.scheduler] if options.scheduler else [])]
+        return self.space.component_names | {component.name for component in own}
+
+    @property
     def rungs(self) -> list[int]:
-        """The images at which ASHA decides, the full length last."""
-        return rungs(self.space.base.train, self.options.eta, self.options.first_rung)
+        """The images at which the scheduler compares trials, the full length last."""
+        return _rungs(self.space, self.options)
 
     def manifest(self, protocol: Protocol, floor: Floor | None, gpus_per_trial: float = 0.0) -> Manifest:
         """Returns what `search.json` holds at the start of this search."""

@@ -167,6 +167,12 @@ class Space(_Data):
                 chain.append(when.path)
         return self
 
+    @property
+    def component_names(self) -> set[str]:
+        """The names of all components that some trial may use."""
+        searched = (one.domain.choices for path, one in self.params.items() if path.endswith(".name"))
+        return self.base.component_names.union(*searched)
+
     def replaced(self, **changes: Any) -> "Space":
         """Returns a copy with fields changed, which are validated again."""
         return Space(**{name: getattr(self, name) for name in type(self).model_fields} | changes)

@@ -1,67 +1,90 @@
-"""Finds the space of a name or path, and applies the options of the command line to that space."""
+"""Finds the space of a name, and applies the options of the command line to that space.
 
-import importlib.util
+A space file is Python and is executed. What it names, it may also define.
+"""
+
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+import gansearch
+from gansearch import foreign
 from gansearch.config import TrialConfig, describe
 from gansearch.errors import UserError, one_line, unknown
 from gansearch.run.space import Choices, Domain, Parameter, Space
 
+_FOLDER = "search_spaces"
 _PATHS = ("data.dir", "metrics.weights")
 
 
 def find_space(name: str) -> Space:
-    """Returns the SPACE of a file: `name` is a path, or a name under `search_spaces/` here or in the installed package.
+    """Returns the space of a name and permits the code that this space names.
+
+    Args:
+        name: The path of a file that defines SPACE; a name under `search_spaces/` here or in the package, or among the
+            entry points `gansearch.spaces` of installed packages; or `MODULE:NAME`.
 
     Raises:
-        UserError: There is no such file, or the file defines no space.
+        UserError: There is no such space.
     """
     if name.endswith(".py") or "/" in name:
-        path = Path(name)
-        if not path.is_file():
+        if not Path(name).is_file():
             raise UserError(f"space {name}: there is no such file; check the path")
-        return _load(path)
+        folder = str(Path(name).absolute().parent)
+        if folder not in sys.path:  # as for a script
+            sys.path.insert(0, folder)
+        return _permitted(name, _run(name, lambda: _space_of_file(Path(name))))
+    if foreign.is_foreign(name):
+        foreign.permit([name])
+        return _permitted(name, foreign.find("space", name))
     files = space_files()
-    if name not in files:
-        raise unknown("space", name, files)
-    return _load(files[name])
+    installed = {entry.name: entry for entry in entry_points(group="gansearch.spaces")}
+    if name in files:
+        return _permitted(name, _run(str(files[name]), lambda: _space_of_file(files[name])))
+    if name in installed:
+        return _permitted(name, _run(installed[name].value, installed[name].load))
+    raise unknown("space", name, [*files, *installed])
 
 
 def space_files() -> dict[str, Path]:
     """Returns the files of all spaces by name. A file under ./search_spaces/ hides the package's file of that name."""
-    installed = importlib.util.find_spec("search_spaces")
-    folders = [Path(folder) for folder in (installed.submodule_search_locations or [])] if installed else []
+    package = Path(gansearch.__file__).parent
+    # In a wheel the folder lies in the package, in a source tree beside it.
+    folders = (package / _FOLDER, package.parent / _FOLDER, Path(_FOLDER))
     return {
         path.stem: path
-        for folder in [*folders, Path("search_spaces")]
+        for folder in folders
         for path in sorted(folder.glob("*.py"))
         if not path.stem.startswith("_")
     }
 
 
-def _load(path: Path) -> Space:
-    spec = importlib.util.spec_from_file_location(f"gansearch_space_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # no __pycache__ beside the user's file
+def _run(where: str, load: Callable[[], Any]) -> Any:
     try:
-        spec.loader.exec_module(module)
+        return load()
     except ValidationError as error:
-        raise UserError(f"space {path}: {error.title}: {describe(error)}") from error
+        raise UserError(f"space {where}: {error.title}: {describe(error)}") from error
     except (Exception, SystemExit) as error:  # a space is the user's code: whatever is wrong in it is the user's to fix
-        raise UserError(f"space {path}: {type(error).__name__}: {one_line(error)}") from error
-    finally:
-        sys.dont_write_bytecode = writes_bytecode
-    space = getattr(module, "SPACE", None)
+        raise UserError(f"space {where}: {type(error).__name__}: {one_line(error)}") from error
+
+
+def _space_of_file(path: Path) -> Any:
+    """Runs a file as the module of its name, so that the space can name what the file defines, and returns SPACE."""
+    known = sys.modules.get(path.stem)
+    is_other = known is not None and getattr(known, "__file__", None) != str(path.absolute())
+    module = foreign.load_file(path.absolute(), f"space_{path.stem}" if is_other else path.stem)
+    return getattr(module, "SPACE", None)
+
+
+def _permitted(name: str, space: Any) -> Space:
     if not isinstance(space, Space):
-        raise UserError(f"space {path} defines no SPACE = Space(...); see search_spaces/digits.py")
+        raise UserError(f"space {name} defines no SPACE = Space(...); see search_spaces/digits.py")
+    foreign.permit(space.component_names)
     return space
 
 

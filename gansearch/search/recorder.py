@@ -1,6 +1,6 @@
 """Records what happens to a trial, in this order: in the trial's files, in `results.jsonl` and in the study."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,10 +10,9 @@ from gansearch.registry import resolve
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Plan
 from gansearch.run.rows import Eval, Evaluation, Row, Start, Status, Writer, trial_id_of
+from gansearch.search.loggers.base import Listener
 from gansearch.search.queue import Proposal
 from gansearch.search.study import Study
-
-Listener = Callable[[Row, Ledger], None]
 
 
 class Recorder:

@@ -1,27 +1,31 @@
 """The driver of a search: starts, resumes or extends a run, or trains finals."""
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 
+from gansearch import foreign, registry
 from gansearch.data.loader import load_images
 from gansearch.errors import UserError
 from gansearch.metrics.extractors.base import unload
 from gansearch.metrics.floor import floor_of
 from gansearch.metrics.reference import Reference, protocol_of, reference_of
 from gansearch.run.ledger import Ledger, TrialState
-from gansearch.run.loaded import load
+from gansearch.run.loaded import Run, load
 from gansearch.run.manifest import Manifest, Plan
 from gansearch.run.protocol import Protocol
-from gansearch.run.rows import Writer
+from gansearch.run.rows import Row, Writer
 from gansearch.search.feasibility import check_space, check_space_data
+from gansearch.search.loggers.base import Listener
+from gansearch.search.loggers.opened import open_loggers
 from gansearch.search.queue import TrialQueue, finals_queue, search_queue
 from gansearch.search.ray.cluster import Cluster, ray_session
-from gansearch.search.ray.scheduler import ResumableASHA
+from gansearch.search.ray.scheduler import PolicyScheduler
 from gansearch.search.ray.tuning import tune_trials
-from gansearch.search.recorder import Listener, Recorder
+from gansearch.search.recorder import Recorder
 from gansearch.search.run_lock import check_room, locked_run
+from gansearch.search.schedulers.base import Policy, Scheduler
 from gansearch.search.shutdown import GracefulShutdown
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device
@@ -45,7 +49,7 @@ class Search:
 
     def __init__(self, plan: Plan, listener: Listener) -> None:
         self.plan, self.ledger, self.queue = plan, Ledger(), TrialQueue()
-        self.scheduler = ResumableASHA(plan.rungs, plan.options.eta)
+        self.scheduler = PolicyScheduler(_policy(plan), plan.rungs)
         self.shutdown = GracefulShutdown()
         self.how_to_continue = f"run `gansearch resume {plan.run.path}`"
         self._listener = listener
@@ -55,15 +59,17 @@ class Search:
         run = self.plan.run
         with self.shutdown.handling(), locked_run(self.plan) as lock:
             self.reference = prepare(self.plan)
+            base = registry.with_code(self.plan.space.base, self.plan.component_names)
+            self.plan = replace(self.plan, space=self.plan.space.replaced(base=base))
             floor = floor_of(self.plan.space.base, self.reference, best_device())
             unload()  # the memory of a GPU belongs to the trials
-            with ray_session(self.plan.options.address):
-                self._join_cluster()
+            with self._session():
                 self.plan = replace(self.plan, space=self.cluster.with_precision(self.plan.space))
-                self.plan.manifest(self.reference.protocol, floor, self.cluster.gpus).save(run)
-                with closing(Writer(run.results)) as writer:
+                manifest = self.plan.manifest(self.reference.protocol, floor, self.cluster.gpus)
+                manifest.save(run)
+                with closing(Writer(run.results)) as writer, self._listeners(Run(run, manifest, self.ledger)) as listen:
                     lock.commit()
-                    self.recorder = Recorder(self.plan, writer, self.ledger, self._listener)
+                    self.recorder = Recorder(self.plan, writer, self.ledger, listen)
                     self.queue = search_queue(self.plan, self.ledger)
                     self._log_start("")
                     tune_trials(self)
@@ -104,19 +110,19 @@ class Search:
         """Runs the trials that `queue` returns once the ledger is read. With `amend` the plan is saved."""
         run = self.plan.run
         # The writer is opened first of all: it refuses while another driver is at work.
-        with self.shutdown.handling(), closing(Writer(run.results)) as writer:
+        with self.shutdown.handling(), closing(Writer(run.results)) as writer, ExitStack() as stack:
             loaded = load(run)
             self._manifest, self.ledger = loaded.manifest, loaded.ledger
             self.reference = prepare(self.plan, self._manifest.protocol)
             unload()
-            self.recorder = Recorder(self.plan, writer, self.ledger, self._listener)
+            listen = stack.enter_context(self._listeners(loaded))
+            self.recorder = Recorder(self.plan, writer, self.ledger, listen)
             self._end_decided_trials(complete=amend)
             self.queue = queue()
             if not self.queue:
                 return
             check_room(self.plan, len(self.queue.proposals))
-            with ray_session(self.plan.options.address):
-                self._join_cluster()
+            with self._session():
                 if amend:
                     self.plan.amended(self._manifest).save(run)
                 self._log_start(f"{len(self.ledger)} trials known, ")
@@ -134,12 +140,28 @@ class Search:
                 self.recorder.end(trial.trial_id, "completed", None)
         for trial_id in self.scheduler.replay(self.ledger):
             kimg = self.ledger[trial_id].kimg
-            self.recorder.end(trial_id, "stopped", f"ASHA: not among the best at {kimg:g} kimg")
+            self.recorder.end(trial_id, "stopped", f"not among the best at {kimg:g} kimg")
 
-    def _join_cluster(self) -> None:
-        self.shutdown.install()  # Ray has replaced the signal handlers
-        self.cluster = Cluster.fit(self.plan)
-        self.cluster.check_shared(self.plan.checkpoints)
+    @contextmanager
+    def _session(self) -> Iterator[None]:
+        """Starts or joins Ray within the block, with the code from outside the package, and sets `cluster`."""
+        with ray_session(self.plan.options.address, foreign.travelling(self.plan.space.base.code)):
+            self.shutdown.install()  # Ray has replaced the signal handlers
+            self.cluster = Cluster.fit(self.plan)
+            self.cluster.check_shared(self.plan.checkpoints)
+            yield
+
+    @contextmanager
+    def _listeners(self, run: Run) -> Iterator[Listener]:
+        """Opens the loggers of the run; yields a function that calls the driver's listener and then the loggers."""
+        with ExitStack() as stack:
+            loggers = [self._listener, *(stack.enter_context(opened) for opened in open_loggers(run))]
+
+            def listen(row: Row, ledger: Ledger) -> None:
+                for logger in loggers:
+                    logger(row, ledger)
+
+            yield listen
 
     def _log_start(self, known: str) -> None:
         length, slots = self.plan.space.base.train.max_kimg, self.cluster.slots
@@ -154,6 +176,14 @@ class Search:
             return False
         saved = Manifest.load(self.plan.run)
         return (saved.space, saved.options.trials) == (self.plan.space, self.plan.options.trials)
+
+
+def _policy(plan: Plan) -> Policy:
+    """Returns the policy of a plan's scheduler; without a scheduler every trial goes on."""
+    if plan.options.scheduler is None:
+        return lambda trial_id, images, fid: True
+    scheduler: Scheduler = registry.build("scheduler", plan.options.scheduler)
+    return scheduler.policy(plan.rungs, plan.options.eta)
 
 
 def prepare(plan: Plan, before: Protocol | None = None) -> Reference:

@@ -23,10 +23,10 @@ from gansearch.metrics.reference import Reference
 from gansearch.metrics.scorer import Scorer, scorer_for
 from gansearch.models.base import Model
 from gansearch.run.rows import Evaluation
-from gansearch.training.artifacts import SHOWN_ATTENTION, Artifacts, Snapshot
+from gansearch.training.artifacts.base import NUM_REAL, Point, Snapshot
+from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.build import image_shape, networks_of
 from gansearch.training.checkpoint import About, CheckpointDir
-from gansearch.training.curves import Point
 from gansearch.training.device import best_precision
 from gansearch.training.ema import EMA
 from gansearch.training.feasibility import check_images
@@ -195,7 +195,7 @@ class Trainer:
     def snapshot(self) -> Snapshot:
         """Returns what artifacts are made from; to be called after an evaluation."""
         images, device = self._images, self._rng.device
-        chosen = torch.linspace(0, len(images) - 1, SHOWN_ATTENTION, device=device).long()
+        chosen = torch.linspace(0, len(images) - 1, NUM_REAL, device=device).long()
         return Snapshot(
             G=self._ema.model,
             D=self._state.D,

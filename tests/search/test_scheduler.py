@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ray.tune.schedulers import TrialScheduler
+from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from gansearch.config import TrainConfig, whole_kimg
 from gansearch.run.ledger import Ledger
 from gansearch.run.manifest import rungs
 from gansearch.run.rows import Eval, Row, Start
-from gansearch.search.ray.scheduler import ResumableASHA
+from gansearch.search.ray.scheduler import PolicyScheduler
+from gansearch.search.schedulers.asha import ASHA
 
 ETA = 3
 CONTINUE, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
@@ -57,13 +58,47 @@ def test_rungs_are_evaluations_from_a_tenth_to_the_whole(
     assert abs(images[0] - train.max_images / 10) <= train.eval_images / 2 or images[0] == train.eval_images
     assert all(after == eta * before for before, after in pairwise(images[:-1]))
     assert images[-1] <= eta * (images[-2] if len(images) > 1 else images[-1])
-    decides = [milestone for milestone, _ in ResumableASHA(images, eta)._brackets[0]._rungs]
-    assert sorted(milestone for milestone in decides if milestone < train.max_images) == images[:-1]
+
+
+@st.composite
+def searches(draw: st.DrawFn) -> tuple[list[list[float]], list[int]]:
+    """FIDs of several trials at all evaluations, and the order in which they report."""
+    trials = draw(st.integers(1, 6))
+    fid = st.integers(1, 12).map(float)
+    evaluations = TRAIN.evaluations
+    fids = draw(st.lists(st.lists(fid, min_size=evaluations, max_size=evaluations), min_size=trials, max_size=trials))
+    return fids, draw(st.permutations([number for number in range(trials) for _ in range(evaluations)]))
+
+
+@given(searches(), st.integers(2, 4))
+def test_asha_decides_as_ray_s_own(search: tuple[list[list[float]], list[int]], eta: int) -> None:
+    fids, order = search
+    images = rungs(TRAIN, eta)
+    policy = ASHA().policy(images, eta)
+    theirs = ASHAScheduler(
+        time_attr="images", metric="fid", mode="min", max_t=images[-1], grace_period=images[0], reduction_factor=eta
+    )
+    trials = [SimpleNamespace(trial_id=str(number)) for number in range(len(fids))]
+    for trial in trials:
+        theirs.on_trial_add(None, trial)
+    steps, stopped = [0] * len(fids), set()
+    for number in order:
+        steps[number] += 1
+        at, fid = steps[number] * TRAIN.eval_images, fids[number][steps[number] - 1]
+        if number in stopped or at == images[-1]:  # Ray's scheduler ends a trial at the full length by itself
+            continue
+        expected = theirs.on_trial_result(None, trials[number], {"images": at, "fid": fid})
+        assert policy(str(number), at, fid) is (expected == CONTINUE)
+        stopped |= {number} if expected == STOP else set()
+
+
+def scheduler_of(images: list[int]) -> PolicyScheduler:
+    return PolicyScheduler(ASHA().policy(images, ETA), images)
 
 
 def ray_trial(number: int) -> Any:
     """What Tune's trial has that the scheduler looks at; Ray's own id is another one after every start."""
-    return SimpleNamespace(trial_id=f"ray-{number}", config={"asha_id": f"{number:04d}"})
+    return SimpleNamespace(trial_id=f"ray-{number}", config={"root_id": f"{number:04d}"})
 
 
 def start(number: int) -> Start:
@@ -84,14 +119,13 @@ class Tune:
 
     def __init__(self, fids: list[list[float]]) -> None:
         self.fids = fids
-        self.scheduler = ResumableASHA(RUNGS, ETA)
+        self.scheduler = scheduler_of(RUNGS)
         self.rows: list[Row] = []
         self.ended: set[int] = set()
         self.decisions: list[tuple[int, int, str]] = []
         self.steps = [0] * len(fids)
         for number in range(len(fids)):
             self.rows.append(start(number))
-            self.scheduler.on_trial_add(None, ray_trial(number))
 
     def report(self, number: int, *, end: bool = True) -> None:
         """The next evaluation of a trial; without `end` the driver dies before it writes that the trial ended."""
@@ -103,38 +137,16 @@ class Tune:
         result = {"images": row.images, "fid": row.fid}
         decision = self.scheduler.on_trial_result(None, ray_trial(number), result)
         self.decisions.append((number, self.steps[number], decision))
-        if decision == STOP:
+        whole = self.steps[number] == TRAIN.evaluations
+        if decision == STOP or whole:
             self.ended.add(number)
             if end:
-                self.scheduler.on_trial_complete(None, ray_trial(number), result)
-                whole = self.steps[number] == TRAIN.evaluations
                 self.rows.append(Ledger(self.rows)[f"{number:04d}"].ended("completed" if whole else "stopped"))
 
     def resume(self) -> list[str]:
         """A new driver: all it has is the rows."""
-        self.scheduler = ResumableASHA(RUNGS, ETA)
-        ledger = Ledger(self.rows)
-        stopped = self.scheduler.replay(ledger)
-        for trial in ledger.values():
-            if trial.end is None and trial.trial_id not in stopped:
-                self.scheduler.on_trial_add(None, ray_trial(trial.number))
-        return stopped
-
-    @property
-    def rungs(self) -> list[tuple[int, dict[str, float]]]:
-        """What counts at each rung; at the full length nothing is decided."""
-        (bracket,) = self.scheduler._brackets
-        return [(int(at), recorded) for at, recorded in bracket._rungs if at < TRAIN.max_images]
-
-
-@st.composite
-def searches(draw: st.DrawFn) -> tuple[list[list[float]], list[int]]:
-    """FIDs of several trials at all evaluations, and the order in which they report."""
-    trials = draw(st.integers(1, 6))
-    fid = st.integers(1, 12).map(float)
-    evaluations = TRAIN.evaluations
-    fids = draw(st.lists(st.lists(fid, min_size=evaluations, max_size=evaluations), min_size=trials, max_size=trials))
-    return fids, draw(st.permutations([number for number in range(trials) for _ in range(evaluations)]))
+        self.scheduler = scheduler_of(RUNGS)
+        return self.scheduler.replay(Ledger(self.rows))
 
 
 @given(searches(), st.data())
@@ -150,7 +162,6 @@ def test_an_interruption_changes_no_decision(search: tuple[list[list[float]], li
     for number in order[cut:]:
         broken.report(number)
     assert broken.decisions == whole.decisions
-    assert broken.rungs == whole.rungs
 
 
 def test_worse_than_the_best_third_is_stopped_at_a_rung_and_only_there() -> None:
@@ -174,7 +185,6 @@ def test_a_trial_that_was_stopped_but_not_ended_is_named() -> None:
     tune.report(2)
     assert tune.decisions == [(0, 1, CONTINUE), (1, 1, STOP), (2, 1, CONTINUE)]
     assert tune.resume() == ["0001"]
-    assert tune.rungs[-1] == (TRAIN.eval_images, {"0000": -5.0, "0001": -9.0, "0002": -1.0})
 
 
 def test_a_trial_that_came_to_its_full_length_was_not_stopped() -> None:
@@ -182,7 +192,7 @@ def test_a_trial_that_came_to_its_full_length_was_not_stopped() -> None:
     tune = Tune([[5.0] * 9])
     for _ in range(9):
         tune.report(0, end=False)
-    assert tune.decisions[-1] == (0, 9, STOP)
+    assert tune.decisions[-1] == (0, 9, CONTINUE)
     assert tune.resume() == []
 
 
@@ -196,31 +206,21 @@ def test_a_trial_that_continues_another_has_passed_its_rungs_and_a_final_passes_
     longer = replace(start(2), parent="0001", relation="continuation")
     final = replace(start(3), parent="0001", relation="final", origin="final")
     rows = [*tune.rows, longer, evaluation(2, 10, 3.0, 100), final, evaluation(3, 1, 1.0, 101)]
-    scheduler = ResumableASHA(LONG, ETA)
+    scheduler = scheduler_of(LONG)
     assert scheduler.replay(Ledger(rows)) == []
     chosen = replace(start(4), parent="0000", relation="continuation")
-    assert ResumableASHA(LONG, ETA).replay(Ledger([*rows, chosen])) == [], (
-        "that its parent was behind is known and past"
-    )
-    (bracket,) = scheduler._brackets
-    assert {int(at): set(recorded) for at, recorded in bracket._rungs if recorded} == {
-        rung: {"0000", "0001"} for rung in RUNGS
-    }
-    continuing = SimpleNamespace(trial_id="ray", config={"asha_id": "0001"})
-    scheduler.on_trial_add(None, continuing)
+    assert scheduler_of(LONG).replay(Ledger([*rows, chosen])) == [], "that its parent was behind is known and past"
+    continuing = SimpleNamespace(trial_id="ray", config={"root_id": "0001"})
     bad = {"images": 11 * TRAIN.eval_images, "fid": 1e6}
     assert scheduler.on_trial_result(None, continuing, bad) == CONTINUE
+    assert scheduler.on_trial_result(None, continuing, bad | {"images": RUNGS[0]}) == CONTINUE  # passed by its parent
     assert scheduler.on_trial_result(None, continuing, bad | {"images": LONG[-2]}) == CONTINUE  # the first there
-    let_through = SimpleNamespace(trial_id="ray", config={"asha_id": None})
-    scheduler.on_trial_add(None, let_through)
+    let_through = SimpleNamespace(trial_id="ray", config={"root_id": None})
     assert scheduler.on_trial_result(None, let_through, bad | {"images": RUNGS[0]}) == CONTINUE
-    scheduler.on_trial_complete(None, let_through, bad | {"images": LONG[-1]})
-    scheduler.on_trial_remove(None, let_through)
+    other = SimpleNamespace(trial_id="ray", config={"root_id": "0007"})
+    assert scheduler.on_trial_result(None, other, bad | {"images": RUNGS[0]}) == STOP
 
 
 def test_a_result_without_an_fid_is_passed_over() -> None:
-    tune = Tune([[5.0] * 9])
-    result = {"images": 100, "diverged": "non-finite loss at 0.1 kimg", "done": True}
-    assert tune.scheduler.on_trial_result(None, ray_trial(0), result) == CONTINUE
-    tune.scheduler.on_trial_complete(None, ray_trial(0), result)
-    assert all(not recorded for _, recorded in tune.rungs)
+    result = {"images": RUNGS[0], "diverged": "non-finite loss at 0.1 kimg", "done": True}
+    assert scheduler_of(RUNGS).on_trial_result(None, ray_trial(0), result) == CONTINUE

@@ -131,7 +131,7 @@ def test_a_lengthened_search_hands_out_longer_trials(tmp_path: Path) -> None:
     source, recorder = searcher(tmp_path, trials=3, max_kimg=28.8)
     unfinished, longer, new = drawn(source)
     assert [
-        (config["trial_id"], config["continues"], config["asha_id"], config["reported_images"])
+        (config["trial_id"], config["continues"], config["root_id"], config["reported_images"])
         for config in (unfinished, longer, new)
     ] == [("0001", None, "0001", 0), ("0002", "0000", "0000", 0), ("0003", None, "0003", 0)]
     for config in (unfinished, longer, new):
@@ -150,7 +150,7 @@ def test_finals_are_the_same_but_for_their_seed_and_pass_no_rung(tmp_path: Path)
     complete(recorder, "0000")
     source, recorder = searcher(tmp_path, trials=1, finals=2)
     configs = drawn(source)
-    assert [(config["asha_id"], config["continues"]) for config in configs] == [(None, None)] * 2
+    assert [(config["root_id"], config["continues"]) for config in configs] == [(None, None)] * 2
     searched, *finals = (json.loads((tmp_path / f"trials/000{n}/config.json").read_text()) for n in range(3))
     assert [final["seed"] for final in finals] == [8, 9]
     assert all(final | {"seed": 7} == searched for final in finals)

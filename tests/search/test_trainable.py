@@ -33,7 +33,8 @@ def told(config: TrialConfig, folder: Path, trial_id: str) -> dict[str, Any]:
         "trial_id": trial_id,
         "reported_images": 0,
         "continues": None,
-        "asha_id": trial_id,
+        "objects": {},
+        "root_id": trial_id,
         "cpus": 1,
         "gpus": 0,
     }
@@ -162,7 +163,7 @@ def test_a_trial_that_continues_another_is_the_long_one(checkpoint: str, tiny: T
             evaluate(trial)
     if checkpoint == "gone":
         shutil.rmtree(tmp_path / "a/0000")
-    known = {"continues": "0000", "asha_id": "0000"}
+    known = {"continues": "0000", "root_id": "0000"}
     whole.reset_config(told(longer, tmp_path / "a", "0001") | known)
     while not whole._trainer.done:
         evaluate(whole)

@@ -18,11 +18,13 @@ from torch import Tensor
 
 from gansearch.config import ArtifactsConfig, TrialConfig
 from gansearch.data.base import to_uint8
+from gansearch.registry import classes
 from gansearch.run.paths import join
 from gansearch.training import grids
-from gansearch.training.artifacts import Artifacts
+from gansearch.training.artifacts.base import Point
+from gansearch.training.artifacts.curves import FID, LOSSES
+from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
-from gansearch.training.curves import FID, LOSSES, Point
 from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer, run
 from gansearch.training.storage import Storage
@@ -77,7 +79,7 @@ def test_a_trial_leaves_all_of_it(tiny: TrialConfig, tmp_path: Path) -> None:
 @pytest.mark.parametrize("wanted", [{"curves"}, {"samples"}, {"attention"}, {"samples", "gif"}])
 def test_each_can_be_had_alone(wanted: set[str], tiny: TrialConfig, tmp_path: Path) -> None:
     artifacts = Artifacts(
-        str(tmp_path), ArtifactsConfig(**{name: name in wanted for name in ArtifactsConfig.model_fields})
+        str(tmp_path), ArtifactsConfig.model_validate({name: name in wanted for name in classes("artifact")})
     )
     trainer = Trainer(check(tiny.override(ATTENTION)), CPU)
     step(trainer, artifacts)

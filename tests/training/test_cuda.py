@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gansearch.config import TrialConfig
-from gansearch.training.artifacts import Artifacts
+from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer, run

@@ -72,7 +72,7 @@ class TrialEvents(Callback):
         elif result.get("images", 0) >= trial.config["config"].train.max_images:
             self._recorder.end(trial_id, "completed", None)
         else:
-            self._recorder.end(trial_id, "stopped", f"ASHA: not among the best at {result['kimg']:g} kimg")
+            self._recorder.end(trial_id, "stopped", f"not among the best at {result['kimg']:g} kimg")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         text = Path(trial.error_file).read_text() if trial.error_file else "the trial failed without a message"

@@ -3,7 +3,7 @@
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,10 +47,15 @@ def _reach(address: str) -> None:
 
 
 @contextmanager
-def ray_session(address: str | None) -> Iterator[None]:
-    """Joins the Ray cluster at `address` within the block, or starts a new Ray; raises UserError where that fails."""
+def ray_session(address: str | None, code: Sequence[str] = ()) -> Iterator[None]:
+    """Joins the Ray cluster at `address` within the block, or starts a new Ray; raises UserError where that fails.
+
+    The files and folders `code` travel to every process of Ray that works for this driver, which can import them.
+    """
     os.environ.update(_TUNE_ENVIRONMENT)
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    if code:
+        common["runtime_env"] = {"py_modules": list(code)}
     try:
         if address is None:
             ray.init("local", num_cpus=cores(), include_dashboard=False, object_store_memory=_OBJECT_STORE, **common)

@@ -35,7 +35,7 @@ class QueueSearcher(Searcher):
             "trial_id": trial.trial_id,
             "config": config,
             "continues": trial.start.parent if trial.start.relation == "continuation" else None,
-            "asha_id": None if trial.is_final else ledger.root_id(trial.trial_id),
+            "root_id": None if trial.is_final else ledger.root_id(trial.trial_id),
             "reported_images": trial.images,
         }
 

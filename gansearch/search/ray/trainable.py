@@ -11,6 +11,7 @@ import ray
 import torch
 from ray import tune
 
+from gansearch import foreign
 from gansearch.config import TrialConfig
 from gansearch.data.loader import load_images
 from gansearch.errors import one_line
@@ -18,7 +19,7 @@ from gansearch.metrics.reference import Reference, protocol_of
 from gansearch.metrics.scorer import Scorer
 from gansearch.run.paths import join
 from gansearch.run.rows import Evaluation
-from gansearch.training.artifacts import Artifacts
+from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Diverged, Trainer, evaluate_next
 
@@ -39,12 +40,14 @@ class GANTrial(tune.Trainable):
     _disk_full: str | None = None
 
     def setup(self, config: dict[str, Any], reference: Reference) -> None:  # type: ignore[override]
+        _take_code(config)
         torch.set_num_threads(max(1, int(config["cpus"])))
         self._device = torch.device("cuda" if config["gpus"] and torch.cuda.is_available() else "cpu")
         self._scorer = _scorer(config["config"], reference, self._device)  # one for all trials of a search
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
+        _take_code(new_config)
         del self._trainer  # frees the memory for the next trainer
         self.cleanup()
         self._begin(new_config)
@@ -114,6 +117,12 @@ class GANTrial(tune.Trainable):
                 raise
             self._unfinished = None
             self._disk_full = f"{self._root}: {one_line(error)}"
+
+
+def _take_code(config: dict[str, Any]) -> None:
+    """Permits the code that a trial names, as the driver has, and takes over what the driver's script has defined."""
+    foreign.permit(config["config"].component_names)
+    foreign.receive(config["objects"])
 
 
 def _scorer(trial: TrialConfig, reference: Reference, device: torch.device) -> Scorer:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from ray import tune
 
+from gansearch import foreign
 from gansearch.errors import UserError, one_line
 from gansearch.search.ray.callbacks import BudgetStopper, TrialEvents
 from gansearch.search.ray.searcher import QueueSearcher
@@ -44,7 +45,12 @@ def tune_trials(search: "Search") -> None:
 
 def _tuner(search: "Search", stopper: BudgetStopper) -> tune.Tuner:
     plan, cluster = search.plan, search.cluster
-    constants = {"checkpoints": plan.checkpoints, "cpus": cluster.cpus, "gpus": cluster.gpus}
+    constants = {
+        "checkpoints": plan.checkpoints,
+        "cpus": cluster.cpus,
+        "gpus": cluster.gpus,
+        "objects": foreign.objects(plan.component_names),
+    }
     trainable = tune.with_parameters(GANTrial, reference=search.reference)
     return tune.Tuner(
         tune.with_resources(trainable, {"cpu": cluster.cpus, "gpu": cluster.gpus}),

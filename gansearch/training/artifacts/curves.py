@@ -1,20 +1,28 @@
-"""Losses and FID as TensorBoard events, one file for each evaluation."""
+"""Losses and FID as TensorBoard events at each evaluation: `curves/events.out.tfevents.000057600`."""
 
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
 
+from gansearch.registry import component
+from gansearch.run.paths import curves_file
 from gansearch.run.rows import Evaluation
-
-Point = tuple[float, float, float, float]
-"""One point of the curves: kimg, the losses of D on real and on fake images, and the loss of G."""
+from gansearch.training.artifacts.base import Artifact, File, Point, Snapshot
 
 LOSSES = ("Loss/real_discriminator", "Loss/fake_discriminator", "Loss/generator")
 FID = "FID"
+
+
+@component
+class Curves(Artifact):
+    """TensorBoard scalars: the losses and FID."""
+
+    def files(self, snapshot: Snapshot) -> Iterator[File]:
+        yield curves_file(snapshot.evaluation.images), events(snapshot.curve, snapshot.evaluation)
 
 
 def events(curve: Sequence[Point], evaluation: Evaluation) -> bytes:
