@@ -1,0 +1,27 @@
+"""ASHA of the stopping type (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning")."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from gansearch.registry import component
+from gansearch.search.schedulers.base import Policy, Scheduler
+
+
+@component
+class ASHA(Scheduler):
+    """A trial goes on at a rung if its FID is among the best 1 / eta of the FIDs that came to that rung before it."""
+
+    def policy(self, rungs: Sequence[int], eta: int) -> Policy:
+        fids: dict[int, dict[str, float]] = {rung: {} for rung in rungs[:-1]}
+
+        def goes_on(trial_id: str, images: int, fid: float) -> bool:
+            at_rung = fids.get(images)
+            if at_rung is None or trial_id in at_rung:
+                return True
+            cutoff = float(np.quantile(list(at_rung.values()), 1 / eta)) if at_rung else math.inf
+            at_rung[trial_id] = fid
+            return fid <= cutoff
+
+        return goes_on
