@@ -207,7 +207,7 @@ def _no_fid(loaded: Run) -> int:
 
 def _write_plots(loaded: Run, out: Path | None) -> int:
     # Imports matplotlib, which `rank` does without.
-    from gansearch.analysis.plots import plot
+    from gansearch.analysis.plotting import plot
 
     for path in plot(loaded, out):
         print(path)

@@ -199,7 +199,7 @@ def _run_search(plan: Plan, work: "Callable[[Search], None]") -> int:
 
 
 def _conclude(run: Run) -> None:
-    from gansearch.analysis.plots import plot
+    from gansearch.analysis.plotting import plot
     from gansearch.analysis.rank import rank, write_table
     from gansearch.export import export
 

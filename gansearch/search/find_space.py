@@ -57,10 +57,7 @@ def space_files() -> dict[str, Path]:
     # In a wheel the folder lies in the package, in a source tree beside it.
     folders = (package / _FOLDER, package.parent / _FOLDER, Path(_FOLDER))
     return {
-        path.stem: path
-        for folder in folders
-        for path in sorted(folder.glob("*.py"))
-        if not path.stem.startswith("_")
+        path.stem: path for folder in folders for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")
     }
 
 

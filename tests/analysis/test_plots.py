@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gansearch.analysis.plot_info import curves_info, fits, is_wide, param_info
-from gansearch.analysis.plots import curves_figure, parameter_figure, plot
+from gansearch.analysis.plots.parameters import parameter_figure
+from gansearch.analysis.plotting import figures, plot
 from gansearch.analysis.text import fid_text
 from gansearch.errors import UserError
 from gansearch.run import Floor, load
@@ -121,7 +122,7 @@ def test_plots_are_pictures(run):
 
 
 def test_the_drawing_shows_the_numbers(run):
-    (axes,) = curves_figure(curves_info(run)).axes
+    (axes,) = dict(figures(run))["fid_vs_kimg"].axes
     assert axes.get_yscale() == "log"
     drawn = [tuple(line.get_ydata()) for line in axes.lines]
     for curve in curves_info(run).curves:
@@ -144,7 +145,7 @@ def _floor_lines(figure, fid):
 @pytest.mark.parametrize("fid", [12.0, 0.5, 90.0])
 def test_the_floor_is_a_labelled_dotted_line(tmp_path, fid):
     run = load(make_search(tmp_path / "run", floor=Floor(split="test", images=360, fid=fid)))
-    figure = curves_figure(curves_info(run))
+    figure = dict(figures(run))["fid_vs_kimg"]
     (axes,) = figure.axes
     assert len(_floor_lines(figure, fid)) == 1
     low, high = axes.get_ylim()
@@ -158,9 +159,9 @@ def test_the_floor_is_a_labelled_dotted_line(tmp_path, fid):
     ("fid", "label"), [(0.0, "↓ floor 0.0000"), (1e-6, "↓ floor 0.0000"), (1e9, "↑ floor 1000000000.00")]
 )
 def test_a_floor_far_off_does_not_squash_the_curves(tmp_path, fid, label):
-    plain = curves_figure(curves_info(load(make_search(tmp_path / "plain"))))
+    plain = dict(figures(load(make_search(tmp_path / "plain"))))["fid_vs_kimg"]
     run = load(make_search(tmp_path / "run", floor=Floor(split="test", images=360, fid=fid)))
-    figure = curves_figure(curves_info(run))
+    figure = dict(figures(run))["fid_vs_kimg"]
     assert not _floor_lines(figure, fid)
     assert figure.axes[0].get_ylim() == plain.axes[0].get_ylim()
     assert label in {text.get_text() for text in figure.axes[0].texts}

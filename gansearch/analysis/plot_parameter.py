@@ -1,82 +1,14 @@
-"""The plots of a run as PNG files: FID against kimg, and lowest FID against each searched parameter."""
+"""Draws lowest FID against one parameter."""
 
 import math
-import re
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from gansearch.analysis.plot_curves import draw_curves
-from gansearch.analysis.plot_info import CurvesInfo, ParamInfo, Point, curves_info, param_info
-from gansearch.analysis.plot_style import BEST, BOX, INK, LEGEND, MUTED, STATUS_STYLE, plain_ticks, style_axes
-from gansearch.errors import UserError
-from gansearch.run.loaded import Run
-
-
-def plot(run: Run, out: Path | None = None) -> list[Path]:
-    """Writes every plot of a run into the folder `out` (default: `plots/` of the run) and returns the files' paths.
-
-    Raises:
-        UserError: No trial has an evaluation yet, or the files cannot be written.
-    """
-    curves = curves_info(run)
-    if not curves.curves:
-        raise UserError(f"{run.dir.path} has no evaluation to plot yet: wait for its first FID")
-    out = out or run.dir.plots
-    infos = [param_info(run, path) for path in run.manifest.space.params]
-    infos = [info for info in infos if info.points]
-    figures = {"fid_vs_kimg": partial(curves_figure, curves)}
-    figures |= {
-        f"fid_vs_{re.sub(r'[^A-Za-z0-9._-]', '_', info.path)}": partial(parameter_figure, info) for info in infos
-    }
-    if infos:
-        figures["parameters"] = partial(overview_figure, curves.run, infos)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        return [_save(draw(), out / f"{name}.png") for name, draw in figures.items()]
-    except OSError as error:
-        raise UserError(f"cannot write plots to {out} ({error.strerror}): choose another folder with --out") from None
-
-
-def curves_figure(info: CurvesInfo) -> Figure:
-    """Returns a figure of FID against kimg. The best trial stands out, rungs are vertical, and the floor is dotted."""
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    draw_curves(info, figure.add_subplot())
-    return figure
-
-
-def parameter_figure(info: ParamInfo) -> Figure:
-    """Returns a figure of lowest FID against one parameter."""
-    figure = Figure(figsize=(6, 4.2), layout="constrained")
-    draw_parameter(info, figure.add_subplot())
-    figure.legend(handles=_legend(info.points, info.best), **LEGEND)
-    return figure
-
-
-def overview_figure(run: str, infos: Sequence[ParamInfo]) -> Figure:
-    """Returns a figure with a panel for each parameter. All panels share one FID axis, so that they can be compared."""
-    columns = min(len(infos), 4 if len(infos) > 6 else 3)
-    rows = math.ceil(len(infos) / columns)
-    figure = Figure(figsize=(max(3.3 * columns, 5), 2.9 * rows + 0.8), layout="constrained")
-    grid: list[Any] = list(np.atleast_1d(figure.subplots(rows, columns, sharey=True)).flat)
-    log_fid = any(info.log_fid for info in infos)
-    for index, axes in enumerate(grid):
-        if index < len(infos):
-            draw_parameter(infos[index]._replace(log_fid=log_fid), axes)
-            if index % columns:
-                axes.set_ylabel("")
-        else:
-            axes.set_visible(False)
-    figure.suptitle(f"{run}: lowest FID of each trial", color=INK, fontsize=13, fontweight="bold", x=0.01, ha="left")
-    figure.legend(handles=_legend([point for info in infos for point in info.points], infos[0].best), **LEGEND)
-    return figure
+from gansearch.analysis.plot_info import ParamInfo, Point
+from gansearch.analysis.plot_style import BEST, BOX, INK, MUTED, STATUS_STYLE, plain_ticks, style_axes
 
 
 def draw_parameter(info: ParamInfo, axes: Any) -> None:
@@ -155,7 +87,8 @@ def _spread(info: ParamInfo) -> list[float]:
     return spread
 
 
-def _legend(points: Sequence[Point], best: str | None) -> list[Line2D]:
+def legend_handles(points: Sequence[Point], best: str | None) -> list[Line2D]:
+    """Returns the handles of a legend that names each status among some points, and the best trial."""
     kinds = {point.status for point in points if point.trial_id != best}
     handles = [
         Line2D([], [], color=colour, marker=marker, linestyle="", markersize=7, label=word)
@@ -165,9 +98,3 @@ def _legend(points: Sequence[Point], best: str | None) -> list[Line2D]:
     if any(point.trial_id == best for point in points):
         handles.append(Line2D([], [], color=BEST, marker="*", linestyle="", markersize=12, label="best trial"))
     return handles
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=150)
-    return path
