@@ -67,10 +67,15 @@ def find(what: str, name: str) -> Any:
 
 
 def _imported(module_name: str) -> ModuleType:
-    here = str(Path.cwd())
-    if here not in sys.path:  # as `python -m` does
-        sys.path.insert(0, here)
+    _look_here()
     return importlib.import_module(module_name)
+
+
+def _look_here() -> None:
+    """Lets Python look for modules in the current folder first, as `python -m` does."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
 
 
 def load_file(path: Path, name: str) -> ModuleType:
@@ -101,18 +106,19 @@ def sources(module_names: Iterable[str]) -> dict[str, Source]:
 def require(code: Mapping[str, Source], names: Iterable[str]) -> None:
     """Imports the modules of those `names` that are permitted, and compares them with the sources that a run recorded.
 
-    A module that Python does not find is loaded from its recorded file.
+    A module that Python does not find is looked for where it lay when the run started.
 
     Raises:
         UserError: A source has changed since.
     """
-    for module_name in sorted({name.partition(":")[0] for name in set(names) & _permitted}):
+    for module_name in sorted({name.partition(":")[0] for name in set(names) & _permitted} - {_MAIN}):
         recorded = code.get(module_name)
-        if recorded is None or module_name == _MAIN:
+        if recorded is None:
             continue
-        if module_name not in sys.modules and _is_missing(module_name) and Path(recorded.file).is_file():
-            load_file(Path(recorded.file), module_name)
-        if module_name not in sys.modules and _is_missing(module_name):
+        _look_here()
+        if not _is_found(module_name):
+            sys.path.append(str(_root(Path(recorded.file), module_name)))
+        if not _is_found(module_name):
             continue  # `find` raises, with the option that has the name
         _imported(module_name)
         if _source(module_name).sha256 != recorded.sha256:
@@ -122,14 +128,18 @@ def require(code: Mapping[str, Source], names: Iterable[str]) -> None:
             )
 
 
-def _is_missing(module_name: str) -> bool:
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        return importlib.util.find_spec(module_name) is None
-    except ModuleNotFoundError:  # the package of a module is missing
+def _is_found(module_name: str) -> bool:
+    if module_name in sys.modules:
         return True
+    try:
+        return importlib.util.find_spec(module_name) is not None
+    except ModuleNotFoundError:  # the package of a module is missing
+        return False
+
+
+def _root(file: Path, module_name: str) -> Path:
+    """Returns the folder from which Python imports `module_name` as `file`."""
+    return file.absolute().parents[module_name.count(".") + (file.name == "__init__.py")]
 
 
 def travelling(module_names: Iterable[str]) -> list[str]:
@@ -137,8 +147,7 @@ def travelling(module_names: Iterable[str]) -> list[str]:
     found: set[str] = set()
     for name in module_names:
         for other in _with_imported(name) if name != _MAIN else ():
-            top = sys.modules[other.partition(".")[0]]
-            file = Path(inspect.getfile(top))
+            file = _file(sys.modules[other.partition(".")[0]])
             if not _is_installed(file):
                 found.add(str(file.parent if file.name == "__init__.py" else file))
     return sorted(found)
@@ -159,8 +168,8 @@ def _source(module_name: str) -> Source:
         return Source(file=_MAIN, sha256=hashlib.sha256(_main_source().encode()).hexdigest())
     digest = hashlib.sha256()
     for name in _with_imported(module_name):
-        digest.update(f"{name} {sha256(Path(inspect.getfile(sys.modules[name])))}\n".encode())
-    file = Path(inspect.getfile(sys.modules[module_name]))
+        digest.update(f"{name} {sha256(_file(sys.modules[name]))}\n".encode())
+    file = _file(sys.modules[module_name])
     is_here = file.is_relative_to(Path.cwd())
     return Source(file=str(file.relative_to(Path.cwd()) if is_here else file), sha256=digest.hexdigest())
 
@@ -196,9 +205,14 @@ def _is_beside(module: ModuleType, module_name: str) -> bool:
     top = module_name.partition(".")[0]
     if module.__name__.partition(".")[0] == top:
         return True
-    own = Path(inspect.getfile(sys.modules[top]))
-    root = own.parent.parent if own.name == "__init__.py" else own.parent
+    own = _file(sys.modules[top])
+    root = _root(own, top)
     return not _is_installed(own) and not _is_installed(Path(file)) and Path(file).is_relative_to(root)
+
+
+def _file(module: ModuleType) -> Path:
+    assert module.__file__ is not None
+    return Path(module.__file__)
 
 
 def _is_installed(file: Path) -> bool:
@@ -207,7 +221,7 @@ def _is_installed(file: Path) -> bool:
 
 def _imports(module: ModuleType) -> Iterator[str]:
     """Yields the names of the modules that a module's source imports."""
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
+    for node in ast.walk(ast.parse(_file(module).read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

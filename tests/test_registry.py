@@ -1,7 +1,7 @@
 """Names to classes: found in their folders, their options checked and written out."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ def chosen(kind: Kind, name: str) -> TrialConfig:
 def forget() -> None:
     registry.classes.cache_clear()
     registry._own.cache_clear()
+    registry._installed.cache_clear()
 
 
 @pytest.fixture
@@ -117,6 +118,48 @@ def test_one_new_file_is_a_new_loss(losses_folder: Path) -> None:
     assert config.loss.options == {"class_weight": 1.0, "target": 1.0}
     with pytest.raises(UserError, match=r"loss\.target=x"):
         registry.resolve(config.override({"loss.target": "x"}))
+
+
+@pytest.fixture
+def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """A function that installs a package with a module `plugin_NAME` and entry points."""
+
+    def install(package: str, *lines: str, source: str = LEAST_SQUARES) -> None:
+        (tmp_path / f"plugin_{package}.py").write_text(source)
+        info = tmp_path / f"{package}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("\n".join(lines))
+        forget()
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield install
+    forget()
+    for name in [name for name in sys.modules if name.startswith("plugin_")]:
+        del sys.modules[name]
+
+
+def test_an_entry_point_of_an_installed_package_is_a_name(plugins: Callable[..., None]) -> None:
+    plugins("one", "[gansearch.losses]", "ls = plugin_one:LeastSquares", "[gansearch.models]", "net = plugin_one:Net")
+    assert "ls" in registry.classes("loss")
+    config = registry.resolve(TrialConfig().override({"loss.name": "ls"}))
+    assert config.loss.options == {"class_weight": 1.0, "target": 1.0}
+    assert config.code["plugin_one"].sha256
+    with pytest.raises(UserError, match=r"unknown loss\.name 'lss'; did you mean ls"):
+        registry.resolve(TrialConfig().override({"loss.name": "lss"}))
+    with pytest.raises(UserError, match=r"^model\.name=net: plugin_one:Net can't be imported \(.*no attribute 'Net'"):
+        registry.resolve(TrialConfig().override({"model.name": "net"}))
+
+
+def test_a_name_that_is_taken_twice_is_refused(plugins: Callable[..., None]) -> None:
+    plugins("one", "[gansearch.losses]", "hinge = plugin_one:LeastSquares")
+    message = r"^loss\.name=hinge is taken twice, by gansearch and by plugin_one:LeastSquares of an installed package"
+    with pytest.raises(UserError, match=message):
+        registry.resolve(TrialConfig().override({"loss.name": "hinge"}))
+    assert registry.resolve(TrialConfig().override({"loss.name": "bce"})).loss.name == "bce"
+    plugins("two", "[gansearch.losses]", "hinge = plugin_two:LeastSquares")
+    with pytest.raises(UserError, match=r"is taken twice, by plugin_.*:LeastSquares and plugin_.*:LeastSquares of i"):
+        registry.resolve(TrialConfig().override({"loss.name": "bce"}))
 
 
 def test_a_file_holds_one_component(losses_folder: Path) -> None:

@@ -1,9 +1,11 @@
 """Ends a search in order on Ctrl-C and SIGTERM, with everything saved."""
 
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -24,9 +26,11 @@ class GracefulShutdown:
         return 128 + (self.signal or 0)
 
     def install(self) -> None:
-        """Installs the signal handlers. Call this again after `ray.init`, which replaces the handlers."""
-        for number in _SIGNALS:
-            signal.signal(number, self._handle)
+        """Installs the signal handlers. Call this again after `ray.init`, which replaces the handlers.
+
+        Only the main thread can have handlers; in another one signals are the business of the main thread.
+        """
+        _set_handlers(dict.fromkeys(_SIGNALS, self._handle))
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         again = self.signal is not None
@@ -44,5 +48,10 @@ class GracefulShutdown:
         except KeyboardInterrupt:
             self.signal = self.signal or signal.SIGINT
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            _set_handlers(before)
+
+
+def _set_handlers(handlers: Mapping[int, Any]) -> None:
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -1,0 +1,220 @@
+"""Code from outside the package: what runs, what is recorded of it, what travels, and what is refused in one line."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gansearch import foreign, registry
+from gansearch.config import Component, LossConfig, TrialConfig
+from gansearch.errors import UserError
+from tests.test_registry import LEAST_SQUARES
+
+MINE = (
+    LEAST_SQUARES
+    + """
+import torch
+from torch.utils.data import Dataset
+
+import helper
+
+
+class Dots(Dataset):
+    classes = ("few", "many")
+
+    def __init__(self, count=200, broken=False):
+        self.count, self.broken = count, broken
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        value = 2.0 if self.broken else 1.0
+        return torch.full((3, 20, 24), value) * (index % 2), index % 2
+
+
+class Split(Dots):
+    def __init__(self, train, count=8):
+        super().__init__(count if train else 2)
+
+
+class Half(LeastSquares):
+    half: float = helper.HALF  # not decorated
+
+
+class Unfinished(LeastSquares.__mro__[1]):
+    pass
+
+
+def make():
+    return torch.nn.Flatten()
+"""
+)
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The current folder, with the modules `mine` and `helper`; nothing is permitted yet."""
+    before, path = set(sys.modules), list(sys.path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(foreign, "_permitted", set())
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a file that changes within a second is read again
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "helper.py").write_text("HALF = 0.5\n")
+    yield tmp_path
+    forget(before)
+    sys.path[:] = path
+
+
+def forget(before: set[str]) -> None:
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] in {"mine", "helper", "pack"}:
+            del sys.modules[name]
+
+
+def loss(name: str, **options: object) -> TrialConfig:
+    return TrialConfig().override({"loss.name": name, **{f"loss.{key}": value for key, value in options.items()}})
+
+
+@pytest.mark.usefixtures("mine")
+def test_what_a_file_names_does_not_run_unless_it_is_permitted() -> None:
+    for kind in registry.KINDS:
+        with pytest.raises(UserError, match="is code that a file names: read that code, then run it with --allow-code"):
+            registry.build(kind, Component(name="mine:LeastSquares"))
+    assert "mine" not in sys.modules
+    with pytest.raises(UserError, match=r"metrics\.name=runpy:run_path is code"):
+        registry.resolve(TrialConfig().override({"metrics.name": "runpy:run_path"}))
+    foreign.permit(["mine:Other"])  # permits that name, and no other of its module
+    with pytest.raises(UserError, match="is code"):
+        registry.find("loss", "mine:LeastSquares")
+
+
+@pytest.mark.usefixtures("mine")
+def test_a_class_of_a_module_has_its_options_and_its_source_is_recorded() -> None:
+    foreign.permit(["mine:LeastSquares", "mine:Half"])
+    config = registry.resolve(loss("mine:LeastSquares", target=0.9))
+    assert config.loss.options == {"class_weight": 1.0, "target": 0.9}
+    assert config.code["mine"].file == "mine.py" and len(config.code["mine"].sha256) == 64
+    assert registry.resolve(config) == config
+    assert registry.resolve(loss("mine:Half")).loss.options["half"] == 0.5
+    with pytest.raises(UserError, match=r"loss\.half=x"):
+        registry.resolve(loss("mine:Half", half="x"))
+    with pytest.raises(
+        UserError, match=r"unknown option of mine:LeastSquares 'loss\.tarket'; did you mean loss\.target"
+    ):
+        registry.resolve(loss("mine:LeastSquares", tarket=1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("loss", "nothing:LSGAN", r"loss\.name=nothing:LSGAN can't be imported \(ModuleNotFoundError: No module named"),
+        ("loss", "mine:Nothing", "can't be imported .*has no attribute 'Nothing'"),
+        ("loss", "broken:LSGAN", "can't be imported .SyntaxError"),
+        ("loss", "exits:LSGAN", "can't be imported .SystemExit"),
+        ("loss", "mine:Dots", r"loss\.name=mine:Dots is a class of Dataset, not a Loss: name a subclass of "),
+        ("loss", "mine:make", r"is function, not a Loss"),
+        ("loss", "mine:Unfinished", "is an unfinished Loss: define "),
+        ("loss", "mine:", "write MODULE:NAME, two names without spaces"),
+        ("loss", "../mine:LSGAN", "write MODULE:NAME"),
+        (
+            "loss",
+            "__main__:LSGAN",
+            "was defined in a script or a notebook: define it here too, or move it into a module",
+        ),
+        ("model", "mine:LeastSquares", "is a class of Loss, not a Model"),
+        ("data", "mine:LeastSquares", "is a class of Loss, not a Dataset"),
+        ("sampler", "mine:Dots", "is a class of Dataset, not a Sampler"),
+        ("scheduler", "mine:Dots", "is a class of Dataset, not a Scheduler"),
+        ("logger", "mine:Dots", "is a class of Dataset, not a Logger"),
+        ("artifact", "mine:Dots", "is a class of Dataset, not a Artifact"),
+        ("plot", "mine:Dots", "is a class of Dataset, not a Plot"),
+    ],
+)
+def test_a_wrong_name_gets_one_line(mine: Path, kind: registry.Kind, name: str, message: str) -> None:
+    (mine / "broken.py").write_text("class LSGAN(\n")
+    (mine / "exits.py").write_text("raise SystemExit(1)\n")
+    foreign.permit([name])
+    with pytest.raises(UserError, match=message) as caught:
+        registry.find(kind, name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_source_that_changed_is_refused_also_that_of_a_module_it_imports(mine: Path) -> None:
+    foreign.permit(["mine:LeastSquares"])
+    before = set(sys.modules)
+    config = registry.resolve(loss("mine:LeastSquares"))
+    for file in ("mine.py", "helper.py"):
+        text = (mine / file).read_text()
+        forget(before)
+        (mine / file).write_text(text + "\n# changed\n")
+        with pytest.raises(UserError, match=r"^mine\.py has changed since the run started \(module mine\): restore it"):
+            registry.resolve(config)
+        forget(before)
+        (mine / file).write_text(text)
+        assert registry.resolve(config) == config
+    (mine / "unrelated.py").write_text("")
+    assert registry.resolve(config) == config
+
+
+def test_a_module_that_python_does_not_find_is_looked_for_where_it_was(mine: Path, tmp_path: Path) -> None:
+    foreign.permit(["mine:LeastSquares"])
+    before = set(sys.modules)
+    config = registry.resolve(loss("mine:LeastSquares"))
+    forget(before)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for file in ("mine.py", "helper.py"):
+        (mine / file).rename(elsewhere / file)
+    with pytest.raises(UserError, match="can't be imported"):
+        registry.resolve(config)
+    recorded = config.code["mine"].model_copy(update={"file": str(elsewhere / "mine.py")})
+    assert registry.resolve(config.model_copy(update={"code": {"mine": recorded}})).loss == config.loss
+
+
+def test_files_beside_a_module_travel_with_it_and_installed_packages_do_not(mine: Path) -> None:
+    (mine / "pack").mkdir()
+    (mine / "pack/__init__.py").write_text("")
+    (mine / "pack/part.py").write_text("from . import other\nfrom mine import LeastSquares\nimport numpy\n")
+    (mine / "pack/other.py").write_text("")
+    foreign.permit(["mine:LeastSquares", "pack.part:LeastSquares", "optuna.samplers:QMCSampler"])
+    assert registry.find("loss", "mine:LeastSquares") is registry.find("loss", "pack.part:LeastSquares")
+    registry.find("sampler", "optuna.samplers:QMCSampler")
+    assert foreign.travelling(["mine"]) == [str(mine / "helper.py"), str(mine / "mine.py")]
+    assert foreign.travelling(["pack.part", "optuna.samplers", "__main__"]) == [
+        str(mine / name) for name in ("helper.py", "mine.py", "pack")
+    ]
+    (source,) = foreign.sources(["pack.part"]).values()
+    assert source.file == "pack/part.py"
+
+
+@pytest.mark.usefixtures("mine")
+def test_a_torch_data_set_is_a_data_set() -> None:
+    foreign.permit(["mine:Dots", "mine:Split"])
+    dots = registry.build("data", Component.model_validate({"name": "mine:Dots", "resolution": 16, "count": 6}))
+    images = dots.load("train")
+    assert images.pixels.shape == (6, 3, 16, 16)
+    assert images.pixels.flatten(1).float().mean(1).tolist() == [0, 255] * 3
+    assert images.counts == (3, 3) and images.classes == ("few", "many")
+    with pytest.raises(UserError, match="takes neither `train` nor `split`"):
+        dots.load("test")
+    split = registry.build("data", Component(name="mine:Split"))
+    assert (len(split.load("train")), len(split.load("test"))) == (8, 2)
+    broken = registry.build("data", Component.model_validate({"name": "mine:Dots", "broken": True}))
+    with pytest.raises(UserError, match=r"^data mine:Dots: a float image has values outside \[0, 1\]: scale it"):
+        broken.load("train")
+    with pytest.raises(UserError, match=r"unknown option of mine:Dots 'data\.cuont'; did you mean data\.count"):
+        registry.build("data", Component.model_validate({"name": "mine:Dots", "cuont": 6}))
+
+
+@pytest.mark.usefixtures("mine")
+def test_an_optuna_sampler_is_a_sampler() -> None:
+    foreign.permit(["optuna.samplers:GPSampler"])
+    section = Component.model_validate({"name": "optuna.samplers:GPSampler", "n_startup_trials": 3})
+    assert type(registry.build("sampler", section).build(seed=4)).__name__ == "GPSampler"
+
+
+def test_a_class_is_named_by_its_module() -> None:
+    config = TrialConfig().override({"loss.name": LossConfig})
+    assert config.loss.name == "gansearch.config:LossConfig"
