@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from gansearch import registry
+from gansearch import foreign, registry
 from gansearch.cache import atomic_write
 from gansearch.config import TrialConfig, describe, from_dict
 from gansearch.data.base import Images
@@ -140,10 +140,21 @@ class LoadedGenerator:
         return images
 
 
-def load_generator(folder: str | Path, device: str = "cpu") -> LoadedGenerator:
-    """Loads the generator that `export` wrote into `folder`; raises UserError where there is none."""
+def load_generator(folder: str | Path, device: str = "cpu", allow_code: foreign.Allowed = False) -> LoadedGenerator:
+    """Loads the generator that `export` wrote into `folder`.
+
+    Args:
+        folder: The folder of an export.
+        device: Where to generate.
+        allow_code: A generator whose model is code from outside the package needs that code, which its `config.json`
+            names: True lets it run, as does the class itself, or its name.
+
+    Raises:
+        UserError: The folder holds no export, or the code of the model is missing, has changed or is not allowed.
+    """
     folder = Path(folder)
     exported = Exported.load(folder)
+    foreign.allow(allow_code, exported.trial.component_names)
     try:
         weights = load_file(folder / GENERATOR, device=device)
     except (OSError, SafetensorError) as error:
@@ -240,6 +251,7 @@ def measure(folder: Path, count: int, device: torch.device | None = None) -> tup
 
 def _generator(exported: Exported, weights: dict[str, Tensor], device: str) -> LoadedGenerator:
     config, classes = exported.trial, exported.classes
+    foreign.require(config.code, [config.model.name])
     model = registry.build("model", config.model)
     module = model.generator(ImageShape(exported.channels, config.data.resolution, len(classes)))
     module.load_state_dict(weights, assign=True)

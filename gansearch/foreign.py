@@ -18,12 +18,15 @@ from types import ModuleType
 from typing import Any
 
 from gansearch.cache import sha256
-from gansearch.config import Source
+from gansearch.config import Source, reference
 from gansearch.errors import UserError, one_line
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 _MAIN = "__main__"
 _INSTALLED = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")})
+
+Allowed = bool | str | type | Iterable[str | type]
+"""What a call may allow of the code that a file names: all (True), none (False), or certain names or classes."""
 
 _permitted: set[str] = set()
 _received: dict[str, Any] = {}  # what a script or a notebook has defined, by name, in a process of Ray
@@ -37,6 +40,14 @@ def is_foreign(name: str) -> bool:
 def permit(names: Iterable[str]) -> None:
     """Lets this process import the code of these names; names of other forms have no effect."""
     _permitted.update(filter(is_foreign, names))
+
+
+def allow(allowed: Allowed, names: Iterable[str]) -> None:
+    """Permits those of the `names` in a file that the caller allows: all of them, or the given names and classes."""
+    if isinstance(allowed, bool):
+        permit(names if allowed else ())
+    else:
+        permit(map(reference, [allowed] if isinstance(allowed, str | type) else allowed))
 
 
 def find(what: str, name: str) -> Any:

@@ -1,0 +1,209 @@
+"""The Python door: a search from a script or a notebook. `import gansearch as gs` has all that is public here.
+
+import gansearch as gs
+run = gs.search("digits", trials=4)
+run.trials()                                       # a pandas frame, the lowest FID first
+images = gs.load_generator(run.export()).sample(64)
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gansearch import foreign
+from gansearch.analysis.rank import Ranked, rank
+from gansearch.cli.progress import Progress
+from gansearch.config import reference
+from gansearch.errors import UserError
+from gansearch.logs import shown_on_stderr
+from gansearch.run import Plan, RunDir, Space, find_run, new_run
+from gansearch.run import Run as Loaded
+from gansearch.run import load as load_run
+from gansearch.run.paths import DEFAULT_RUNS_DIR, dated
+from gansearch.run.rows import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from gansearch.search.search import Search
+
+OnRow = Callable[[Row], None]
+"""Called with each new row of a search: the start, an evaluation or the end of a trial (`gansearch.run.rows`)."""
+
+
+class Run:
+    """A run. Its files are read anew at each call, so it may be one that is still going."""
+
+    def __init__(self, directory: RunDir) -> None:
+        """Reads nothing yet; `gansearch.load` is the way to a run that exists."""
+        self._dir = directory
+
+    def __repr__(self) -> str:
+        best = self.best
+        lowest = f", best FID {best.best_fid:.2f} (trial {best.trial_id})" if best else ""
+        return f"Run({str(self.path)!r}, {len(self._load().ledger)} trials{lowest})"
+
+    def _repr_html_(self) -> str:
+        return self.trials()._repr_html_()
+
+    @property
+    def path(self) -> Path:
+        return self._dir.path
+
+    @property
+    def best(self) -> Ranked | None:
+        """The trial with the lowest FID, None where no trial has one."""
+        return next((row for row in self.rank() if row.rank == 1), None)
+
+    def rank(self) -> list[Ranked]:
+        """Returns all trials, the lowest FID first."""
+        return rank(self._load())
+
+    def trials(self) -> "pd.DataFrame":
+        """Returns one row for each trial, the lowest FID first. A parameter that does not apply is missing."""
+        from gansearch.analysis.frames import trials_frame
+
+        return trials_frame(self._load())
+
+    def evaluations(self) -> "pd.DataFrame":
+        """Returns one row for each evaluation, by trial and kimg."""
+        from gansearch.analysis.frames import evaluations_frame
+
+        return evaluations_frame(self._load())
+
+    def plot(self, more: Iterable[str | type] = ()) -> "dict[str, Figure]":
+        """Returns the figures of the run by name; `more` are plots of your own. Writes no file.
+
+        Raises:
+            UserError: No trial has an evaluation yet.
+        """
+        from gansearch.analysis.plotting import figures
+
+        names = [reference(plot) for plot in more]
+        foreign.permit(names)
+        return dict(figures(self._load(), names))
+
+    def export(self, trial: str | int | None = None, out: str | Path | None = None) -> Path:
+        """Writes the best generator of a trial as files that stand alone, and returns their folder.
+
+        Args:
+            trial: Which trial; None takes the one with the lowest FID.
+            out: The folder to write; None takes the run's `best`.
+
+        Raises:
+            UserError: There is no such trial, it has no checkpoint, or the folder can't be written.
+        """
+        from gansearch.export import export
+
+        loaded = self._load()
+        chosen = None if trial is None else loaded.ledger.trial_id(str(trial))
+        return export(loaded, chosen, None if out is None else Path(out))
+
+    def resume(self, *, retry_failed: bool = False, on_row: OnRow | None = None, **resources: Any) -> "Run":
+        """Continues a search that was interrupted or killed. `resources` are those of `search`, which may be others."""
+        plan = self._load().plan.with_options(resources)
+        return _run(plan, lambda search: search.resume(retry_failed=retry_failed), on_row)
+
+    def extend(
+        self, *, trials: int = 0, max_kimg: float | None = None, on_row: OnRow | None = None, **resources: Any
+    ) -> "Run":
+        """Adds trials to a search, or trains its best trials further, and new ones as far."""
+        plan = self._load().plan.with_options(resources).extended(trials, max_kimg)
+        return _run(plan, lambda search: search.extend(), on_row)
+
+    def _load(self) -> Loaded:
+        return load_run(self._dir)
+
+
+def load(run: str | Path, runs_dir: str | Path = DEFAULT_RUNS_DIR, *, allow_code: foreign.Allowed = False) -> Run:
+    """Returns a run by its path, or by its name under `runs_dir`.
+
+    Args:
+        run: The run.
+        runs_dir: The folder of runs.
+        allow_code: What may run of the code from outside the package that the files of the run name: all of it (True),
+            certain classes or names, or none. To export or resume needs it, to read does not.
+
+    Raises:
+        UserError: There is no such run, or its files are damaged.
+    """
+    directory = find_run(str(run), Path(runs_dir))
+    foreign.allow(allow_code, load_run(directory).plan.component_names)
+    return Run(directory)
+
+
+def search(
+    space: str | Path | Space,
+    *,
+    name: str | None = None,
+    trials: int | None = None,
+    max_kimg: float | None = None,
+    data: str | type | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    on_row: OnRow | None = None,
+    runs_dir: str | Path = DEFAULT_RUNS_DIR,
+    **search_options: Any,
+) -> Run:
+    """Runs a search and returns it. The progress is shown while it runs: in a terminal and in Jupyter as a table.
+
+    It may be called from any thread. In the main thread Ctrl-C ends the search with everything saved, and raises
+    KeyboardInterrupt; `load(name).resume()` continues it.
+
+    Args:
+        space: A `Space`, the name of one (`gansearch spaces` lists them), or a file that defines SPACE.
+        name: The name of the run; by default that of the space and the time.
+        trials: How many trials; by default as many as the space says.
+        max_kimg: The full length of a trial in thousands of real images; by default that of the space.
+        data: The name of a data set, a data set class of your own (also one of torch), or a folder of images.
+        options: Options of a trial by dotted path (`gansearch options` lists them). A class of your own may be a value:
+            `{"loss.name": MyLoss}`.
+        on_row: Called with each new row.
+        runs_dir: The folder of runs.
+        **search_options: Fields of `gansearch.run.Options`: `seed`, `sampler`, `scheduler`, `loggers`, `eta`,
+            `first_rung`, `time_budget` (seconds), `gpu_hours`, `max_concurrent`, `cpus_per_trial`, `gpus_per_trial`,
+            `address`, `storage`.
+
+    Raises:
+        UserError: Something is wrong or missing; nothing was started.
+        KeyboardInterrupt: The search was interrupted.
+    """
+    from gansearch.search.find_space import find_space, permitted
+    from gansearch.search.planning import plan_search
+
+    found = permitted("space", space) if isinstance(space, Space) else find_space(str(space))
+    run = new_run(name or dated("search" if isinstance(space, Space) else str(space)), Path(runs_dir))
+    changes = {**_data_options(data), **(options or {})}
+    return _run(plan_search(found, run, changes, max_kimg, trials=trials, **search_options), _start, on_row)
+
+
+def _start(search: "Search") -> None:
+    search.start()
+
+
+def _data_options(data: str | type | Path | None) -> dict[str, Any]:
+    if data is None:
+        return {}
+    if isinstance(data, type):
+        return {"data.name": reference(data)}
+    if isinstance(data, Path) or Path(data).is_dir():
+        return {"data.name": "image_folder", "data.dir": str(Path(data).absolute())}
+    return {"data.name": data}
+
+
+def _run(plan: Plan, work: "Callable[[Search], None]", on_row: OnRow | None) -> Run:
+    from gansearch.search.search import Search
+
+    progress = Progress(lambda ledger: ledger.total(plan.options.trials), plan.space.base.train.max_kimg)
+
+    def listen(row: Row, ledger: Any) -> None:
+        progress.listen(row, ledger)
+        if on_row is not None:
+            on_row(row)
+
+    search = Search(plan, listen)
+    with shown_on_stderr(), progress.shown():
+        work(search)
+    if search.shutdown.signal is not None:
+        raise KeyboardInterrupt(f"the search is saved: gansearch.load({str(plan.run.path)!r}).resume() continues it")
+    return Run(plan.run)
