@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gansearch.errors import UserError, unknown
+from gansearch.program import command
 
 DEFAULT_RUNS_DIR = Path("runs")
 
@@ -100,7 +101,8 @@ def new_run(name: str, runs_dir: Path) -> RunDir:
 
 def taken(run: RunDir) -> UserError:
     """Returns the error for a run whose name is in use."""
-    return UserError(f"run {run.path} exists already: choose another --name, or continue it with `resume`")
+    again = command("resume", run.path)
+    return UserError(f"run {run.path} exists already: choose another --name, or continue it: {again}")
 
 
 def find_run(run: str, runs_dir: Path = DEFAULT_RUNS_DIR) -> RunDir:

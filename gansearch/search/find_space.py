@@ -79,7 +79,11 @@ def parse_settings(settings: Sequence[str], data_dir: str | None) -> dict[str, A
         changes[path] = _value(text)
     if data_dir is not None:
         changes["data.dir"] = data_dir
-    # A trial may run in another folder, or on another node.
+    return with_absolute_paths(changes)
+
+
+def with_absolute_paths(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns options whose paths are absolute: a trial may run in another folder, or on another node."""
     return {
         path: str(Path(v).expanduser().absolute()) if path in _PATHS and isinstance(v, str) else v
         for path, v in changes.items()

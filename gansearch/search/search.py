@@ -10,6 +10,7 @@ from gansearch.errors import UserError
 from gansearch.metrics.extractors.base import unload
 from gansearch.metrics.floor import floor_of
 from gansearch.metrics.reference import Reference, protocol_of, reference_of
+from gansearch.program import command
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.loaded import load
 from gansearch.run.manifest import Manifest, Plan
@@ -17,7 +18,7 @@ from gansearch.run.protocol import Protocol
 from gansearch.run.rows import Writer
 from gansearch.search.feasibility import check_space, check_space_data
 from gansearch.search.queue import TrialQueue, finals_queue, search_queue
-from gansearch.search.ray.cluster import Cluster, ray_session
+from gansearch.search.ray.cluster import Cluster, ray_session, this_machine
 from gansearch.search.ray.scheduler import ResumableASHA
 from gansearch.search.ray.tuning import tune_trials
 from gansearch.search.recorder import Listener, Recorder
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 class Search:
     """The work of one driver on one run. Call `start`, `resume`, `extend` or `finals`, once: each returns at the end.
+
+    Instead of `start`, `rehearse` goes as far as to the first trial.
 
     Args:
         plan: The run, the space and the options. For an existing run they come from the manifest, but for the cluster,
@@ -47,7 +50,7 @@ class Search:
         self.plan, self.ledger, self.queue = plan, Ledger(), TrialQueue()
         self.scheduler = ResumableASHA(plan.rungs, plan.options.eta)
         self.shutdown = GracefulShutdown()
-        self.how_to_continue = f"run `gansearch resume {plan.run.path}`"
+        self.how_to_continue = f"run `{command('resume', plan.run.path)}`"
         self._listener = listener
 
     def start(self) -> None:
@@ -67,6 +70,19 @@ class Search:
                     self.queue = search_queue(self.plan, self.ledger)
                     self._log_start("")
                     tune_trials(self)
+
+    def rehearse(self) -> None:
+        """Checks all that `start` checks, raises the same errors, and leaves nothing on the disk.
+
+        A cluster at an address is joined. Without an address no Ray is started: this machine's resources are counted.
+        """
+        with self.shutdown.handling(), locked_run(self.plan):
+            prepare(self.plan)
+            if self.plan.options.address is None:
+                self.cluster = Cluster.fit(self.plan, [this_machine()])
+                return
+            with ray_session(self.plan.options.address):
+                self._join_cluster()
 
     def resume(self, *, retry_failed: bool = False) -> None:
         """Continues a run that was interrupted or killed. Raises UserError where new FIDs would not be comparable."""
