@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from gansearch.analysis.rank import rank, write_table
 from gansearch.cli.arguments import add_runs_dir
-from gansearch.cli.command import Command, command_names, load_command, program_parser, run_command
+from gansearch.cli.command import Command, Group, command_names, load_command, program_parser, run_command
 from gansearch.cli.parser import Parser
 from gansearch.cli.results import write_plots
 from gansearch.errors import UserError, unknown
 from gansearch.program import command, typed_program
 from gansearch.run import find_run, load
+
+_GROUP: Group = "results"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,14 +28,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog,
         "Ranks, plots and exports what a search has found. Without a COMMAND: rank and plot.",
         "%(prog)s [COMMAND] RUN [options]",
-        ("results",),
+        (_GROUP,),
     )
     parser.parse_args(words)
     return parser.error("name a RUN: a run's directory, or its name under runs/")
 
 
 def _is_of_results(name: str) -> bool:
-    return name in command_names() and load_command(name).group == "results"
+    return name in command_names() and load_command(name).group == _GROUP
 
 
 def _arguments(parser: Parser) -> None:
@@ -54,4 +56,4 @@ def _run(args: argparse.Namespace) -> int:
     return write_plots(run)
 
 
-_RUN_ALONE = Command(group="results", summary="rank and plot", arguments=_arguments, run=_run)
+_RUN_ALONE = Command(group=_GROUP, summary="rank and plot", arguments=_arguments, run=_run)
