@@ -21,5 +21,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         "%(prog)s [COMMAND] [arguments]",
     )
     if name.startswith("-"):
-        parser.parse_args([name])  # ends the program, unless the word is `--`
+        parser.parse_args([name])  # ends the program: with the help, the version or an error
     return parser.error(str(unknown("command", name, command_names())))

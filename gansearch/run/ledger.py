@@ -124,7 +124,7 @@ class Ledger(dict[str, TrialState]):
         trial_id = trial_id_of(int(name)) if name.isdecimal() else name
         if trial_id in self:
             return self[trial_id]
-        raise unknown("trial", name, self)
+        raise unknown("trial", trial_id, self)
 
     @property
     def next_number(self) -> int:
