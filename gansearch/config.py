@@ -39,48 +39,58 @@ class Component(Section):
 
 
 class DataConfig(Component):
+    """The real images."""
+
     name: str = "digits"
-    resolution: int = 32
+    resolution: int = Field(
+        32, ge=8, description="The rows and columns of the images, which are resized to it. Models take powers of two."
+    )
 
 
 class ModelConfig(Component):
+    """The networks G and D."""
+
     name: str = "dcgan"
 
 
 class LossConfig(Component):
+    """What G and D minimise."""
+
     name: str = "bce"
 
 
 class OptimConfig(Section):
     """Adam for G and D. Training repeats `d_steps` D steps and `g_steps` G steps."""
 
-    g_lr: float = Field(2e-4, gt=0)
-    d_lr: float = Field(2e-4, gt=0)
-    beta1: float = Field(0.5, ge=0, lt=1)
-    beta2: float = Field(0.999, ge=0, lt=1)
-    d_steps: int = Field(1, ge=1)
-    g_steps: int = Field(1, ge=1)
+    g_lr: float = Field(2e-4, gt=0, description="The learning rate of G.")
+    d_lr: float = Field(2e-4, gt=0, description="The learning rate of D.")
+    beta1: float = Field(0.5, ge=0, lt=1, description="How slowly Adam's mean of the gradients changes.")
+    beta2: float = Field(0.999, ge=0, lt=1, description="How slowly Adam's mean of their squares changes.")
+    d_steps: int = Field(1, ge=1, description="D steps in a turn; each takes a batch of real images.")
+    g_steps: int = Field(1, ge=1, description="G steps in a turn, after the D steps.")
 
 
 class ReplayConfig(Section):
     """Experience replay: every `every` D steps (0: never) the share `fraction` of the fake batch is earlier fakes."""
 
-    every: int = Field(0, ge=0)
-    fraction: float = Field(0.5, gt=0, le=1)
-    capacity: int = Field(1024, ge=1)
+    every: int = Field(0, ge=0, description="D steps from one replay to the next; 0: never.")
+    fraction: float = Field(0.5, gt=0, le=1, description="The share of the fake batch that is replayed.")
+    capacity: int = Field(1024, ge=1, description="How many earlier fakes are kept.")
 
 
 class TrainConfig(Section):
     """Length, batch and averaging of the training. kimg: thousands of real images shown to D."""
 
-    batch: int = Field(64, ge=2)
-    max_kimg: float = Field(14.4, gt=0)
-    evaluations: int = Field(9, ge=1)
-    ema_kimg: float = Field(1.0, ge=0, description="half-life of the averaged generator; 0: no averaging")
+    batch: int = Field(64, ge=2, description="Images in a batch.")
+    max_kimg: float = Field(14.4, gt=0, description="The full length of a trial, in thousands of real images.")
+    evaluations: int = Field(9, ge=1, description="How often FID is measured, at equal distances.")
+    ema_kimg: float = Field(1.0, ge=0, description="The half-life of the averaged generator, in kimg; 0: no averaging.")
     precision: Literal["auto", "float32", "bf16"] = Field(
-        "auto", description="of the layers; auto: bf16 where the device has units for it"
+        "auto", description="The precision of the layers; `auto` is bf16 where the device has units for it."
     )
-    compile: Literal["auto", "always", "never"] = Field("never", description="auto: where the length pays for it")
+    compile: Literal["auto", "always", "never"] = Field(
+        "never", description="Whether the networks are compiled; `auto`: where the length pays for it."
+    )
 
     @property
     def eval_images(self) -> int:
@@ -106,13 +116,17 @@ class MetricsConfig(Component):
     """How FID is measured. The section's name is the name of the extractor."""
 
     name: str = "digits-classifier"
-    weights: str | None = Field(None, description="the extractor's weights file; default: the extractor's own")
-    weights_sha256: str | None = Field(None, description="SHA-256 of the weights; default: of the extractor's own")
-    precision: Literal["float32", "bf16"] = Field("float32", description="of the extractor; bf16: faster, close")
-    split: Literal["train", "test"] = "train"
-    num_fake: int = Field(1024, ge=2)
-    chunk: int | None = Field(None, ge=2, description="FID as the mean over chunks of so many real and fake images")
-    seed: int = Field(0, ge=0, lt=2**63)
+    weights: str | None = Field(None, description="The extractor's weights file; null: the extractor's own.")
+    weights_sha256: str | None = Field(None, description="The SHA-256 of the weights; null: of the extractor's own.")
+    precision: Literal["float32", "bf16"] = Field(
+        "float32", description="The precision of the extractor; bf16 is faster and gives nearly the same FID."
+    )
+    split: Literal["train", "test"] = Field("train", description="The real images that FID compares with.")
+    num_fake: int = Field(1024, ge=2, description="How many images are generated for a FID.")
+    chunk: int | None = Field(
+        None, ge=2, description="FID is the mean over chunks of so many real and fake images; null: no chunks."
+    )
+    seed: int = Field(0, ge=0, lt=2**63, description="The seed of z, the same at every evaluation.")
 
 
 class ArtifactsConfig(Section):
@@ -141,7 +155,7 @@ class TrialConfig(Section):
     `code` has the source of each module from outside the package that the run uses.
     """
 
-    seed: int = Field(0, ge=0, lt=2**63)
+    seed: int = Field(0, ge=0, lt=2**63, description="The seed of all that is random in the training.")
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()

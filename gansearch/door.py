@@ -14,7 +14,6 @@ from gansearch import foreign
 from gansearch.analysis.rank import Ranked, rank
 from gansearch.cli.progress import Progress
 from gansearch.config import reference
-from gansearch.errors import UserError
 from gansearch.logs import shown_on_stderr
 from gansearch.run import Plan, RunDir, Space, find_run, new_run
 from gansearch.run import Run as Loaded
@@ -45,7 +44,7 @@ class Run:
         return f"Run({str(self.path)!r}, {len(self._load().ledger)} trials{lowest})"
 
     def _repr_html_(self) -> str:
-        return self.trials()._repr_html_()
+        return self.trials().to_html()
 
     @property
     def path(self) -> Path:
@@ -97,7 +96,7 @@ class Run:
         from gansearch.export import export
 
         loaded = self._load()
-        chosen = None if trial is None else loaded.ledger.trial_id(str(trial))
+        chosen = None if trial is None else str(trial)
         return export(loaded, chosen, None if out is None else Path(out))
 
     def resume(self, *, retry_failed: bool = False, on_row: OnRow | None = None, **resources: Any) -> "Run":
@@ -174,7 +173,8 @@ def search(
     found = permitted("space", space) if isinstance(space, Space) else find_space(str(space))
     run = new_run(name or dated("search" if isinstance(space, Space) else str(space)), Path(runs_dir))
     changes = {**_data_options(data), **(options or {})}
-    return _run(plan_search(found, run, changes, max_kimg, trials=trials, **search_options), _start, on_row)
+    search_options |= {} if trials is None else {"trials": trials}
+    return _run(plan_search(found, run, changes, max_kimg, **search_options), _start, on_row)
 
 
 def _start(search: "Search") -> None:

@@ -26,6 +26,7 @@ from gansearch.data.loader import Batches, load_images
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.final import FinalScores, final_scores
 from gansearch.models.base import ImageShape
+from gansearch.program import command
 from gansearch.run import Floor, Run
 from gansearch.run.manifest import ProtocolRecord
 from gansearch.run.paths import CONFIG, GENERATOR, GRID, SCORES, join
@@ -169,7 +170,7 @@ def export(run: Run, trial_id: str | None = None, out: Path | None = None) -> Pa
 
     Args:
         run: A loaded run.
-        trial_id: Which trial; None takes the one with the lowest FID.
+        trial_id: Which trial, with or without leading zeros; None takes the one with the lowest FID.
         out: The folder to write; None takes the run's `best`.
 
     Returns:
@@ -179,10 +180,10 @@ def export(run: Run, trial_id: str | None = None, out: Path | None = None) -> Pa
         UserError: There is no such trial, the trial was never evaluated, its checkpoint is gone, or the folder can't be
             written.
     """
-    trial = run.ledger.best if trial_id is None else run.ledger.get(trial_id)
+    trial = run.ledger.best if trial_id is None else run.ledger.find(trial_id)
     if trial is None:
-        wanted = "no trial has an FID yet" if trial_id is None else f"there is no trial {trial_id}"
-        raise UserError(f"{run.dir.path}: {wanted}; `gansearch-analyze rank {run.dir.path}` lists the trials")
+        status = command("status", run.dir.path)
+        raise UserError(f"{run.dir.path}: no trial has an FID yet; `{status}` shows how far they are")
     root = join(run.manifest.checkpoints or str(run.dir.trials), trial.trial_id)
     weights, about = CheckpointDir(root).best()
     exported = Exported(

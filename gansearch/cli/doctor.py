@@ -1,4 +1,4 @@
-"""`run_search.py doctor`: checks what a search of a space needs, and estimates what the search would cost."""
+"""The work of `doctor`: checks what a search of a space needs, and estimates what the search would cost."""
 
 import itertools
 import logging
@@ -15,8 +15,7 @@ from gansearch.cli.parser import OK, WRONG_INPUT
 from gansearch.data.loader import load_images
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.extractors.base import Extractor
-from gansearch.run import Options, Plan, RunDir, Space
-from gansearch.run.manifest import rungs
+from gansearch.run import Plan, Space
 from gansearch.search.feasibility import check_space, check_space_data
 from gansearch.search.ray.cluster import cores
 from gansearch.search.run_lock import checkpoint_bytes
@@ -31,8 +30,11 @@ _PROBE_BATCHES = 20
 _MIB = 2**20
 
 
-def examine(space: Space, runs_dir: Path) -> int:
-    """Prints one line for each thing that a search needs. Returns exit code 2 where one is missing, which is logged."""
+def examine(plan: Plan, runs_dir: Path) -> int:
+    """Prints one line for each thing that the search of a plan needs, and what the search would cost.
+
+    Returns exit code 2 where something is missing, which is logged.
+    """
     packages = ("ray", "torch", "optuna", "torch-fidelity")
     print(f"python {platform.python_version()}; " + ", ".join(f"{name} {version(name)}" for name in packages))
     print(f"{cores()} CPU cores; {_gpus()}")
@@ -40,12 +42,12 @@ def examine(space: Space, runs_dir: Path) -> int:
     writable = os.access(folder, os.W_OK)
     free = shutil.disk_usage(folder).free
     print(f"runs go to {runs_dir} ({free / _MIB:.0f} MiB free{'' if writable else ', NOT writable'})")
-    missing = 0 if writable else 1
+    missing, space = 0 if writable else 1, plan.space
     try:
         check_space(space)
         print(f"space: {len(space.params)} parameters, baselines {', '.join(space.baselines) or 'none'}")
         if not _to_download(space):
-            _cost(space)
+            _cost(plan)
     except UserError as error:
         logger.error("missing: %s", one_line(error))
         missing += 1
@@ -69,12 +71,13 @@ def _to_download(space: Space) -> bool:
     return True
 
 
-def _cost(space: Space) -> None:
+def _cost(plan: Plan) -> None:
     """Trains the base for some batches and prints the cost that follows for a search: an order of magnitude."""
-    train = space.base.train
+    base, trials = plan.space.base, plan.options.trials
+    train = base.train
     images = train.batch * _PROBE_BATCHES
     changes = {"train.max_kimg": images / 1000, "train.evaluations": _PROBE_EVALUATIONS}
-    probe = registry.resolve(space.base.override(changes))
+    probe = registry.resolve(base.override(changes))
     device = best_device()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -88,19 +91,16 @@ def _cost(space: Space) -> None:
         torch.set_num_threads(threads)
     print(f"data and extractor are here; FID protocol {trainer.reference.protocol.hash}")
     full = train.max_kimg * 1000 / row.images_per_second + train.evaluations * row.eval_seconds
-    share = asha_share(space, eta=3)
-    plan = Plan(RunDir(Path("doctor")), space, Options(trials=space.trials))
+    hours = full * asha_share(plan) * trials / 3600
     print(
         f"cost: {row.images_per_second:.0f} images/s and {row.eval_seconds:.1f} s an FID on one {device.type}: "
-        f"{full / 60:.1f} min for a full trial; {space.trials} trials with ASHA about "
-        f"{full * share * space.trials / 3600:.2f} {device.type} hours and "
-        f"{checkpoint_bytes(plan) * space.trials / _MIB:.0f} MiB of checkpoints"
+        f"{full / 60:.1f} min for a full trial; {trials} trials with ASHA about "
+        f"{hours:.2f} {device.type} hours and {checkpoint_bytes(plan) * trials / _MIB:.0f} MiB of checkpoints"
     )
 
 
-def asha_share(space: Space, eta: int) -> float:
+def asha_share(plan: Plan) -> float:
     """Returns the share of full training that ASHA spends where one trial in `eta` passes each rung."""
-    train = space.base.train
-    lengths = [0, *rungs(train, eta)]
+    lengths, eta = [0, *plan.rungs], plan.options.eta
     spent = sum((high - low) / eta**rung for rung, (low, high) in enumerate(itertools.pairwise(lengths)))
-    return spent / train.max_images
+    return spent / lengths[-1]

@@ -76,6 +76,17 @@ def positive_float(text: str) -> float:
     return _number(text, float, "a number above 0", lambda value: 0 < value < float("inf"))
 
 
+def int_from_two(text: str) -> int:
+    return _number(text, int, "a whole number from 2", lambda value: value >= 2)
+
+
+def two_or_more(text: str) -> int:
+    """A number of samples that have a spread."""
+    if positive_int(text) < 2:
+        raise argparse.ArgumentTypeError(f"{text} shows no spread: give 2 at least")
+    return int(text)
+
+
 def non_negative_float(text: str) -> float:
     return _number(text, float, "a number from 0", lambda value: 0 <= value < float("inf"))
 

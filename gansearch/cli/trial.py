@@ -1,20 +1,22 @@
-"""`run_search.py trial`: runs one trial in this process, without Ray, and writes a run of one trial."""
+"""The work of `trial`: runs one trial in this process, without Ray, and writes a run of one trial."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+from gansearch import foreign
 from gansearch.analysis.status import describe
 from gansearch.analysis.text import share_text
 from gansearch.cli.parser import NO_FID, OK
 from gansearch.config import TrialConfig, from_json
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.floor import floor_of
+from gansearch.program import command
 from gansearch.recipes import RECIPES, recipe
 from gansearch.run import Ledger, Options, Plan, RunDir, Space
 from gansearch.run.rows import Eval, Evaluation, Row, Writer
-from gansearch.search.find_space import parse_settings
 from gansearch.search.queue import Proposal
 from gansearch.search.recorder import Recorder
 from gansearch.search.run_lock import locked_run
@@ -28,10 +30,13 @@ from gansearch.training.loop import Diverged, Trainer, run
 logger = logging.getLogger(__name__)
 
 
-def trial_config(source: str, settings: Sequence[str], data_dir: str | None, max_kimg: float | None) -> TrialConfig:
-    """Returns the resolved configuration of a trial's config.json or of a recipe, with options set.
+def trial_config(
+    source: str, changes: Mapping[str, Any], max_kimg: float | None, *, allow_code: bool = False
+) -> TrialConfig:
+    """Returns the resolved configuration of a trial's config.json or of a recipe, with options changed.
 
-    `train.precision=auto` is decided here, for this machine, so that the run records the precision.
+    `train.precision=auto` is decided here, for this machine, so that the run records the precision. Code from outside
+    the package that the file names runs with `allow_code` only.
 
     Raises:
         UserError: There is no such file or recipe, or an option is wrong.
@@ -44,7 +49,8 @@ def trial_config(source: str, settings: Sequence[str], data_dir: str | None, max
             raise UserError(f"{source}: {one_line(error)}; give a trial's config.json or one of {known}") from None
     else:
         config = recipe(source).config
-    config = config.override(parse_settings(settings, data_dir), max_kimg)
+    foreign.allow(allow_code, config.component_names)
+    config = config.override(changes, max_kimg)
     if config.train.precision == "auto":
         config = config.override({"train.precision": best_precision(best_device())})
     return check(config)
@@ -61,7 +67,7 @@ def run_trial(config: TrialConfig, run_dir: RunDir, origin: str) -> int:
         with closing(Writer(run_dir.results)) as writer:
             return _train(trainer, Recorder(plan, writer, Ledger(), _log), Proposal({}, origin, config.seed), run_dir)
     if run_dir.search_json.exists():
-        logger.info("interrupted; continue with: gansearch resume %s", run_dir.path)
+        logger.info("interrupted; continue with: %s", command("resume", run_dir.path, *plan.code_flag))
     return shutdown.exit_code
 
 

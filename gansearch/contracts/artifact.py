@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 from tempfile import TemporaryDirectory
 
 import torch
+from gansearch.contracts.base import holds, require, survives_json
 
 from gansearch.config import TrialConfig
-from gansearch.contracts.base import holds, require, survives_json
 from gansearch.training.artifacts.base import Artifact, File, Snapshot
 from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer
@@ -55,7 +55,9 @@ def files_have_names_of_their_own(artifact: Artifact) -> None:
         files = list(artifact.files(snapshot))
         _require_files(files)
         names = {name for name, _ in files}
-        require(not names & seen, f"{', '.join(names & seen)} is written at every evaluation: put the images shown into it")
+        require(
+            not names & seen, f"{', '.join(names & seen)} is written at every evaluation: put the images shown into it"
+        )
         seen |= names
 
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 import optuna
+from gansearch.contracts.base import holds, require, survives_json
 from optuna.trial import TrialState
 
-from gansearch.contracts.base import holds, require, survives_json
 from gansearch.contracts.example import SPACE
 from gansearch.search.samplers.base import Sampler
 from gansearch.search.study import distribution, draw
@@ -54,7 +54,9 @@ def proposals_lie_inside(sampler: Sampler) -> None:
 def proposals_repeat(sampler: Sampler) -> None:
     first, again = _proposals(sampler), _proposals(sampler)
     differing = next((number for number in range(_TRIALS) if first[number] != again[number]), None)
-    require(differing is None, f"trial {differing} is proposed otherwise the second time: seed it by the argument `seed`")
+    require(
+        differing is None, f"trial {differing} is proposed otherwise the second time: seed it by the argument `seed`"
+    )
 
 
 @holds("Its proposals differ from one another.")

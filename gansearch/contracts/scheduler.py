@@ -4,6 +4,7 @@ import itertools
 import random
 
 from gansearch.contracts.base import holds, require, survives_json
+
 from gansearch.search.schedulers.base import Scheduler
 
 SUBJECT = Scheduler
@@ -20,7 +21,8 @@ _CALLS = [  # trial, images, FID: nine trials side by side, the fifth is always 
 
 def _decisions(scheduler: Scheduler, *, twice: bool = False) -> list[object]:
     """Returns the decisions about trials that go on until they are stopped."""
-    policy, stopped, found = scheduler.policy(_RUNGS, _ETA), set(), []
+    policy, stopped = scheduler.policy(_RUNGS, _ETA), set()
+    found: list[object] = []
     for trial, images, fid in _CALLS:
         if trial in stopped:
             continue

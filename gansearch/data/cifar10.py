@@ -12,7 +12,8 @@ from gansearch.registry import component
 class Cifar10(Dataset):
     """CIFAR-10: 50,000 training and 10,000 test images.
 
-    The files lie in `dir` (default: `data` in the cache), where they are downloaded once if they are missing.
+    Args:
+        dir: The folder of the files, which are downloaded once if they are missing; null: `data` in the cache.
     """
 
     dir: str | None = None

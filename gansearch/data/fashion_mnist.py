@@ -34,8 +34,10 @@ UNPACKED_MD5 = {
 class FashionMnist(Dataset):
     """Fashion-MNIST: 60,000 training and 10,000 test images.
 
-    The files lie in `dir` (default: `data` in the cache), as torchvision unpacks them or as the four `.gz` files. Where
-    they are missing, Debian's package is used if it is installed; else they are downloaded to `dir` once.
+    Where the files are missing, Debian's package is used if it is installed; else they are downloaded once.
+
+    Args:
+        dir: The folder of the files, as torchvision unpacks them or as the four `.gz` files; null: `data` in the cache.
     """
 
     dir: str | None = None

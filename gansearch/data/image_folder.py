@@ -27,6 +27,11 @@ class ImageFolder(Dataset):
     of one of `decode.FORMATS`. With `skip_broken`, files that are no such image are skipped, with a warning. Grey,
     palette and CMYK become RGB, transparency becomes white, grey of 16 bits is rounded to 8. The images are decoded
     once and cached.
+
+    Args:
+        dir: The folder of the images.
+        skip_broken: Skips files that are no images, with a warning, instead of refusing the folder.
+        test_share: The share of the images that is held out as the split `test`.
     """
 
     dir: str

@@ -20,6 +20,9 @@ class Loss(ABC):
     D minimises `real(D(x)) + fake(D(G(z))) + penalty`, G minimises `generator(D(G(z)))`. Where D predicts classes, both
     also minimise `auxiliary`, a cross entropy with the weight `class_weight`. Random numbers come from `rng`, the
     trial's generator.
+
+    Args:
+        class_weight: The weight of the cross entropy of the classes, where D predicts them.
     """
 
     class_weight: Annotated[float, Field(ge=0)] = 1.0

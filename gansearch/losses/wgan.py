@@ -13,7 +13,11 @@ from gansearch.registry import component
 
 @component
 class WGAN(Wasserstein, Loss):
-    """D: -D(x) + D(G(z)), every parameter of D clipped to [-clip, clip]; G: -D(G(z))."""
+    """D: -D(x) + D(G(z)), every parameter of D clipped to [-clip, clip]; G: -D(G(z)).
+
+    Args:
+        clip: The greatest size of a parameter of D.
+    """
 
     clip: Annotated[float, Field(gt=0)] = 0.01
 

@@ -13,7 +13,11 @@ from gansearch.registry import component
 
 @component
 class WGANGP(Wasserstein, Loss):
-    """D: -D(x) + D(G(z)) + penalty_weight * (|grad D(x')| - 1)^2 at random points x' between pairs; G: -D(G(z))."""
+    """D: -D(x) + D(G(z)) + penalty_weight * (|grad D(x')| - 1)^2 at random points x' between pairs; G: -D(G(z)).
+
+    Args:
+        penalty_weight: The weight of the gradient penalty.
+    """
 
     per_image: ClassVar[bool] = True
 

@@ -18,6 +18,10 @@ class MLP(Model):
 
     G has layers of 1, 2 and 4 times `features`, each with batch norm and leaky ReLU, and one layer to the pixels.
     D has layers of 2, 1 and 1/2 times `features`, each with leaky ReLU.
+
+    Args:
+        features: The width of G's first layer.
+        leaky_slope: The slope of leaky ReLU in G and D.
     """
 
     features: Annotated[int, Field(ge=8, multiple_of=2)] = 256

@@ -73,6 +73,11 @@ class ResNet(Model):
     """G is a dense layer to 4 x 4 and a block for every doubling; all maps have `features` channels.
 
     D is blocks that halve maps down to 8 x 8, two more blocks and a sum; all maps have `d_features` channels.
+
+    Args:
+        features: Channels of the maps of G.
+        d_features: Channels of the maps of D.
+        spectral_norm: Puts spectral norm on all layers of D.
     """
 
     z_dim: Annotated[int, Field(ge=1)] = 128

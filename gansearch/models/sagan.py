@@ -20,6 +20,11 @@ class SAGAN(Model):
     doubles the channels once more at 4 x 4, and a dense layer follows. G is a dense layer to 4 x 4 and transposed
     convolutions, with batch norm and ReLU. Unlike in the paper, spectral norm is only on the (transposed) convolutions
     that change the resolution. D has no batch norm, so that it serves any loss.
+
+    Args:
+        features: Channels of the largest maps.
+        leaky_slope: The slope of leaky ReLU in D.
+        attention_at: Puts self-attention after the maps with this many rows, in G and in D.
     """
 
     features: Annotated[int, Field(ge=8)] = 64

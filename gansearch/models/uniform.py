@@ -18,6 +18,10 @@ class Uniform(Model):
     """G is a dense layer to 4 x 4, transposed convolutions up to the size of the image, and a convolution 8 x 8.
 
     D is convolutions 3 x 3 of stride 2 down to 2 x 2, dropout and a dense layer. Both use leaky ReLU.
+
+    Args:
+        features: Channels of all maps.
+        leaky_slope: The slope of leaky ReLU in G and D.
     """
 
     features: Annotated[int, Field(ge=8)] = 128

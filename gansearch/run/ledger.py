@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gansearch.run.rows import End, Eval, Row, Start, Status, images_of
+from gansearch.errors import unknown
+from gansearch.run.rows import End, Eval, Row, Start, Status, images_of, trial_id_of
 
 
 @dataclass
@@ -113,6 +114,17 @@ class Ledger(dict[str, TrialState]):
                 self[row.trial_id].evals.append(row)
             case End():
                 self[row.trial_id].end = row
+
+    def find(self, name: str) -> TrialState:
+        """Returns the trial that a user names, with or without the leading zeros of its id: `7`, `07`, `0007`.
+
+        Raises:
+            UserError: There is no such trial.
+        """
+        trial_id = trial_id_of(int(name)) if name.isdecimal() else name
+        if trial_id in self:
+            return self[trial_id]
+        raise unknown("trial", trial_id, self)
 
     @property
     def next_number(self) -> int:

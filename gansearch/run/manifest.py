@@ -239,6 +239,11 @@ class Plan:
         return self.space.component_names | {component.name for component in own}
 
     @property
+    def code_flag(self) -> list[str]:
+        """The argument that a command of this run needs where the run uses code from outside the package."""
+        return ["--allow-code"] if any(":" in name for name in self.component_names) else []
+
+    @property
     def rungs(self) -> list[int]:
         """The images at which the scheduler compares trials, the full length last."""
         return _rungs(self.space, self.options)

@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from gansearch.errors import UserError, unknown
+from gansearch.program import command
 
 DEFAULT_RUNS_DIR = Path("runs")
 
@@ -98,9 +100,15 @@ def new_run(name: str, runs_dir: Path) -> RunDir:
     return run
 
 
+def dated(source: str) -> str:
+    """Returns a name for a run of the space, recipe or file `source`: its name and the time."""
+    return f"{Path(source).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
 def taken(run: RunDir) -> UserError:
     """Returns the error for a run whose name is in use."""
-    return UserError(f"run {run.path} exists already: choose another --name, or continue it with `resume`")
+    again = command("resume", run.path)
+    return UserError(f"run {run.path} exists already: choose another --name, or continue it: {again}")
 
 
 def find_run(run: str, runs_dir: Path = DEFAULT_RUNS_DIR) -> RunDir:

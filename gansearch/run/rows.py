@@ -222,10 +222,12 @@ class Writer:
 
 
 def is_being_written(path: Path) -> bool:
-    """Returns whether a driver has this file open for writing."""
-    with path.open("rb") as file:
-        try:
+    """Returns whether a driver has this file open for writing; a file that is not there yet is not written."""
+    try:
+        with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
     return False

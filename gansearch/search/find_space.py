@@ -38,16 +38,16 @@ def find_space(name: str) -> Space:
         folder = str(Path(name).absolute().parent)
         if folder not in sys.path:  # as for a script
             sys.path.insert(0, folder)
-        return _permitted(name, _run(name, lambda: _space_of_file(Path(name))))
+        return permitted(name, _run(name, lambda: _space_of_file(Path(name))))
     if foreign.is_foreign(name):
         foreign.permit([name])
-        return _permitted(name, foreign.find("space", name))
+        return permitted(name, foreign.find("space", name))
     files = space_files()
     installed = {entry.name: entry for entry in entry_points(group="gansearch.spaces")}
     if name in files:
-        return _permitted(name, _run(str(files[name]), lambda: _space_of_file(files[name])))
+        return permitted(name, _run(str(files[name]), lambda: _space_of_file(files[name])))
     if name in installed:
-        return _permitted(name, _run(installed[name].value, installed[name].load))
+        return permitted(name, _run(installed[name].value, installed[name].load))
     raise unknown("space", name, [*files, *installed])
 
 
@@ -78,7 +78,8 @@ def _space_of_file(path: Path) -> Any:
     return getattr(module, "SPACE", None)
 
 
-def _permitted(name: str, space: Any) -> Space:
+def permitted(name: str, space: Any) -> Space:
+    """Returns a space after permitting the code that it names; raises UserError for what is no space."""
     if not isinstance(space, Space):
         raise UserError(f"space {name} defines no SPACE = Space(...); see search_spaces/digits.py")
     foreign.permit(space.component_names)
@@ -99,11 +100,21 @@ def parse_settings(settings: Sequence[str], data_dir: str | None) -> dict[str, A
         changes[path] = _value(text)
     if data_dir is not None:
         changes["data.dir"] = data_dir
-    # A trial may run in another folder, or on another node.
+    return with_absolute_paths(changes)
+
+
+def with_absolute_paths(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns options whose paths are absolute: a trial may run in another folder, or on another node."""
     return {
         path: str(Path(v).expanduser().absolute()) if path in _PATHS and isinstance(v, str) else v
         for path, v in changes.items()
     }
+
+
+def permit_named(changes: Mapping[str, Any]) -> None:
+    """Permits the code that the user has named in options: as the name of a component, or as an artifact."""
+    foreign.permit(value for path, value in changes.items() if path.endswith(".name") and isinstance(value, str))
+    foreign.permit(path.removeprefix("artifacts.") for path in changes if path.startswith("artifacts."))
 
 
 def _value(text: str) -> Any:

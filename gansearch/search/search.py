@@ -11,6 +11,7 @@ from gansearch.errors import UserError
 from gansearch.metrics.extractors.base import unload
 from gansearch.metrics.floor import floor_of
 from gansearch.metrics.reference import Reference, protocol_of, reference_of
+from gansearch.program import command
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.loaded import Run, load
 from gansearch.run.manifest import Manifest, Plan
@@ -20,7 +21,7 @@ from gansearch.search.feasibility import check_space, check_space_data
 from gansearch.search.loggers.base import Listener
 from gansearch.search.loggers.opened import open_loggers
 from gansearch.search.queue import TrialQueue, finals_queue, search_queue
-from gansearch.search.ray.cluster import Cluster, ray_session
+from gansearch.search.ray.cluster import Cluster, ray_session, this_machine
 from gansearch.search.ray.scheduler import PolicyScheduler
 from gansearch.search.ray.tuning import tune_trials
 from gansearch.search.recorder import Recorder
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 class Search:
     """The work of one driver on one run. Call `start`, `resume`, `extend` or `finals`, once: each returns at the end.
+
+    Instead of `start`, `rehearse` goes as far as to the first trial.
 
     Args:
         plan: The run, the space and the options. For an existing run they come from the manifest, but for the cluster,
@@ -51,16 +54,14 @@ class Search:
         self.plan, self.ledger, self.queue = plan, Ledger(), TrialQueue()
         self.scheduler = PolicyScheduler(_policy(plan), plan.rungs)
         self.shutdown = GracefulShutdown()
-        self.how_to_continue = f"run `gansearch resume {plan.run.path}`"
+        self.how_to_continue = f"run `{command('resume', plan.run.path, *plan.code_flag)}`"
         self._listener = listener
 
     def start(self) -> None:
         """Runs a new search. A UserError is raised before the first trial, and then the run's directory is removed."""
         run = self.plan.run
         with self.shutdown.handling(), locked_run(self.plan) as lock:
-            self.reference = prepare(self.plan)
-            base = registry.with_code(self.plan.space.base, self.plan.component_names)
-            self.plan = replace(self.plan, space=self.plan.space.replaced(base=base))
+            self._prepare()
             floor = floor_of(self.plan.space.base, self.reference, best_device())
             unload()  # the memory of a GPU belongs to the trials
             with self._session():
@@ -73,6 +74,25 @@ class Search:
                     self.queue = search_queue(self.plan, self.ledger)
                     self._log_start("")
                     tune_trials(self)
+
+    def _prepare(self) -> None:
+        """Makes all checks of a new search and measures the reference; the plan then has the sources of its code."""
+        self.reference = prepare(self.plan)
+        base = registry.with_code(self.plan.space.base, self.plan.component_names)
+        self.plan = replace(self.plan, space=self.plan.space.replaced(base=base))
+
+    def rehearse(self) -> None:
+        """Checks all that `start` checks, raises the same errors, and leaves nothing on the disk.
+
+        A cluster at an address is joined. Without an address no Ray is started: this machine's resources are counted.
+        """
+        with self.shutdown.handling(), locked_run(self.plan):
+            self._prepare()
+            if self.plan.options.address is None:
+                self.cluster = Cluster.fit(self.plan, [this_machine()])
+                return
+            with self._session():
+                pass
 
     def resume(self, *, retry_failed: bool = False) -> None:
         """Continues a run that was interrupted or killed. Raises UserError where new FIDs would not be comparable."""

@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from gansearch.cli.analyze import main as analyze
+from gansearch.cli.doctor import asha_share
 from gansearch.cli.search import main
 from gansearch.errors import UserError
 from gansearch.run.loaded import load
@@ -22,6 +23,7 @@ from gansearch.run.manifest import Manifest, Options, Plan
 from gansearch.run.paths import RunDir
 from gansearch.run.rows import End, Eval, read
 from gansearch.search.find_space import find_space
+from gansearch.search.planning import plan_search
 from gansearch.search.run_lock import locked_run
 from gansearch.search.search import Search
 
@@ -88,6 +90,14 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str, program: Callab
         (["start", "digits", "--set", "metrics.weights=5"], ["metrics.weights", "string"]),
         (["start", "digits", "--storage", "/proc/store"], ["/proc/store", "--storage"]),
         (["start", "digits", "--address", "127.0.0.1:1"], ["127.0.0.1:1", "ray start"]),
+        (["start", "digits", "--dry-run", "--address", "127.0.0.1:1"], ["127.0.0.1:1", "ray start"]),
+        (["start", "digits", "--dry-run", "--gpus-per-trial", "99"], ["--gpus-per-trial 99", "the largest node"]),
+        (["start", "digits", "--dry-run", "--cpus-per-trial", "9999"], ["--cpus-per-trial 9999", "the largest node"]),
+        (["start", "digits", "--dry-run", "--runs-dir", "/proc/runs"], ["/proc/runs", "--runs-dir"]),
+        (["start", "digits", "--eta", "1"], ["--eta", "1", "2"]),
+        (["start", "digits", "--first-rung", "10"], ["--first-rung", "10", "9 evaluations"]),
+        (["start", "digits", "--first-rung", "0"], ["--first-rung", "0"]),
+        (["doctor", "digits", "--first-rung", "10"], ["--first-rung", "10", "9 evaluations"]),
         (["resume", "nothing"], ["nothing"]),
         (["extend", "nothing", "--trials", "+2"], ["nothing"]),
         (["extend", "one", "--trials", "2"], ["--trials", "+N"]),
@@ -115,7 +125,9 @@ def test_a_folder_that_is_no_run(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_name_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     Path("runs/mine").mkdir(parents=True)
-    assert "runs/mine exists already" in refused(capsys, "start", "digits", "--name", "mine")
+    for more in ([], ["--dry-run"]):
+        line = refused(capsys, "start", "digits", "--name", "mine", *more)
+        assert "runs/mine exists already" in line and line.endswith("gansearch resume runs/mine")
 
 
 @pytest.mark.parametrize("content", ["not json", '{"optim": {"g_lr": "fast"}}', '{"optim": 3}', "[]"])
@@ -234,7 +246,32 @@ def test_dry_run_prints_the_plan_and_writes_nothing(capsys: pytest.CaptureFixtur
     assert "loss.name" not in plan["space"]["params"]
     assert plan["space"]["params"]["loss.clip"]["when"] is None
     assert "loss.penalty_weight" not in plan["space"]["params"]
+    assert len(plan["space"]["base"]["model"]) == 11, "all options of dcgan, and its name"
+    assert plan["space"]["base"]["loss"] == {"name": "wgan", "class_weight": 1.0, "clip": 0.01}
+    assert (plan["resources"]["nodes"], plan["resources"]["cpus_per_trial"]) == (1, 1)
     assert not Path("runs").exists()
+
+
+def test_a_config_file_and_the_scheduling_decide_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.yaml").write_text("loss.name: hinge\noptim: {g_lr: 1e-3}\ntrain.evaluations: 12\n")
+    wanted = ["--config", "mine.yaml", "--set", "loss.name=bce", "--max-kimg", "12", "--eta", "2", "--first-rung", "3"]
+    assert main(["start", "digits", "--dry-run", "--storage", "store/deep", *wanted]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert not {"loss.name", "optim.g_lr"} & set(plan["space"]["params"])
+    assert (plan["space"]["base"]["loss"]["name"], plan["space"]["base"]["optim"]["g_lr"]) == ("bce", 1e-3)
+    assert (plan["options"]["eta"], plan["options"]["first_rung"]) == (2, 3)
+    interval = plan["max_kimg"] / 12
+    assert plan["rungs_kimg"] == pytest.approx([3 * interval, 6 * interval, 12 * interval])
+    assert [path.name for path in Path().iterdir() if path.name != "cache"] == ["mine.yaml"]
+
+
+def test_doctor_counts_with_the_rungs_of_the_search(capsys: pytest.CaptureFixture[str]) -> None:
+    space = find_space("digits")
+    shares = [
+        asha_share(plan_search(space, RunDir(Path("one")), {}, **options))
+        for options in ({}, {"eta": 9, "first_rung": 1}, {"first_rung": 9})
+    ]
+    assert shares == pytest.approx([1 / 9 + 2 / 9 / 3 + 6 / 9 / 9, 1 / 9 + 8 / 9 / 9, 1.0])
 
 
 def test_a_trial_leaves_a_run_and_its_config_replays_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -282,6 +282,19 @@ def test_the_state_of_a_trial_follows_from_the_rows() -> None:
     assert (end.best_fid, end.best_kimg, end.kimg) == (None, None, 0.0)
 
 
+@pytest.mark.parametrize("name", ["2", "02", "0002", "00002"])
+def test_a_trial_is_found_with_or_without_leading_zeros(name: str) -> None:
+    assert Ledger([start(0), start(2)]).find(name).number == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("1", "unknown trial '0001'; did you mean 0"), ("two", "known: 0000, 0002"), ("-2", "0002")]
+)
+def test_an_unknown_trial_is_refused_with_those_that_are_there(name: str, hint: str) -> None:
+    with pytest.raises(UserError, match=hint):
+        Ledger([start(0), start(2)]).find(name)
+
+
 def test_the_best_trial_is_the_first_with_the_lowest_fid() -> None:
     assert Ledger([start(0)]).best is None
     rows = [start(n) for n in range(3)]

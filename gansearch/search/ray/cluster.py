@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 import joblib
 import ray
+import torch
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from gansearch.errors import UserError, one_line
@@ -37,6 +38,11 @@ _OBJECT_STORE = 200 * 1024**2  # bytes; trials send each other nothing
 def cores() -> int:
     """Returns the CPU cores that this process may use, by affinity (Slurm) and by the quota of a container."""
     return joblib.cpu_count()
+
+
+def this_machine() -> dict[str, Any]:
+    """Returns this machine as `ray.nodes()` would describe it if a Ray were started here."""
+    return {"Alive": True, "Resources": {"CPU": cores(), "GPU": torch.cuda.device_count()}}
 
 
 def _reach(address: str) -> None:
@@ -89,9 +95,13 @@ class Cluster:
     nodes: tuple[dict[str, Any], ...]
 
     @classmethod
-    def fit(cls, plan: Plan) -> Self:
-        """Chooses GPU or CPU and computes how many trials fit at once; raises UserError where not even one fits."""
-        options, nodes = plan.options, tuple(node for node in ray.nodes() if node["Alive"])
+    def fit(cls, plan: Plan, nodes: Iterable[dict[str, Any]] | None = None) -> Self:
+        """Chooses GPU or CPU and computes how many trials fit at once; raises UserError where not even one fits.
+
+        The `nodes` are those of the Ray of this process unless others are given.
+        """
+        options = plan.options
+        nodes = tuple(node for node in (ray.nodes() if nodes is None else nodes) if node["Alive"])
         most_gpus, most_cpus = (max(node["Resources"].get(kind, 0) for node in nodes) for kind in ("GPU", "CPU"))
         cpus, gpus = options.cpus_per_trial, options.gpus_per_trial
         if gpus is None:

@@ -1,0 +1,46 @@
+"""`doctor [SPACE]`: what a search needs, and what it would cost."""
+
+import argparse
+from pathlib import Path
+
+from gansearch.cli.arguments import (
+    add_runs_dir,
+    add_scheduling,
+    add_settings,
+    add_space,
+    given_scheduling,
+    given_settings,
+)
+from gansearch.cli.command import Command
+from gansearch.cli.parser import Parser
+from gansearch.run import RunDir
+
+
+def _arguments(parser: Parser) -> None:
+    add_space(parser, optional=True)
+    add_runs_dir(parser)
+    add_settings(parser)
+    add_scheduling(parser)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from gansearch.cli.doctor import examine
+    from gansearch.search.find_space import find_space
+    from gansearch.search.planning import plan_search
+
+    plan = plan_search(
+        find_space(args.space),
+        RunDir(Path("doctor")),
+        given_settings(args),
+        args.max_kimg,
+        **given_scheduling(args),
+    )
+    return examine(plan, args.runs_dir)
+
+
+COMMAND = Command(
+    group="searches",
+    summary="check what a search needs, and estimate what it would cost",
+    arguments=_arguments,
+    run=_run,
+)

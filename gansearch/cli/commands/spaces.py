@@ -1,0 +1,75 @@
+"""`spaces [NAME]`: the search spaces that are here, or the parameters of one of them."""
+
+import argparse
+import ast
+from pathlib import Path
+
+from gansearch.analysis.table import Table
+from gansearch.analysis.text import MISSING
+from gansearch.cli.command import Command
+from gansearch.cli.parser import OK, Parser
+from gansearch.errors import UserError, one_line
+from gansearch.run import Space
+from gansearch.run.space import Domain
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("space", metavar="SPACE", nargs="?", help="a name or a file: list its parameters")
+
+
+def _run(args: argparse.Namespace) -> int:
+    # Imports Optuna, with the first space file.
+    from gansearch.search.find_space import find_space, space_files
+
+    if args.space:
+        _write_parameters(find_space(args.space))
+        return OK
+    table = Table(("space", "parameters", "trials", "baselines"), {"parameters", "trials"}, ("about",))
+    for name, path in sorted(space_files().items()):
+        about = _about(path)
+        try:
+            space = find_space(name)
+        except UserError as error:
+            table.add(name, MISSING, MISSING, MISSING, long_cells=(about,), details=about)
+            table.notes.append(one_line(error))
+            continue
+        baselines = ", ".join(space.baselines) or MISSING
+        table.add(name, str(len(space.params)), str(space.trials), baselines, long_cells=(about,), details=about)
+    table.write()
+    return OK
+
+
+def _about(path: Path) -> str:
+    """Returns the first line of a space file's docstring; empty where there is none, or the file is no Python."""
+    try:
+        docstring = ast.get_docstring(ast.parse(path.read_bytes()))
+    except (OSError, SyntaxError, ValueError):
+        return ""
+    return (docstring or "").partition("\n")[0]
+
+
+def _write_parameters(space: Space) -> None:
+    table = Table(("parameter", "domain", "applies when"), ())
+    for path, parameter in space.params.items():
+        table.add(path, _domain_text(parameter.domain), MISSING if parameter.when is None else str(parameter.when))
+    table.notes.append(f"{space.trials} trials; baselines: {', '.join(space.baselines) or 'none'}")
+    table.write()
+
+
+def _domain_text(domain: Domain) -> str:
+    """Returns the values of a domain: `bce | wgan`, or `0.0001 to 0.01, log`."""
+    if domain.is_categorical:
+        return " | ".join(map(_choice_text, domain.choices))
+    low, high, step = domain.range.low, domain.range.high, domain.range.step
+    whole = ", whole" if domain.name == "IntDistribution" else ""
+    steps = f", step {step:g}" if step not in {None, 1} else ""
+    return f"{low:g} to {high:g}{whole}{steps}{', log' if domain.range.log else ''}"
+
+
+def _choice_text(choice: object) -> str:
+    return {True: "true", False: "false", None: "null"}[choice] if isinstance(choice, bool | None) else str(choice)
+
+
+COMMAND = Command(
+    group="what there is", summary="list the search spaces, or the parameters of one", arguments=_arguments, run=_run
+)

@@ -1,0 +1,96 @@
+"""`start SPACE`: a new search."""
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from gansearch.cli.arguments import (
+    add_budgets,
+    add_resources,
+    add_runs_dir,
+    add_scheduling,
+    add_settings,
+    add_space,
+    given_resources,
+    given_scheduling,
+    given_settings,
+)
+from gansearch.cli.command import Command
+from gansearch.cli.parser import OK, Parser, non_negative_int, positive_int
+from gansearch.cli.searching import run_search
+from gansearch.run import Options, Plan, new_run
+from gansearch.run.paths import dated
+
+if TYPE_CHECKING:
+    from gansearch.search.ray.cluster import Cluster
+
+
+def _arguments(parser: Parser) -> None:
+    add_space(parser)
+    parser.add_argument("--name", help="the run's name (default: the space's and the time)")
+    add_runs_dir(parser)
+    parser.add_argument("--trials", type=positive_int, metavar="N", help="how many trials (default: the space's)")
+    parser.add_argument("--seed", type=non_negative_int, default=0, help="the seed of all trials (default: 0)")
+    add_settings(parser)
+    add_scheduling(parser)
+    add_resources(parser)
+    add_budgets(parser)
+    parser.add_argument(
+        "--storage", metavar="PATH|s3://...", help="where checkpoints go (default: the run's directory)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="check everything, print the plan, start nothing")
+
+
+def _run(args: argparse.Namespace) -> int:
+    from gansearch.search.find_space import find_space
+    from gansearch.search.planning import plan_search
+
+    run = new_run(args.name or dated(args.space), args.runs_dir)
+    options = {name: value for name in ("trials", "storage") if (value := getattr(args, name)) is not None}
+    plan = plan_search(
+        find_space(args.space),
+        run,
+        given_settings(args),
+        args.max_kimg,
+        seed=args.seed,
+        **options,
+        **given_scheduling(args),
+        **given_resources(args),
+    )
+    return _rehearse(plan) if args.dry_run else run_search(plan, lambda search: search.start())
+
+
+def _rehearse(plan: Plan) -> int:
+    from gansearch.search.search import Search
+
+    search = Search(plan, lambda row, ledger: None)
+    search.rehearse()
+    if search.shutdown.signal is not None:
+        return search.shutdown.exit_code
+    print(json.dumps(_described(plan, search.cluster), indent=2))
+    return OK
+
+
+def _described(plan: Plan, cluster: "Cluster") -> dict[str, Any]:
+    """Returns what `--dry-run` prints; the space's base has all options, also those of its components."""
+    from gansearch.registry import resolve
+
+    space = plan.space.replaced(base=resolve(plan.space.base))
+    return {
+        "run": str(plan.run.path),
+        "options": TypeAdapter(Options).dump_python(plan.options, mode="json"),
+        "max_kimg": space.base.train.max_kimg,
+        "rungs_kimg": [images / 1000 for images in plan.rungs],
+        "resources": {
+            "nodes": len(cluster.nodes),
+            "cpus_per_trial": cluster.cpus,
+            "gpus_per_trial": cluster.gpus,
+            "trials_at_once": cluster.slots,
+        },
+        "space": space.model_dump(mode="json"),
+    }
+
+
+COMMAND = Command(group="searches", summary="start a search", arguments=_arguments, run=_run)

@@ -1,0 +1,44 @@
+"""What the commands do with the results of a run, apart from how the commands are called."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+from gansearch.analysis.rank import rank, write_table
+from gansearch.cli.parser import NO_FID, OK
+from gansearch.program import command
+from gansearch.run import Run
+
+logger = logging.getLogger(__name__)
+
+
+def no_fid(run: Path) -> int:
+    """Logs that a run has no FID; returns the exit code for that."""
+    logger.info("%s: no trial has a finite FID; `%s` gives the reasons", run, command("status", run))
+    return NO_FID
+
+
+def write_plots(run: Run, out: Path | None = None, more: Iterable[str] = ()) -> int:
+    """Draws all plots into `out` (default: the run's `plots`) and prints their paths; returns the exit code.
+
+    `more` are names `MODULE:CLASS` of plots from outside the package.
+    """
+    if run.ledger.best is None:
+        return no_fid(run.dir.path)
+    # Imports matplotlib, which the ranking does without.
+    from gansearch.analysis.plotting import plot
+
+    for path in plot(run, out, more):
+        print(path)
+    return OK
+
+
+def conclude(run: Run) -> None:
+    """Ends a search that has a FID: writes the ten best trials, draws the plots and exports the best generator."""
+    from gansearch.analysis.plotting import plot
+    from gansearch.export import export
+
+    write_table(rank(run), run.manifest.floor, top=10)
+    plot(run)
+    best = export(run)
+    print(f"\nplots: {run.dir.plots}/\nbest generator: {best}/ (its sample grid: {best}/samples.png)")

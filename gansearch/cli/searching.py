@@ -1,0 +1,79 @@
+"""Runs a search for a command: shows how it goes on, and what came out."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from gansearch.analysis.text import share_text
+from gansearch.cli.parser import OK
+from gansearch.cli.results import conclude, no_fid
+from gansearch.program import command
+from gansearch.run import Ledger, Plan, Run, TrialState, load
+
+if TYPE_CHECKING:
+    from gansearch.search.search import Search
+    from gansearch.search.shutdown import GracefulShutdown
+
+logger = logging.getLogger(__name__)
+
+
+def run_search(plan: Plan, work: "Callable[[Search], None]") -> int:
+    """Calls `work` with the search of a plan and shows the progress; then ranks, plots and exports the results.
+
+    Returns the exit code: 0, 3 where no trial has a finite FID, 130 or 143 where a signal has ended the search.
+    """
+    from gansearch.cli.progress import Progress
+    from gansearch.search.search import Search
+
+    progress = Progress(lambda ledger: ledger.total(plan.options.trials), plan.space.base.train.max_kimg)
+    search = Search(plan, progress.listen)
+    with progress.shown():
+        work(search)
+    if search.shutdown.signal is not None:
+        if search.is_saved:
+            logger.info(
+                "interrupted, everything is saved; continue with: %s", command("resume", plan.run.path, *plan.code_flag)
+            )
+        else:
+            logger.info("interrupted before the first trial; nothing is left behind")
+        return search.shutdown.exit_code
+    if search.ledger.best is None:
+        return no_fid(plan.run.path)
+    conclude(load(plan.run))
+    if search.ledger.evaluation_share is not None:
+        logger.info(share_text(search.ledger.evaluation_share))
+    return OK
+
+
+def train_finals(
+    run: Run, finalists: list[TrialState], seeds: int, resources: Mapping[str, Any]
+) -> "GracefulShutdown | None":
+    """Trains the finals that a run lacks, and shows the progress.
+
+    Args:
+        run: The run.
+        finalists: The trials whose parameters are trained again.
+        seeds: How many seeds each of them has.
+        resources: The fields of `Options` that are other than in the search.
+
+    Returns:
+        The shutdown of the search, with the signal that has ended it; None where no final was missing.
+    """
+    from gansearch.search.queue import finals_queue
+
+    if not finals_queue(run.plan, run.ledger, finalists, seeds):
+        return None
+    from gansearch.cli.progress import Progress
+    from gansearch.search.search import Search
+
+    # The budgets limit the search, not the finals.
+    plan = run.plan.with_options({"time_budget": None, "gpu_hours": None, **resources})
+
+    def total(ledger: Ledger) -> int:
+        return sum(not trial.is_final for trial in ledger.values()) + len(finalists) * seeds
+
+    progress = Progress(total, plan.space.base.train.max_kimg)
+    search = Search(plan, progress.listen)
+    with progress.shown():
+        search.finals(finalists, seeds)
+    return search.shutdown

@@ -1,0 +1,80 @@
+"""Makes the plan of a new search from a space and what the user has chosen."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gansearch import foreign
+from gansearch.config import Component, describe, reference
+from gansearch.errors import UserError
+from gansearch.run import Options, Plan, RunDir, Space
+from gansearch.search.find_space import configure, permit_named
+
+logger = logging.getLogger(__name__)
+
+
+def plan_search(
+    space: Space,
+    run: RunDir,
+    changes: Mapping[str, Any],
+    max_kimg: float | None = None,
+    *,
+    sampler: str | type = "tpe",
+    scheduler: str | type | None = "asha",
+    loggers: Iterable[str | type] = (),
+    **options: Any,
+) -> Plan:
+    """Returns the plan of a new search. Nothing is built yet, so options of components are not checked.
+
+    Args:
+        space: What to search.
+        run: Where the run will lie.
+        changes: Options that are set in the space, by dotted path. A parameter among them is not searched. Options of
+            the sampler are `sampler.OPTION`, those of the scheduler `scheduler.OPTION`, those of a logger
+            `logger.NAME.OPTION`.
+        max_kimg: The full length of a trial, rounded to whole batches; None keeps the space's.
+        sampler: The name of a sampler, `MODULE:CLASS`, or a class.
+        scheduler: The name of a scheduler, `MODULE:CLASS`, or a class; `none` or None stops no trial.
+        loggers: Names or classes of loggers.
+        **options: Further fields of `gansearch.run.Options`. Without `trials` there are as many as the space says; a
+            `storage` that is a path becomes absolute.
+
+    Raises:
+        UserError: An option is unknown or outside its domain, or the first rung lies beyond the full length.
+    """
+    changes = {path: reference(value) for path, value in changes.items()}
+    own = {
+        "sampler": _chosen("sampler", sampler, changes),
+        "scheduler": None if scheduler in {None, "none"} else _chosen("scheduler", scheduler, changes),
+        "loggers": tuple(_chosen(f"logger.{reference(logger)}", logger, changes) for logger in loggers),
+    }
+    permit_named(changes)
+    space = configure(space, changes, max_kimg)
+    train = space.base.train
+    if max_kimg and train.max_kimg != max_kimg:
+        logger.info("length: %g kimg, the nearest with all evaluations at whole batches", train.max_kimg)
+    storage = options.get("storage")
+    if storage and "://" not in storage:
+        options["storage"] = str(Path(storage).absolute())
+    try:
+        chosen = Options(**{"trials": space.trials, **own, **options})
+    except ValidationError as error:
+        raise UserError(describe(error)) from None
+    if chosen.first_rung is not None and chosen.first_rung > train.evaluations:
+        raise UserError(
+            f"--first-rung {chosen.first_rung}: a trial has {train.evaluations} evaluations; give at most that"
+        )
+    return Plan(run, space, chosen)
+
+
+def _chosen(prefix: str, choice: Any, changes: dict[str, Any]) -> Component:
+    """Returns the component of a choice, with its options, which are taken out of `changes`; permits its code."""
+    name = reference(choice)
+    foreign.permit([name])
+    paths = [path for path in changes if path.startswith(f"{prefix}.")]
+    return Component.model_validate(
+        {"name": name, **{path.removeprefix(f"{prefix}."): changes.pop(path) for path in paths}}
+    )
