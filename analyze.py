@@ -1,4 +1,4 @@
-"""Ranks, plots and exports what a search has found: `python analyze.py --help`."""
+"""The commands that read what a search has found: `python analyze.py --help`. With a RUN alone: rank and plot."""
 
 import sys
 

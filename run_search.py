@@ -1,4 +1,4 @@
-"""Start, resume and watch searches: `python run_search.py --help`."""
+"""Every command: `python run_search.py --help`. Without an argument: start the default search."""
 
 import sys
 

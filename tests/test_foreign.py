@@ -56,6 +56,7 @@ def make():
 @pytest.fixture
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The current folder, with the modules `mine` and `helper`; nothing is permitted yet."""
+    forget(set())  # modules of these names that other tests have imported
     before, path = set(sys.modules), list(sys.path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(foreign, "_permitted", set())

@@ -24,7 +24,9 @@ FLOORS = (
     ("metrics",),
     ("training",),
     ("search", "analysis", "export"),
+    ("contracts",),
     ("cli",),
+    ("door",),
     ("__main__",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

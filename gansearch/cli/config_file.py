@@ -67,8 +67,8 @@ def _flat(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             raise ValueError(f"{path} is a {type(value).__name__}: an option is a text, a number, true, false or null")
 
 
-def _unique(pairs: Iterable[tuple[Any, Any]]) -> dict[Hashable, Any]:
-    found: dict[Hashable, Any] = {}
+def _unique(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    found: dict[Any, Any] = {}
     for key, value in pairs:
         if not isinstance(key, str):
             raise ValueError(f"{key} is no name of an option")

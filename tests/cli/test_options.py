@@ -16,11 +16,15 @@ PAGE = Path(gansearch.__file__).parent.parent / "docs/options.md"
 
 def test_every_option_of_the_configuration_and_of_each_component_is_there() -> None:
     found = {(block.section, block.component, option.path) for block in option_blocks() for option in block.options}
-    assert {path for _, component, path in found if not component} == set(TrialConfig().flat())
-    for kind in registry.KINDS:
+    artifacts = {f"artifacts.{name}" for name in registry.classes("artifact")}
+    of_the_search = {"sampler.name", "scheduler.name", "logger.name"}
+    single = {path for _, component, path in found if not component}
+    assert single == set(TrialConfig().flat()) | artifacts | of_the_search
+    prefixes = dict.fromkeys((*registry.SECTIONS, "sampler", "scheduler"), "{kind}.") | {"logger": "logger.{name}."}
+    for kind, prefix in prefixes.items():
         for name, cls in registry.classes(kind).items():
             own = {path for *block, path in found if tuple(block) in {(kind, ""), (kind, name)}}
-            assert {f"{kind}.{field.name}" for field in fields(cls)} <= own
+            assert {prefix.format(kind=kind, name=name) + field.name for field in fields(cls)} <= own
 
 
 def test_every_option_says_what_it_does_and_each_component_what_it_is() -> None:

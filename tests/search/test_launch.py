@@ -365,7 +365,7 @@ def test_finals_go_on_after_a_break_and_give_each_seed_once(
     drivers.start("analyze", *finals, "--max-concurrent", "2", evals=count_evals() + 3)
     out, err = drivers.interrupt(signal.SIGTERM)
     assert out.startswith("place  trial")
-    assert "gansearch-analyze finals run --top 2 --seeds 2" in err[-1]
+    assert err[-1].endswith("gansearch finals run --top 2 --seeds 2 --max-concurrent 2")
     done = analyze(*finals, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -409,6 +409,14 @@ def test_a_cluster_of_two_nodes_runs_trials_on_both(folder: Path, two_nodes: str
     assert too_much.returncode == 2
     assert len(too_much.stderr.splitlines()) == 1
     assert "--gpus-per-trial 3: the largest node has 2 GPU" in too_much.stderr
+    assert [path.name for path in folder.iterdir()] == ["mine.py"], "nothing is left behind"
+    dry = run(*start_arguments("--address", two_nodes, "--gpus-per-trial", "0.5", "--dry-run"))
+    assert json.loads(dry.stdout)["resources"] == {
+        "nodes": 2,
+        "cpus_per_trial": 1,
+        "gpus_per_trial": 0.5,
+        "trials_at_once": 2,
+    }
     assert [path.name for path in folder.iterdir()] == ["mine.py"], "nothing is left behind"
     # Long enough that the first trial is not done, and its actor free, when the actor of the second one has started.
     done = run(
