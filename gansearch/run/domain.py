@@ -83,10 +83,7 @@ class Domain(Data):
     @property
     def is_continuous(self) -> bool:
         """Whether the domain has so many values that one given value is practically never drawn."""
-        attributes = self.attributes
-        return self.name == "FloatDistribution" and not (
-            isinstance(attributes, Choices) or attributes.step is not None or attributes.low == attributes.high
-        )
+        return self.name == "FloatDistribution" and self.range.step is None and not self.is_single
 
     @property
     def choices(self) -> tuple[Any, ...]:
@@ -99,6 +96,18 @@ class Domain(Data):
         if isinstance(self.attributes, Choices):
             raise TypeError("a category has no range")
         return self.attributes
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the domain has one value, `first`."""
+        if isinstance(self.attributes, Choices):
+            return len(self.attributes.choices) == 1
+        return self.attributes.low == self.attributes.high
+
+    @property
+    def first(self) -> Any:
+        """The first choice of a category, the lowest number of a range."""
+        return self.attributes.choices[0] if isinstance(self.attributes, Choices) else self.attributes.low
 
     def contains(self, value: Any) -> bool:
         """Returns whether the domain can give `value`. A boolean is neither a number nor the choice 0 or 1."""

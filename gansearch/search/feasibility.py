@@ -126,7 +126,8 @@ def _check_baselines(space: Space) -> None:
 def baseline_params(space: Space, name: str) -> dict[str, Any]:
     """Returns a recipe's values for the parameters of a space; raises UserError for a value outside a domain.
 
-    An option that the recipe's loss or model does not have gets the value of the space's base.
+    An option that the recipe's loss or model does not have gets the value of the space's base. A parameter with a
+    single value, as `--set` leaves it, gets this value.
     """
     values = {**resolve(space.base).flat(), **resolve(recipe(name).config).flat()}
     chosen: dict[str, Any] = {}
@@ -134,7 +135,10 @@ def baseline_params(space: Space, name: str) -> dict[str, Any]:
         if not space.applies(path, chosen):
             continue
         parts, domain = ratio(path), space.params[path].domain
-        value = values.get(path) if parts is None else _quotient(name, path, *map(values.get, parts))
+        if domain.is_single:
+            value = domain.first
+        else:
+            value = values.get(path) if parts is None else _quotient(name, path, *map(values.get, parts))
         if not domain.contains(value):
             raise UserError(f"baseline {name}: {one_line(domain.outside(path, value))}; widen it")
         chosen[path] = value

@@ -99,7 +99,7 @@ def draw(space: Space, study: optuna.Study, sampler: BaseSampler, seed: int) -> 
 
     The sampler works on a copy of the study in memory. There a forbidden draw fails and the sampler draws again, so in
     the study itself a forbidden draw takes no number. It also leaves no trace of what a sampler notes about a trial:
-    a study that was rebuilt from rows would lack that, and its proposals would be others.
+    a study that was rebuilt from rows would lack that, so its proposals could differ.
 
     Raises:
         UserError: Neither the sampler nor random draws find parameters that are not forbidden.
