@@ -211,7 +211,11 @@ class Space(Data):
         if not ratios:
             return config
         changes |= _numerators(ratios, params, config.flat())
-        return resolve(self.base.override(changes))
+        try:
+            return resolve(self.base.override(changes))
+        except UserError as error:  # without what the ratios set, the configuration was valid
+            values = ", ".join(f"{path}={params[path]:g}" for path in ratios)
+            raise UserError(f"{error}; it follows from {values}: narrow that") from None
 
 
 def _numerators(ratios: Sequence[str], params: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
