@@ -132,7 +132,7 @@ def test_a_proposal_is_legal(space: Space, seed: int) -> None:
     assert proposals(Space.model_validate_json(space.model_dump_json()), seed) == found
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(spaces(), st.integers(0, 1000))
 def test_random_draws_are_legal_and_fail_only_where_all_is_forbidden(space: Space, seed: int) -> None:
     if permitted(space):
