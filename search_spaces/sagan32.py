@@ -4,10 +4,11 @@ FID is the standard one (Inception), whose weights are downloaded once. Without 
 with `--set metrics.weights=FILE`.
 """
 
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution
 
 from gansearch.config import TrialConfig
 from gansearch.run import Space, When
+from gansearch.search.parameters import FORBIDDEN, PARAMETERS
 
 SPACE = Space(
     base=TrialConfig().override(
@@ -21,18 +22,12 @@ SPACE = Space(
         }
     ),
     params={
-        "optim.g_lr": FloatDistribution(5e-5, 1e-3, log=True),
-        "optim.d_lr": FloatDistribution(5e-5, 1e-3, log=True),
-        "optim.beta1": FloatDistribution(0.0, 0.6),
-        "optim.d_steps": IntDistribution(1, 5),
-        "model.leaky_slope": FloatDistribution(0.0, 0.3),
-        "model.attention_at": CategoricalDistribution(["none", 8, 16]),
-        "model.spectral_norm": CategoricalDistribution([False, True]),
-        "loss.name": CategoricalDistribution(["bce", "hinge", "wgan", "wgan-gp"]),
-        "loss.clip": When("loss.name", "wgan", FloatDistribution(0.005, 0.1, log=True)),
-        "loss.penalty_weight": When("loss.name", "wgan-gp", FloatDistribution(1.0, 20.0, log=True)),
-        "replay.every": CategoricalDistribution([0, 2, 8]),
+        **PARAMETERS,
+        "model.name": CategoricalDistribution(["dcgan", "sagan"]),
+        "model.spectral_norm": When("model.name", "dcgan", CategoricalDistribution([False, True])),
     },
-    baselines=["dcgan", "sngan"],
+    # D of a sagan has spectral norm in any case.
+    forbidden=[*FORBIDDEN, {"model.name": "sagan", "loss.name": "wgan"}],
+    baselines=["dcgan", "sngan", "sagan-wgan-gp"],
     trials=64,
 )

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 
 from gansearch.analysis.rank import Ranked, rank
+from gansearch.run.domain import Domain
 from gansearch.run.loaded import Run
 from gansearch.run.rows import Eval
-from gansearch.run.space import Domain, Parameter
+from gansearch.run.space import Parameter
 
 _TEXTS = ("trial_id", "status", "reason", "origin", "parent", "relation", "protocol", "checkpoint", "node")
 # The types of the columns that hold no floats.

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from gansearch.analysis.text import value_text
+from gansearch.analysis.text import conditions_text, value_text
 from gansearch.run.ledger import TrialState, best_trial
 from gansearch.run.loaded import Run
 from gansearch.run.protocol import Floor
@@ -68,7 +68,7 @@ class ParamInfo(NamedTuple):
         best: The id of the trial with the lowest FID.
         log_x: Whether the axis of the parameter is logarithmic.
         log_fid: Whether the FID axis is logarithmic.
-        only_where: The condition under which the parameter applies, None where it always does.
+        only_where: The conditions under which the parameter applies, None where it always does.
     """
 
     path: str
@@ -112,8 +112,7 @@ def param_info(run: Run, path: str) -> ParamInfo:
     Trials in which the parameter did not apply are left out. So are finals, which would give more weight to the best
     configurations.
     """
-    parameter = run.manifest.space.params[path]
-    domain, when = parameter.domain, parameter.when
+    domain = run.manifest.space.params[path].domain
     searched = [trial for trial in run.ledger.values() if not trial.is_final]
     points = []
     for trial in searched:
@@ -130,7 +129,7 @@ def param_info(run: Run, path: str) -> ParamInfo:
         best=_best_id(searched),
         log_x=not domain.is_categorical and domain.range.log,
         log_fid=is_wide(point.fid for point in points),
-        only_where=f"{when.path} = {value_text(when.equals)}" if when else None,
+        only_where=conditions_text(run.manifest.space.conditions(path)) or None,
     )
 
 

@@ -1,10 +1,11 @@
 """Writes numbers and parameters for tables, log lines and plots."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gansearch.run.protocol import Floor
 from gansearch.run.rows import Relation
+from gansearch.run.space import Condition
 
 MISSING = "-"
 _RELATIONS: dict[Relation, str] = {"retry": "retry of", "continuation": "continues", "final": "of"}
@@ -30,16 +31,22 @@ def value_text(value: Any) -> str:
 
 
 def params_text(params: Mapping[str, Any]) -> str:
-    """Returns all parameters on one line, by section: `loss wgan clip=0.01; optim g_lr=0.0012 d_steps=1`."""
+    """Returns all parameters on one line, by section: `loss wgan clip=0.01; optim g_lr=0.0012 d_lr/g_lr=4`."""
     sections: dict[str, list[str]] = {}
     for path, value in params.items():
-        section, _, key = path.rpartition(".")
+        option, slash, denominator = path.partition("/")
+        section, _, key = option.rpartition(".")
         words = sections.setdefault(section, [])
         if key == "name":
             words.insert(0, value_text(value))
         else:
-            words.append(f"{key}={value_text(value)}")
+            words.append(f"{key}{slash}{denominator.removeprefix(f'{section}.')}={value_text(value)}")
     return "; ".join(" ".join([*([section] if section else []), *words]) for section, words in sections.items())
+
+
+def conditions_text(conditions: Iterable[Condition]) -> str:
+    """Returns conditions on one line: `model.name = sagan and loss.name = wgan or wgan-gp`."""
+    return " and ".join(f"{when.path} = {' or '.join(map(value_text, when.among))}" for when in conditions)
 
 
 def origin_text(origin: str, parent: str | None, relation: Relation | None) -> str:

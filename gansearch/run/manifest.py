@@ -30,7 +30,7 @@ from gansearch.run.paths import RunDir, join
 from gansearch.run.protocol import Floor, Protocol
 from gansearch.run.space import Space
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _PACKAGES = ("gansearch", "ray", "torch", "torchvision", "optuna", "torch-fidelity", "numpy")
 _GRACE = 0.1
 

@@ -1,122 +1,85 @@
 """A search space as data: a base configuration, domains for some of its options, and when each of them applies."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError, unknown
+from gansearch.run.domain import DISTRIBUTIONS, Data, Domain, Value, is_among
 
-DOMAINS = ("FloatDistribution", "IntDistribution", "CategoricalDistribution")
-_TOLERANCE = 1e-8
-
-
-class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+_NOT_GIVEN: Any = object()
 
 
-class Range(_Data):
-    """The numbers from `low` to `high`; with `step`, those that lie whole steps above `low`."""
+class Condition(Data):
+    """A parameter applies only where the parameter at `path` has one of the values `among`."""
 
-    low: int | FiniteFloat
-    high: int | FiniteFloat
-    log: bool = False
-    step: int | FiniteFloat | None = None
+    path: str
+    among: tuple[Value, ...] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _is_no_contradiction(self) -> Self:
-        if self.low > self.high:
-            raise ValueError(f"low={self.low:g} is above high={self.high:g}")
-        if self.log and self.low <= 0:
-            raise ValueError(f"low={self.low:g}: a logarithmic range starts above 0")
-        if self.step is not None and self.step <= 0:
-            raise ValueError(f"step={self.step:g}: a step is above 0")
-        return self
+    def __str__(self) -> str:
+        return f"{self.path}={' or '.join(map(str, self.among))}"
+
+    def holds(self, params: Mapping[str, Any]) -> bool:
+        return self.path in params and is_among(params[self.path], self.among)
 
 
-class Choices(_Data):
-    """The values of a category."""
+class Clause(RootModel[dict[str, tuple[Value, ...]]]):
+    """A forbidden combination: values by path. No trial has one of the values of every path at once.
 
-    choices: tuple[bool | int | FiniteFloat | str | None, ...] = Field(min_length=1)
-
-
-class Domain(_Data):
-    """The values that a parameter may take: one of Optuna's distributions, in the form in which Optuna writes JSON.
-
-    An Optuna distribution is accepted in place of a `Domain`. Optuna itself is not imported here, so that reading a
-    finished run stays fast.
+    A space file may write a single value in place of a list.
     """
 
-    name: Literal["FloatDistribution", "IntDistribution", "CategoricalDistribution"]
-    attributes: Range | Choices
+    model_config = ConfigDict(frozen=True)
+    root: dict[str, tuple[Value, ...]] = Field(min_length=1)
 
     @model_validator(mode="before")
     @classmethod
-    def _from_optuna(cls, value: Any) -> Any:
-        if type(value).__name__ in DOMAINS:
-            return {"name": type(value).__name__, "attributes": value._asdict()}
-        return value
+    def _single_values(cls, clause: Any) -> Any:
+        if not isinstance(clause, Mapping):
+            return clause
+        return {path: values if isinstance(values, list | tuple) else (values,) for path, values in clause.items()}
 
     @model_validator(mode="after")
-    def _is_of_its_kind(self) -> Self:
-        numbers = [self.attributes.low, self.attributes.high] if isinstance(self.attributes, Range) else []
-        if self.is_categorical == bool(numbers):
-            raise ValueError(f"{self.name} takes other attributes than these")
-        if self.name == "IntDistribution" and not all(isinstance(number, int) for number in numbers):
-            raise ValueError("low and high of an IntDistribution are whole numbers")
+    def _has_values(self) -> Self:
+        for path, values in self.root.items():
+            if not values:
+                raise ValueError(f"a forbidden combination has no value of {path}: give one, or leave the path out")
         return self
 
-    @property
-    def is_categorical(self) -> bool:
-        return self.name == "CategoricalDistribution"
-
-    @property
-    def choices(self) -> tuple[Any, ...]:
-        """The values of a category; empty for a range of numbers."""
-        return self.attributes.choices if isinstance(self.attributes, Choices) else ()
-
-    @property
-    def range(self) -> Range:
-        """The range of a number. Raises TypeError for a category."""
-        if isinstance(self.attributes, Choices):
-            raise TypeError("a category has no range")
-        return self.attributes
-
-    def contains(self, value: Any) -> bool:
-        """Returns whether the domain can give `value`. A boolean is neither a number nor the choice 0 or 1."""
-        if isinstance(self.attributes, Choices):
-            flag = isinstance(value, bool)
-            return any(value == choice and isinstance(choice, bool) == flag for choice in self.attributes.choices)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return False
-        low, high, step = self.attributes.low, self.attributes.high, self.attributes.step
-        if self.name == "IntDistribution":
-            step = step or 1
-        steps = (value - low) / step if step else 0.0
-        return low <= value <= high and abs(steps - round(steps)) < _TOLERANCE
-
-    def outside(self, path: str, value: Any) -> UserError:
-        """Returns the error for a value of the option at `path` that this domain does not contain."""
-        if isinstance(self.attributes, Choices):
-            return unknown(f"value of {path}:", str(value), map(str, self.attributes.choices))
-        return UserError(
-            f"{path}={value} is outside the space's domain, {self.attributes.low:g} to {self.attributes.high:g}"
-        )
+    def __str__(self) -> str:
+        return ", ".join(f"{path}={' or '.join(map(str, values))}" for path, values in self.root.items())
 
 
-class Condition(_Data):
-    """A parameter applies only where the parameter at `path` has the value `equals`."""
+@dataclass(frozen=True)
+class When:
+    """How a space file writes a conditional parameter: a domain, and where it applies.
+
+    `When("loss.name", "wgan", domain)` applies where the parameter `loss.name` equals `wgan`, and
+    `When("loss.name", among=["wgan", "wgan-gp"], domain=domain)` where it has one of these values. The parameter named
+    may itself be conditional. Raises UserError unless exactly one of `equals` and `among` is given.
+    """
 
     path: str
-    equals: bool | int | float | str | None
+    equals: Any = _NOT_GIVEN
+    domain: Any = _NOT_GIVEN
+    among: Sequence[Any] | None = field(default=None, kw_only=True)
 
-    def __str__(self) -> str:
-        return f"{self.path}={self.equals}"
+    def __post_init__(self) -> None:
+        if (self.equals is _NOT_GIVEN) == (self.among is None):
+            raise UserError(f"When({self.path!r}, ...): give either equals=VALUE or among=[VALUE, ...]")
+        if self.domain is _NOT_GIVEN:
+            raise UserError(f"When({self.path!r}, ...): give domain=, one of Optuna's distributions")
+
+    @property
+    def condition(self) -> dict[str, Any]:
+        """The fields of the `Condition`."""
+        return {"path": self.path, "among": (self.equals,) if self.among is None else self.among}
 
 
-class Parameter(_Data):
+class Parameter(Data):
     """A searched option: the values that it may take, and the condition under which it applies, if there is one."""
 
     domain: Domain
@@ -126,45 +89,55 @@ class Parameter(_Data):
     @classmethod
     def _from_a_space_file(cls, value: Any) -> Any:
         if isinstance(value, When):
-            return {"domain": value.domain, "when": {"path": value.path, "equals": value.equals}}
-        if isinstance(value, Domain) or type(value).__name__ in DOMAINS:
+            return {"domain": value.domain, "when": value.condition}
+        if isinstance(value, Domain) or type(value).__name__ in DISTRIBUTIONS:
             return {"domain": value}
         return value
 
 
-@dataclass(frozen=True)
-class When:
-    """How a space file writes a conditional parameter: `domain` applies where the one at `path` equals `equals`."""
-
-    path: str
-    equals: Any
-    domain: Any
+def ratio(path: str) -> tuple[str, str] | None:
+    """Returns numerator and denominator of a parameter that is a ratio, `optim.d_lr/optim.g_lr`; None for others."""
+    numerator, slash, denominator = path.partition("/")
+    return (numerator, denominator) if slash else None
 
 
-class Space(_Data):
+class Space(Data):
     """A search space: the options to search, the values of all others, and the recipes to try first.
 
     Args:
         base: The configuration that all trials share, except for the parameters.
-        params: The searched options by dotted path. A value is one of Optuna's distributions, or a `When`.
+        params: The searched options by dotted path. A value is one of Optuna's distributions, or a `When`. A path
+            `"optim.d_lr/optim.g_lr"` searches the ratio of two numbers: a trial with the value k has
+            `optim.d_lr = k * optim.g_lr`. The second option is another parameter, or has a value in the base. A ratio
+            applies only where its second option applies.
         baselines: Names of recipes that are tried first. A baseline takes the values of its recipe for the
             parameters and the base's for all other options, so that all trials of a search can be compared.
         trials: The default number of trials.
+        forbidden: Combinations that no trial may have: `{"model.spectral_norm": True, "loss.name": ["wgan"]}`. A
+            parameter that does not apply matches nothing. An option that is not searched may be named too, with the
+            value that it has in the base.
     """
 
     base: TrialConfig
     params: dict[str, Parameter]
     baselines: tuple[str, ...] = ()
     trials: int = Field(16, ge=1)
+    forbidden: tuple[Clause, ...] = ()
 
     @model_validator(mode="after")
-    def _no_condition_in_a_circle(self) -> Self:
+    def _no_parameter_depends_on_itself(self) -> Self:
+        def walk(path: str, chain: tuple[str, ...]) -> None:
+            if path in chain:
+                circle = chain[chain.index(path) :]
+                through = ", ".join(circle[1:]) or path
+                raise ValueError(
+                    f"{path} depends on itself, through {through}: remove one of these conditions or ratios"
+                )
+            for parent in self.parents(path):
+                walk(parent, (*chain, path))
+
         for path in self.params:
-            chain = [path]
-            while (when := self.params[chain[-1]].when) is not None and when.path in self.params:
-                if when.path in chain:
-                    raise ValueError(f"{path} depends on itself, through {', '.join(chain[1:]) or when.path}")
-                chain.append(when.path)
+            walk(path, ())
         return self
 
     @property
@@ -177,12 +150,31 @@ class Space(_Data):
         """Returns a copy with fields changed, which are validated again."""
         return Space(**{name: getattr(self, name) for name in type(self).model_fields} | changes)
 
+    def denominator(self, path: str) -> str | None:
+        """Returns the parameter that sets the second option of a ratio; None for other parameters or a fixed option."""
+        parts = ratio(path)
+        if parts is None:
+            return None
+        setters = (other for other in self.params if other == parts[1] or other.startswith(f"{parts[1]}/"))
+        return next(setters, None)
+
+    def parents(self, path: str) -> list[str]:
+        """Returns the parameters on which the one at `path` depends directly: of its condition and its denominator."""
+        when = self.params[path].when
+        candidates = (when.path if when else None, self.denominator(path))
+        return [parent for parent in candidates if parent in self.params]
+
+    def conditions(self, path: str) -> list[Condition]:
+        """Returns all conditions under which a parameter applies: its own first, then those of its parents."""
+        when = self.params[path].when
+        found = [] if when is None else [when]
+        for parent in self.parents(path):
+            found += self.conditions(parent)
+        return list(dict.fromkeys(found))
+
     def applies(self, path: str, params: Mapping[str, Any]) -> bool:
         """Returns whether the parameter at `path` has an effect, given the values of the others."""
-        when = self.params[path].when
-        return when is None or (
-            when.path in self.params and params.get(when.path) == when.equals and self.applies(when.path, params)
-        )
+        return all(when.path in self.params and when.holds(params) for when in self.conditions(path))
 
     def active(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the values among `params` that have an effect, in the order of the space."""
@@ -190,20 +182,57 @@ class Space(_Data):
 
     @property
     def ordered(self) -> list[str]:
-        """The paths of all parameters, those without a condition first."""
-        return sorted(self.params, key=lambda path: self.params[path].when is not None)
+        """The paths of all parameters, each after those on which it depends, else in the order of the space."""
+
+        def depth(path: str) -> int:
+            return max((1 + depth(parent) for parent in self.parents(path)), default=0)
+
+        return sorted(self.params, key=depth)
+
+    def violated(self, params: Mapping[str, Any]) -> Clause | None:
+        """Returns the first forbidden combination that a trial with these parameters would have."""
+        active = self.active(params)
+
+        def matches(path: str, values: Sequence[Any]) -> bool:
+            return path not in self.params or (path in active and is_among(active[path], values))
+
+        return next((clause for clause in self.forbidden if all(matches(*item) for item in clause.root.items())), None)
 
     def config(
         self, params: Mapping[str, Any], seed: int, *, resolve: Callable[[TrialConfig], TrialConfig]
     ) -> TrialConfig:
-        """Returns the configuration of a trial. It is validated and resolved here, once, and then passed on whole.
+        """Returns the configuration of a trial. It is validated and resolved here and then passed on whole.
 
         Args:
-            params: Values by dotted path.
+            params: Values by path.
             seed: The seed of the trial.
             resolve: Fills in the defaults of the components: `gansearch.registry.resolve`.
 
         Raises:
-            UserError: A value is invalid.
+            UserError: A value is invalid, or a ratio has no number as its second option.
         """
-        return resolve(self.base.override({**params, "seed": seed}))
+        ratios = [path for path in self.ordered if path in params and ratio(path)]
+        changes = {path: value for path, value in params.items() if path not in ratios} | {"seed": seed}
+        config = resolve(self.base.override(changes))
+        if not ratios:
+            return config
+        changes |= _numerators(ratios, params, config.flat())
+        try:
+            return resolve(self.base.override(changes))
+        except UserError as error:  # without what the ratios set, the configuration was valid
+            values = ", ".join(f"{path}={params[path]:g}" for path in ratios)
+            raise UserError(f"{error}; it follows from {values}: narrow that") from None
+
+
+def _numerators(ratios: Sequence[str], params: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options that ratios set, given the values of all other options."""
+    computed: dict[str, Any] = {}
+    for path in ratios:
+        numerator, denominator = path.split("/", 1)
+        value = computed.get(denominator, values.get(denominator))
+        if denominator not in values:
+            raise unknown("option", denominator, values)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise UserError(f"{path}: {denominator}={value} is no number, so it has no ratio; search {numerator} alone")
+        computed[numerator] = params[path] * value
+    return computed

@@ -1,117 +1,184 @@
 """Checks before a search starts that every trial that a space can propose can also be built and trained."""
 
-import itertools
-import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from typing import Any
 
+import optuna
+
 from gansearch.data.base import Images
-from gansearch.errors import UserError, one_line
+from gansearch.errors import UserError, one_line, unknown
 from gansearch.recipes import recipe
-from gansearch.registry import resolve
-from gansearch.run.space import Domain, Space
+from gansearch.registry import SECTIONS, build, resolve
+from gansearch.run import Plan
+from gansearch.run.domain import Value, is_among
+from gansearch.run.space import Clause, Condition, Space, ratio
+from gansearch.search.corners import corners
+from gansearch.search.samplers.base import Sampler
+from gansearch.search.study import draw, draw_at_random
 from gansearch.training.feasibility import check, check_data
 
 # Options that would make the FIDs of two trials incomparable, or put evaluations at different kimg.
 _NOT_SEARCHABLE = ("seed", "data.", "metrics.", "artifacts.", "train.max_kimg", "train.evaluations")
-_BUILDING = ("model.", "loss.")  # options that decide whether G and D can be built
-_MOST_COMBINATIONS = 1024
-_MOST_STEPS = 64
-_STEPS = ("train.batch", "optim.d_steps")
-_GOLDEN = 0.618
+# Options that differ between the trials of one configuration: finals have other seeds, `extend` makes trials longer.
+_NO_DENOMINATORS = ("seed", "train.max_kimg", "train.evaluations")
+_RATIO_DIGITS = 12
+
+
+def check_components(plan: Plan) -> None:
+    """Refuses a search whose sampler, scheduler or loggers can't be built, or whose sampler proposes nothing.
+
+    Raises:
+        UserError: A name or an option is wrong, or the first proposal fails.
+    """
+    options = plan.options
+    sampler: Sampler = build("sampler", options.sampler)
+    if options.scheduler is not None:
+        build("scheduler", options.scheduler)
+    for logger in options.loggers:
+        build("logger", logger)
+    try:
+        draw(plan.space, optuna.create_study(), sampler.build(seed=0), seed=0)
+    except UserError:
+        raise
+    except Exception as error:  # a sampler may be the user's code: whatever is wrong in it is the user's to fix
+        raise UserError(f"sampler {options.sampler.name}: {type(error).__name__}: {one_line(error)}") from error
 
 
 def check_space(space: Space) -> None:
     """Refuses a space that can't be searched. No data is needed.
 
     Raises:
-        UserError: A path is no option or must not be searched, a condition can never hold, some values can't be built,
-            or a baseline lies outside a domain.
+        UserError: A path is no option or must not be searched, a ratio is not one of two numbers, a condition or a
+            forbidden combination can never hold, all trials are forbidden, some values can't be built, or a baseline
+            lies outside a domain or is forbidden.
     """
+    fixed = resolve(space.base).flat()
     for path, parameter in space.params.items():
         if path.startswith(_NOT_SEARCHABLE):
             raise UserError(f"{path} can't be searched: trials would not be comparable; set it in the space's base")
-        when = parameter.when
-        if when is None:
+        if parameter.when is not None:
+            _check_condition(space, path, parameter.when)
+        if ratio(path) is not None:
+            _check_ratio(space, path, fixed)
+    for clause in space.forbidden:
+        _check_clause(space, clause, fixed)
+    for params in corners(space):
+        check(space.config(params, seed=0, resolve=resolve))
+    draw_at_random(space, seed=0)
+    _check_baselines(space)
+
+
+def check_space_data(space: Space, images: Images) -> None:
+    """Raises UserError for data that not all trials could train on. The space has passed `check_space`."""
+    configs = (space.config(params, seed=0, resolve=resolve) for params in corners(space))
+    for config in {(config.model.model_dump_json(), config.train.batch): config for config in configs}.values():
+        check_data(config, images)
+
+
+def _check_condition(space: Space, path: str, when: Condition) -> None:
+    if when.path not in space.params:
+        raise UserError(f"{path} depends on {when.path}, which is no parameter of the space: search it, or drop When")
+    if ratio(when.path):
+        raise UserError(f"{path} depends on {when.path}: a condition names a parameter that is no ratio")
+    domain = space.params[when.path].domain
+    for value in when.among:
+        if not domain.contains(value):
+            raise UserError(
+                f"{path} applies when {when.path}={value}, a value that {when.path} never has in this space"
+            )
+    if domain.is_continuous:
+        raise UserError(f"{path} applies when {when}, which is practically never drawn: give {when.path} steps")
+
+
+def _check_ratio(space: Space, path: str, fixed: Mapping[str, Any]) -> None:
+    """Refuses a ratio that is not one of two numbers. `fixed` are the options of the base."""
+    numerator, _, denominator = path.partition("/")
+    if space.params[path].domain.is_categorical:
+        raise UserError(f"{path} is a ratio and needs a range of numbers, not categories")
+    rivals = [other for other in space.params if other != path and other.partition("/")[0] == numerator]
+    if rivals:
+        raise UserError(f"{numerator} is searched twice, as {path} and as {rivals[0]}: remove one of them")
+    if denominator in _NO_DENOMINATORS:
+        raise UserError(f"{path}: {denominator} is not the same for all trials; take another option")
+    for option in (numerator, denominator):
+        if option in fixed and not _is_number(fixed[option]):
+            raise UserError(f"{path}: {option}={fixed[option]} is no number, so it has no ratio; remove {path}")
+    setter = space.denominator(path)
+    if setter is not None and space.params[setter].domain.is_categorical:
+        raise UserError(f"{path} is a ratio to a category, {setter}: give {setter} a range of numbers")
+
+
+def _check_clause(space: Space, clause: Clause, fixed: Mapping[str, Any]) -> None:
+    """Refuses a clause that can never hold, or that always does. `fixed` are the options of the base."""
+    for path, values in clause.root.items():
+        if path in space.params:
+            _check_forbidden_values(space, path, values)
             continue
-        parent = space.params.get(when.path)
-        if parent is None or parent.when is not None:
-            raise UserError(f"{path} depends on {when.path}, which is no unconditional parameter of the space")
-        if not parent.domain.contains(when.equals):
-            raise UserError(f"{path} applies when {when}, a value that {when.path} never has in this space")
-    for params in _corners(space):
-        space.config(params, seed=0, resolve=check)
+        if path not in fixed:
+            raise unknown("option in a forbidden combination:", path, {*space.params, *fixed})
+        section = path.partition(".")[0]
+        if section in SECTIONS and f"{section}.name" in space.params:
+            raise UserError(f"forbidden {clause}: not every {section} has {path}; name {section}.name in its place")
+        if not is_among(fixed[path], values):
+            raise UserError(f"forbidden {clause} never holds: {path} is not searched and is {fixed[path]}; remove it")
+    if not any(path in space.params for path in clause.root):
+        raise UserError(f"forbidden {clause} holds for all trials: none of these is searched; remove it")
+
+
+def _check_forbidden_values(space: Space, path: str, values: tuple[Value, ...]) -> None:
+    domain = space.params[path].domain
+    if ratio(path) or domain.is_continuous:
+        raise UserError(f"forbidden {path}: its single values are practically never drawn; narrow its domain instead")
+    for value in values:
+        if not domain.contains(value):
+            raise UserError(f"forbidden {path}={value} is a value that {path} never has in this space")
+
+
+def _check_baselines(space: Space) -> None:
     seen: dict[str, str] = {}
     for name in space.baselines:
-        config = space.config(baseline_params(space, name), seed=0, resolve=check).to_json()
+        params = baseline_params(space, name)
+        if clause := space.violated(params):
+            raise UserError(f"baseline {name} is forbidden in this space, by {clause}: remove one of the two")
+        config = check(space.config(params, seed=0, resolve=resolve)).to_json()
         if config in seen:
             raise UserError(f"baselines {seen[config]} and {name} are one and the same in this space: remove one")
         seen[config] = name
 
 
-def check_space_data(space: Space, images: Images) -> None:
-    """Raises UserError for data that not all trials could train on. The space has passed `check_space`."""
-    configs = (space.base.override(params) for params in _corners(space))
-    for config in {(config.model.model_dump_json(), config.train.batch): config for config in configs}.values():
-        check_data(config, images)
-
-
 def baseline_params(space: Space, name: str) -> dict[str, Any]:
     """Returns a recipe's values for the parameters of a space; raises UserError for a value outside a domain.
 
-    An option that the recipe's loss or model does not have gets the value of the space's base.
+    An option that the recipe's loss or model does not have gets the value of the space's base. A parameter with a
+    single value, as `--set` leaves it, gets this value.
     """
     values = {**resolve(space.base).flat(), **resolve(recipe(name).config).flat()}
     chosen: dict[str, Any] = {}
     for path in space.ordered:
         if not space.applies(path, chosen):
             continue
-        value, domain = values.get(path), space.params[path].domain
+        parts, domain = ratio(path), space.params[path].domain
+        if domain.is_single:
+            value = domain.first
+        else:
+            value = values.get(path) if parts is None else _quotient(name, path, *map(values.get, parts))
         if not domain.contains(value):
             raise UserError(f"baseline {name}: {one_line(domain.outside(path, value))}; widen it")
         chosen[path] = value
     return chosen
 
 
-def _corners(space: Space) -> list[dict[str, Any]]:
-    """Returns parameters that cover every edge of every domain, and all categories of model and loss combined.
-
-    Raises UserError where there are too many combinations to try.
-    """
-    edges = {path: _edges(parameter.domain) for path, parameter in space.params.items()}
-    first = {path: ends[0] for path, ends in edges.items()}
-    crossed = [path for path in edges if path.startswith(_BUILDING) and space.params[path].domain.is_categorical]
-    corners: dict[str, dict[str, Any]] = {}
-    for values in itertools.product(*(edges[path] for path in crossed)):
-        _add(corners, space, first | dict(zip(crossed, values, strict=True)))
-        if len(corners) > _MOST_COMBINATIONS:
-            raise UserError(
-                f"the categories of {', '.join(crossed)} combine in more than {_MOST_COMBINATIONS} ways, too many "
-                "to check that all can be built: remove some"
-            )
-    # The largest batch with the most D steps: G must still get a turn.
-    _add(corners, space, first | {path: max(edges[path]) for path in _STEPS if path in edges})
-    for path, ends in edges.items():
-        when = space.params[path].when
-        condition = {when.path: when.equals} if when else {}
-        for end in ends:
-            _add(corners, space, first | condition | {path: end})
-    return list(corners.values())
+def _quotient(name: str, path: str, numerator: Any, denominator: Any) -> float:
+    """Returns a recipe's ratio of two options, without the noise of binary fractions: 0.3, not 0.30000000000000004."""
+    if not (_is_number(numerator) and _is_number(denominator) and denominator) or not math.isfinite(
+        numerator / denominator
+    ):
+        raise UserError(
+            f"baseline {name}: {path} is {numerator}/{denominator}, which is no number; remove the baseline"
+        )
+    return float(f"{numerator / denominator:.{_RATIO_DIGITS}g}")
 
 
-def _add(corners: dict[str, dict[str, Any]], space: Space, corner: Mapping[str, Any]) -> None:
-    active = space.active(corner)
-    corners[json.dumps(active, sort_keys=True)] = active
-
-
-def _edges(domain: Domain) -> Sequence[Any]:
-    if domain.is_categorical:
-        return domain.choices
-    low, high, step = domain.range.low, domain.range.high, domain.range.step
-    if domain.name == "IntDistribution":
-        every = range(int(low), int(high) + 1, int(step or 1))
-        # Of a long range: the first two values, the last one, and some between.
-        return sorted({*every[:2], *every[:: 1 + len(every) // _MOST_STEPS], every[-1]})
-    # A number between, most likely no whole number, shows whether the option takes whole numbers only.
-    between = low + (step or _GOLDEN * (high - low))
-    return (low, min(between, high), high)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -14,9 +14,12 @@ from pydantic import ValidationError
 
 import gansearch
 from gansearch import foreign
-from gansearch.config import TrialConfig, describe
+from gansearch.config import describe
 from gansearch.errors import UserError, one_line, unknown
-from gansearch.run.space import Choices, Domain, Parameter, Space
+from gansearch.logs import warn_once
+from gansearch.run.domain import Value, is_among
+from gansearch.run.space import Clause, Condition, Parameter, Space
+from gansearch.search.feasibility import baseline_params
 
 _FOLDER = "search_spaces"
 _PATHS = ("data.dir", "metrics.weights")
@@ -127,31 +130,91 @@ def _value(text: str) -> Any:
 def configure(space: Space, changes: Mapping[str, Any], max_kimg: float | None) -> Space:
     """Returns a copy of a space with options set in the base. A parameter that is set is not searched any more.
 
-    Conditions on a set parameter are decided, and parameters that can no longer apply are removed. A conditional
-    parameter that is set gets the fixed value in the trials to which the parameter applies.
+    Conditions on a set parameter are decided, to any depth, and parameters that can no longer apply are removed. A
+    conditional parameter that is set gets the fixed value in the trials to which the parameter applies. A ratio is
+    removed where its first option is set, and is searched over a fixed second option where that is set. Forbidden
+    combinations are decided too, and baselines that are forbidden now, or equal to another, are left out.
 
     Raises:
-        UserError: A path is no option, or a value lies outside its domain.
+        UserError: A path is no option, a value lies outside its domain, or the changes are forbidden.
     """
     if "seed" in changes:
         raise UserError("--set seed: all trials of a search share its seed; give it with --seed")
-    params, fixed = dict(space.params), dict(changes)
-    for path, value in changes.items():
-        parameter = params.pop(path, None)
-        if parameter is None:
+    params: dict[str, Parameter] = {}  # what is still searched
+    decided: dict[str, Any] = {}  # what is not, and applies
+    fixed = dict(changes)
+    for path in space.ordered:
+        domain, when = space.params[path].domain, space.params[path].when
+        if path in changes and not domain.contains(changes[path]):
+            raise domain.outside(path, changes[path])
+        numerator, is_ratio, _ = path.partition("/")
+        if is_ratio and numerator in changes:
+            decided[path] = changes[numerator]
             continue
-        if not parameter.domain.contains(value):
-            raise parameter.domain.outside(path, value)
-        when = parameter.when
-        if when is not None and when.path not in changes:  # the base may be a configuration to which it does not apply
-            domain = Domain(name="CategoricalDistribution", attributes=Choices(choices=(fixed.pop(path),)))
-            params[path] = Parameter(domain=domain, when=when)
-    base: TrialConfig = space.base.override(fixed, max_kimg)
-    for path, parameter in list(params.items()):
-        when = parameter.when
-        if when is not None and when.path in changes:
-            if changes[when.path] == when.equals:
-                params[path] = Parameter(domain=parameter.domain)
-            else:
-                del params[path]
-    return space.replaced(base=base, params=params)
+        if when is not None and when.path in space.params:
+            possible = [value for value in when.among if _can_have(when.path, value, params, decided)]
+            if not possible:
+                continue
+            when = Condition(path=when.path, among=tuple(possible)) if when.path in params else None
+        denominator = space.denominator(path)
+        if denominator is not None and denominator not in params and denominator not in decided:
+            continue
+        if path in changes and when is None and not is_ratio:
+            decided[path] = changes[path]
+            continue
+        if path in changes:  # the base may be a configuration to which the parameter does not apply
+            domain = domain.fixed(fixed.pop(path))
+        params[path] = Parameter(domain=domain, when=when)
+    clauses = [_decided_clause(clause, space, params, {**changes, **decided}) for clause in space.forbidden]
+    after = space.replaced(
+        base=space.base.override(fixed, max_kimg),
+        params={path: params[path] for path in space.params if path in params},
+        forbidden=[clause for clause in clauses if clause is not None],
+    )
+    return after.replaced(baselines=_remaining_baselines(after)) if changes else after
+
+
+def _can_have(path: str, value: Any, params: Mapping[str, Parameter], decided: Mapping[str, Any]) -> bool:
+    """Returns whether the parameter at `path`, searched or decided, can have a value. One that is removed has none."""
+    if path in params:
+        return params[path].domain.contains(value)
+    return path in decided and is_among(decided[path], [value])
+
+
+def _decided_clause(
+    clause: Clause, space: Space, params: Mapping[str, Parameter], decided: Mapping[str, Any]
+) -> Clause | None:
+    """Returns what is left of a forbidden combination when some options are decided; None where it can't occur.
+
+    Raises UserError where it always occurs.
+    """
+    left: dict[str, tuple[Value, ...]] = {}
+    base = space.base.flat()
+    for path, values in clause.root.items():
+        possible, name = values, f"{path.partition('.')[0]}.name"
+        replaced = name in decided and decided[name] != base[name]  # and with the component, its options
+        if path in decided or path in space.params or replaced:
+            possible = tuple(value for value in values if _can_have(path, value, params, decided))
+        if not possible:
+            return None
+        if path not in decided or path in params:
+            left[path] = possible
+    if not left:
+        raise UserError(f"forbidden in this space: {clause}; set one of these to another value")
+    return Clause(left)
+
+
+def _remaining_baselines(space: Space) -> list[str]:
+    """Returns the baselines of a changed space without those that are now forbidden, or equal to one before."""
+    remaining: dict[str, dict[str, Any]] = {}
+    for name in space.baselines:
+        params = baseline_params(space, name)
+        clause = space.violated(params)
+        equal = next((other for other, values in remaining.items() if values == params), None)
+        if clause is not None:
+            warn_once(f"baseline {name} is left out: with these settings it is forbidden, by {clause}")
+        elif equal is not None:
+            warn_once(f"baseline {name} is left out: with these settings it equals {equal}")
+        else:
+            remaining[name] = params
+    return list(remaining)

@@ -6,12 +6,13 @@ from typing import Any
 
 from gansearch.cache import atomic_write
 from gansearch.config import TrialConfig
-from gansearch.registry import resolve
+from gansearch.registry import build, resolve
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Plan
 from gansearch.run.rows import Eval, Evaluation, Row, Start, Status, Writer, trial_id_of
 from gansearch.search.loggers.base import Listener
 from gansearch.search.queue import Proposal
+from gansearch.search.samplers.base import Sampler
 from gansearch.search.study import Study
 
 
@@ -26,7 +27,8 @@ class Recorder:
         self.fault: OSError | None = None
         self._run, self._space = plan.run, plan.space
         self._writer, self._listener = writer, listener
-        self._study = Study(plan.run.study_journal, plan.run.name, plan.space, ledger, plan.options.seed)
+        sampler: Sampler = build("sampler", plan.options.sampler)
+        self._study = Study(plan.run.study_journal, plan.run.name, plan.space, ledger, plan.options.seed, sampler)
 
     def __getstate__(self) -> dict[str, Any]:
         """Returns nothing: Tune pickles this object for Tune's own way of resuming, which is not used here."""

@@ -1,6 +1,5 @@
-"""The sampler: an Optuna study that can always be rebuilt from the rows of a run."""
+"""Proposals of a sampler, and an Optuna study of the trials that can always be rebuilt from the rows of a run."""
 
-import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -8,33 +7,42 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution, json_to_distribution
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import TPESampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState as OptunaState
 from optuna.trial import create_trial
 
+from gansearch.errors import UserError
+from gansearch.run.domain import Domain
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.rows import End, Eval
-from gansearch.run.space import Domain, Space
+from gansearch.run.space import Space
+from gansearch.search.samplers.base import Sampler
+from gansearch.search.samplers.tpe import TPE
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-_STARTUP_TRIALS = 6
+_DEFAULT = TPE()
+_DRAWS = 32  # of the sampler, until one is not forbidden
+_RANDOM_DRAWS = 2000
 _FINAL = "final"  # user attribute of a trial that does not count: in Optuna's study it fails
 
 
 class Study:
     """Proposes parameters. A trial has the same number in Optuna as in the run; a step of Optuna is one image shown."""
 
-    def __init__(self, journal: Path, name: str, space: Space, ledger: Ledger, seed: int) -> None:
+    def __init__(
+        self, journal: Path, name: str, space: Space, ledger: Ledger, seed: int, sampler: Sampler = _DEFAULT
+    ) -> None:
         """Writes `journal` anew from `ledger`: the rows are the truth, and an earlier journal may lack some of them."""
         for stale in journal.parent.glob(f"{journal.name}*"):  # also the lock file of a driver that was killed
             stale.unlink()
-        self._space, self._seed = space, seed
+        self._space, self._seed, self._sampler = space, seed, sampler
         storage = JournalStorage(JournalFileBackend(str(journal)))
-        self._study = optuna.create_study(storage=storage, study_name=name, direction="minimize")
+        # This study records. It never samples, as its trials are given their parameters.
+        recording = RandomSampler(seed=seed)
+        self._study = optuna.create_study(storage=storage, study_name=name, direction="minimize", sampler=recording)
         self._running: dict[int, optuna.Trial] = {}
         trials = {trial.number: trial for trial in ledger.values()}
         for number in range(ledger.next_number):
@@ -51,16 +59,14 @@ class Study:
     def propose(self, number: int, params: dict[str, Any] | None = None, *, counts: bool = True) -> dict[str, Any]:
         """Returns the parameters of trial `number`: `params` where they are given, else sampled ones.
 
-        A trial that does not count is in the study for the sake of its number: TPE learns nothing from the trial.
+        A trial that does not count is in the study for the sake of its number: the sampler learns nothing from it.
         The sampler is seeded for each trial, so a proposal depends on the seed, the number and the rows alone, and a
         resumed search does not draw its first random trials again.
         """
-        # Multivariate TPE: https://doi.org/10.48550/arXiv.2304.11127. Only with `group` does it honour conditions.
-        seed = (self._seed * 1_000_003 + number) % 2**32
-        with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
-            self._study.sampler = TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=_STARTUP_TRIALS)
-        if params is not None:
-            self._study.enqueue_trial(params)
+        if params is None:
+            seed = (self._seed * 1_000_003 + number) % 2**32
+            params = draw(self._space, self._study, self._sampler.build(seed), seed)
+        self._study.enqueue_trial(params)
         trial = self._study.ask()
         if trial.number != number:
             raise RuntimeError(
@@ -82,6 +88,51 @@ class Study:
         trial = self._running.pop(row.number)
         state, value = _outcome(row, history, self._space, counts=not trial.user_attrs)
         self._study.tell(trial, value, state=state)
+
+
+def draw(space: Space, study: optuna.Study, sampler: BaseSampler, seed: int) -> dict[str, Any]:
+    """Returns parameters for the next trial of a study, which stays as it is. They are never a forbidden combination.
+
+    The sampler works on a copy of the study in memory. There a forbidden draw fails and the sampler draws again, so in
+    the study itself a forbidden draw takes no number. It also leaves no trace of what a sampler notes about a trial:
+    a study that was rebuilt from rows would lack that, so its proposals could differ.
+
+    Raises:
+        UserError: Neither the sampler nor random draws find parameters that are not forbidden.
+    """
+    copy = optuna.create_study(direction="minimize", sampler=sampler)
+    copy.add_trials(study.get_trials(deepcopy=False))
+    for _ in range(_DRAWS):
+        trial = copy.ask()
+        params = suggest(trial, space)
+        if space.violated(params) is None:
+            return params
+        copy.tell(trial, state=OptunaState.FAIL)
+    return draw_at_random(space, seed)
+
+
+def draw_at_random(space: Space, seed: int) -> dict[str, Any]:
+    """Returns parameters drawn uniformly from their domains, and drawn again while they are forbidden.
+
+    Raises:
+        UserError: A large number of draws in a row is forbidden.
+    """
+    sampler, study = RandomSampler(seed=seed), optuna.create_study()
+    study.ask()
+    (unused,) = study.get_trials()  # random draws do not look at the trial that Optuna passes on
+    distributions = {path: distribution(space.params[path].domain) for path in space.ordered}
+    for _ in range(_RANDOM_DRAWS):
+        params: dict[str, Any] = {}
+        for path, values in distributions.items():
+            if space.applies(path, params):
+                params[path] = sampler.sample_independent(study, unused, path, values)
+        clause = space.violated(params)
+        if clause is None:
+            return params
+    raise UserError(
+        f"{_RANDOM_DRAWS} random trials of this space in a row are forbidden, for instance by {clause}: remove or "
+        "narrow that"
+    )
 
 
 def suggest(trial: optuna.Trial, space: Space) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 from PIL import Image
 
 from gansearch.analysis.plot_info import curves_info, fits, is_wide, param_info
@@ -11,7 +12,7 @@ from gansearch.analysis.plots.parameters import parameter_figure
 from gansearch.analysis.plotting import figures, plot
 from gansearch.analysis.text import fid_text
 from gansearch.errors import UserError
-from gansearch.run import Floor, load
+from gansearch.run import Floor, When, load
 from gansearch.run.rows import End
 
 from .synthetic_run import KIMG, PARAMS, RUNGS, evaluation, make_run, make_search, start
@@ -84,6 +85,24 @@ def test_inactive_parameters_are_left_out(tmp_path):
     info = param_info(_run(tmp_path / "run", trials), "loss.clip")
     assert [point.x for point in info.points] == [0.01]
     assert info.only_where == "loss.name = wgan"
+
+
+def test_a_plot_names_all_conditions_of_its_parameter(tmp_path):
+    params = {
+        "loss.name": CategoricalDistribution(["bce", "wgan", "wgan-gp"]),
+        "model.spectral_norm": When(
+            "loss.name", among=["wgan", "wgan-gp"], domain=CategoricalDistribution([False, True])
+        ),
+        "optim.beta1": When("model.spectral_norm", True, FloatDistribution(0.0, 0.9)),
+        "optim.d_lr/optim.beta1": FloatDistribution(0.5, 2.0),
+    }
+    values = {"loss.name": "wgan", "model.spectral_norm": True, "optim.beta1": 0.5, "optim.d_lr/optim.beta1": 1.5}
+    run = _run(tmp_path / "run", [(values, 9.0), (values | {"model.spectral_norm": False}, 8.0)], params=params)
+    info = param_info(run, "optim.d_lr/optim.beta1")
+    assert info.only_where == "model.spectral_norm = true and loss.name = wgan or wgan-gp"
+    assert [point.x for point in info.points] == [1.5]
+    assert param_info(run, "loss.name").only_where is None
+    assert "fid_vs_optim.d_lr_optim.beta1.png" in {path.name for path in plot(run)}
 
 
 def test_choices_are_in_the_order_of_the_domain_and_mix_types(tmp_path):

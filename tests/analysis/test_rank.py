@@ -187,3 +187,5 @@ def test_parameters_are_grouped_by_section():
         "seed": 3,
     }
     assert params_text(params) == "optim g_lr=0.00123 d_steps=2; loss wgan clip=0.01; a b=false; seed=3"
+    params = {"optim.d_lr/optim.g_lr": 4.0, "train.ema_kimg/optim.g_lr": 2.5}
+    assert params_text(params) == "optim d_lr/g_lr=4; train ema_kimg/optim.g_lr=2.5"

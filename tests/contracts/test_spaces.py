@@ -1,14 +1,14 @@
 """What every file of `search_spaces/` must hold; a new one is picked up by itself."""
 
-import optuna
+from typing import Any
+
 import pytest
-from optuna.samplers import RandomSampler
 
 from gansearch.registry import resolve
-from gansearch.run.space import Space
+from gansearch.run.space import Space, ratio
 from gansearch.search.feasibility import baseline_params, check_space
 from gansearch.search.find_space import find_space, space_files
-from gansearch.search.study import suggest
+from gansearch.search.study import draw_at_random
 
 SEED, DRAWS = 4, 50
 
@@ -28,21 +28,30 @@ def test_it_survives_json(space: Space) -> None:
     assert again == space and list(again.params) == list(space.params)
 
 
+def options_of(params: dict[str, Any], flat: dict[str, Any]) -> dict[str, Any]:
+    """The options that parameters set, in a configuration with the options `flat`."""
+    parts = {path: ratio(path) for path in params}
+    return {
+        part[0] if part else path: params[path] * flat[part[1]] if part else params[path]
+        for path, part in parts.items()
+    }
+
+
 def test_what_is_drawn_from_it_becomes_what_is_trained(space: Space) -> None:
-    study = optuna.create_study(sampler=RandomSampler(seed=SEED))
     base = space.config({}, SEED, resolve=resolve).flat()
-    for _ in range(DRAWS):
-        params = suggest(study.ask(), space)
+    for number in range(DRAWS):
+        params = draw_at_random(space, SEED + number)
         config = space.config(params, SEED, resolve=resolve)
         flat = config.flat()
-        assert {path: flat[path] for path in params} == params and config.seed == SEED
+        options = options_of(params, flat)
+        assert {path: flat[path] for path in options} == options and config.seed == SEED
         components = {path.split(".")[0] for path in params if path.endswith(".name")}
-        kept = {path: value for path, value in base.items() if path not in params and path != "seed"}
+        kept = {path: value for path, value in base.items() if path not in options and path != "seed"}
         assert all(flat[path] == kept[path] for path in kept if path.split(".")[0] not in components)
-        for path, parameter in space.params.items():
-            when = parameter.when
-            assert (path in params) == (when is None or params[when.path] == when.equals)
-        assert space.active(params).keys() == params.keys()
+        for path in space.params:
+            conditions = space.conditions(path)
+            assert (path in params) == all(params.get(when.path) in when.among for when in conditions)
+        assert space.active(params).keys() == params.keys() and space.violated(params) is None
         assert all(space.params[path].domain.contains(value) for path, value in params.items())
 
 
@@ -52,4 +61,5 @@ def test_its_baselines_lie_inside(space: Space) -> None:
         assert space.active(params).keys() == params.keys()
         assert all(space.params[path].domain.contains(value) for path, value in params.items())
         flat = space.config(params, SEED, resolve=resolve).flat()
-        assert {path: flat[path] for path in params} == params
+        options = options_of(params, flat)
+        assert {path: flat[path] for path in options} == options and space.violated(params) is None

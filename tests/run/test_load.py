@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.distributions import FloatDistribution
 
 from gansearch.analysis.rank import rank
 from gansearch.errors import UserError
@@ -90,7 +91,7 @@ def test_a_broken_search_json_is_refused(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema_version": 2}, r"\(schema version 2, this gansearch reads 1: use the gansearch that wrote the run"),
+        ({"schema_version": 1}, r"\(schema version 1, this gansearch reads 2: use the gansearch that wrote the run"),
         ({"schema_version": None}, "schema version None"),
         ({"protocol": {"hash": PROTOCOL.hash}}, r"\(protocol: not a protocol: missing or unknown .*seed"),
         ({"protocol": PROTOCOL.to_record() | {"seed": 1}}, r"\(protocol: the hash .* is not that of the protocol"),
@@ -200,3 +201,13 @@ def test_checkpoints_that_lie_elsewhere_have_a_uri(tmp_path: Path, storage: str)
     for row in rank(load(run)):
         assert row.checkpoint == (f"s3://bucket/prefix/run/{row.trial_id}" if row.rank else None)
     assert json.loads(run.search_json.read_text())["checkpoints"] == "s3://bucket/prefix/run"
+
+
+def test_the_ratios_of_a_trial_are_read_like_its_other_parameters(tmp_path: Path) -> None:
+    key = "optim.d_lr/optim.g_lr"
+    space = {key: FloatDistribution(0.25, 4.0, log=True), "optim.g_lr": FloatDistribution(1e-4, 1e-2, log=True)}
+    params = {key: 0.1 + 0.2, "optim.g_lr": 1e-3}
+    run = load(make_run(tmp_path / "run", [start(0, params)], params=space))
+    assert run.ledger["0000"].start.params == params
+    with pytest.raises(UserError, match=r"trial 0000 has optim\.d_lr/optim\.g_lr=5\.0, which is outside the space"):
+        load(make_run(tmp_path / "other", [start(0, params | {key: 5.0})], params=space))

@@ -1,17 +1,15 @@
-"""Spaces as data: which values a domain has, which parameters apply, and what is no space."""
+"""Spaces as data: which parameters apply, what is forbidden, what a ratio is, and what is no space."""
 
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import ValidationError
 
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
+from gansearch.registry import resolve
 from gansearch.run import Space, When
-from gansearch.run.space import Domain, Parameter
 
 RATE = FloatDistribution(1e-4, 1e-2, log=True)
 LOSS = CategoricalDistribution(["bce", "wgan"])
@@ -19,7 +17,7 @@ CLIP = When("loss.name", "wgan", FloatDistribution(0.01, 0.1))
 
 
 def space_of(params: dict[str, Any], **fields: Any) -> Space:
-    return Space(base=TrialConfig(), params=params, **fields)
+    return Space(**{"base": TrialConfig(), "params": params, **fields})
 
 
 def test_a_space_survives_json() -> None:
@@ -33,9 +31,11 @@ def test_a_space_survives_json() -> None:
             "model.attention_at": CategoricalDistribution(["none", 8, 16, None, 0.5]),
             "loss.clip": CLIP,
             "loss.name": LOSS,
+            "optim.d_lr/optim.g_lr": FloatDistribution(0.25, 4.0),
         },
         baselines=["dcgan"],
         trials=7,
+        forbidden=[{"loss.name": "wgan", "model.spectral_norm": True}],
     )
     again = Space.model_validate_json(space.model_dump_json())
     assert again == space and (again.baselines, again.trials) == (("dcgan",), 7)
@@ -43,72 +43,8 @@ def test_a_space_survives_json() -> None:
     assert [(value, type(value)) for value in choices] == [(value, type(value)) for value in ("none", 8, 16, None, 0.5)]
     assert [type(value) for value in again.params["model.spectral_norm"].domain.choices] == [bool, bool]
     assert str(again.params["loss.clip"].when) == "loss.name=wgan"
-    assert again.ordered == [*(path for path in space.params if path != "loss.clip"), "loss.clip"]
-
-
-NUMBERS = st.floats(-1e6, 1e6)
-
-
-@given(low=NUMBERS, high=NUMBERS, value=NUMBERS)
-def test_a_range_holds_what_lies_between(low: float, high: float, value: float) -> None:
-    if low > high:
-        with pytest.raises(ValidationError, match="is above high"):
-            Domain.model_validate({"name": "FloatDistribution", "attributes": {"low": low, "high": high}})
-        return
-    domain = Domain.model_validate(FloatDistribution(low, high))
-    assert domain.contains(value) == (low <= value <= high)
-    assert domain.contains(low) and domain.contains(high)
-
-
-@pytest.mark.parametrize(
-    ("distribution", "inside", "outside"),
-    [
-        (RATE, [1e-4, 1e-2, 0.001], [0, 0.1, "0.001", None, float("nan")]),
-        (IntDistribution(1, 5, step=2), [1, 3, 5], [0, 2, 6, 1.5, "1", True]),
-        (IntDistribution(1, 5), [1, 2, 5], [0, 1.5, 6]),
-        (FloatDistribution(0, 0.9, step=0.3), [0, 0.3, 0.9], [0.2, 1.2, False]),
-        (CategoricalDistribution(["none", 8]), ["none", 8], [16, "8", None, ["none"]]),
-        (CategoricalDistribution([0, 1]), [0, 1], [False, True]),
-        (CategoricalDistribution([False, True]), [False, True], [0, 1, "true"]),
-        (CategoricalDistribution([None, "a"]), [None, "a"], ["None"]),
-    ],
-)
-def test_what_a_domain_contains(distribution: BaseDistribution, inside: list[Any], outside: list[Any]) -> None:
-    domain = Domain.model_validate(distribution)
-    assert all(domain.contains(value) for value in inside)
-    assert not any(domain.contains(value) for value in outside)
-
-
-def test_the_error_for_a_value_outside_names_what_is_inside() -> None:
-    error = Domain.model_validate(LOSS).outside("loss.name", "wgna")
-    assert isinstance(error, UserError) and str(error) == "unknown value of loss.name: 'wgna'; did you mean wgan?"
-    error = Domain.model_validate(RATE).outside("optim.g_lr", 1.0)
-    assert str(error) == "optim.g_lr=1.0 is outside the space's domain, 0.0001 to 0.01"
-
-
-def numbers(name: str, **attributes: Any) -> dict[str, Any]:
-    return {"name": name, "attributes": {"low": 0, "high": 1} | attributes}
-
-
-@pytest.mark.parametrize(
-    ("domain", "message"),
-    [
-        (numbers("NormalDistribution"), "FloatDistribution"),
-        (numbers("CategoricalDistribution"), "other attributes"),
-        ({"name": "FloatDistribution", "attributes": {"choices": [1]}}, "other attributes"),
-        ({"name": "CategoricalDistribution", "attributes": {"choices": []}}, "at least 1 item"),
-        ({"name": "CategoricalDistribution", "attributes": {"choices": [[1]]}}, "choices"),
-        (numbers("FloatDistribution", log=True), "logarithmic range starts above 0"),
-        (numbers("FloatDistribution", step=0), "a step is above 0"),
-        (numbers("FloatDistribution", high=float("inf")), "finite number"),
-        (numbers("FloatDistribution", colour="red"), "colour"),
-        (numbers("IntDistribution", high=1.5), "whole numbers"),
-        ([0, 1], "Input should be"),
-    ],
-)
-def test_what_is_no_domain_is_refused(domain: Any, message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
-        Parameter.model_validate({"domain": domain})
+    dependent = ["loss.clip", "optim.d_lr/optim.g_lr"]
+    assert again.ordered == [*(path for path in space.params if path not in dependent), *dependent]
 
 
 def test_only_parameters_whose_condition_holds_are_active() -> None:
@@ -150,6 +86,138 @@ def test_a_replaced_space_is_validated_again() -> None:
         space.replaced(colour="red")
 
 
+def test_a_condition_may_name_several_values() -> None:
+    domain = FloatDistribution(1.0, 20.0)
+    space = space_of({"loss.name": LOSS, "optim.beta1": When("loss.name", among=["wgan", "bce"], domain=domain)})
+    assert str(space.params["optim.beta1"].when) == "loss.name=wgan or bce"
+    assert [space.applies("optim.beta1", {"loss.name": name}) for name in ("bce", "wgan", "hinge")] == [
+        True,
+        True,
+        False,
+    ]
+    assert When("loss.name", "wgan", domain).condition == When("loss.name", among=("wgan",), domain=domain).condition
+
+
+def test_a_value_is_not_taken_for_another_that_python_calls_equal() -> None:
+    space = space_of(
+        {
+            "replay.every": CategoricalDistribution([0, 1]),
+            "model.spectral_norm": CategoricalDistribution([False, True]),
+            "optim.beta1": When("replay.every", True, RATE),
+            "optim.beta2": When("model.spectral_norm", None, RATE),
+        },
+        forbidden=[{"model.spectral_norm": 1}],
+    )
+    assert not space.applies("optim.beta1", {"replay.every": 1})
+    assert not space.applies("optim.beta2", {})  # a value that is missing is not None
+    assert space.violated({"model.spectral_norm": True}) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"domain": RATE}, "give either equals=VALUE or among="),
+        ({"equals": "wgan", "among": ["wgan"], "domain": RATE}, "give either equals=VALUE or among="),
+        ({"equals": "wgan"}, "give domain="),
+    ],
+)
+def test_a_condition_that_is_not_complete_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=rf"When\('loss\.name', \.\.\.\): {message}") as caught:
+        When("loss.name", **arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_conditions_are_those_of_all_ancestors() -> None:
+    space = space_of(DEEP)
+    assert [str(when) for when in space.conditions("optim.beta1")] == [
+        "optim.d_steps=2",
+        "loss.clip=0.05",
+        "loss.name=wgan",
+    ]
+    assert space.conditions("loss.name") == []
+    assert space.ordered == ["loss.name", "loss.clip", "optim.d_steps", "optim.beta1"]
+
+
+DEEP = {
+    "optim.beta1": When("optim.d_steps", 2, FloatDistribution(0.0, 0.9)),
+    "optim.d_steps": When("loss.clip", 0.05, IntDistribution(1, 2)),
+    "loss.clip": CLIP,
+    "loss.name": LOSS,
+}
+RATIO = "optim.d_lr/optim.g_lr"
+RATIOS = {RATIO: FloatDistribution(0.25, 4.0), "optim.g_lr": RATE}
+
+
+def unresolved(config: TrialConfig) -> TrialConfig:
+    return config
+
+
+def test_a_ratio_sets_its_first_option() -> None:
+    config = space_of(RATIOS).config({RATIO: 4.0, "optim.g_lr": 3e-4}, 0, resolve=unresolved)
+    assert (config.optim.g_lr, config.optim.d_lr) == (3e-4, 4.0 * 3e-4)
+    fixed = space_of({RATIO: RATIOS[RATIO]}, base=TrialConfig().override({"optim.g_lr": 5e-4}))
+    assert fixed.config({RATIO: 0.5}, 0, resolve=unresolved).optim.d_lr == 2.5e-4
+    assert fixed.config({}, 0, resolve=unresolved).optim.d_lr == TrialConfig().optim.d_lr
+
+
+def test_a_ratio_may_relate_to_a_ratio_or_to_a_default_of_a_component() -> None:
+    chain = {"train.ema_kimg/optim.d_lr": FloatDistribution(1, 100), **RATIOS}
+    space = space_of(chain)
+    assert space.ordered == ["optim.g_lr", RATIO, "train.ema_kimg/optim.d_lr"]
+    values = {"train.ema_kimg/optim.d_lr": 10.0, RATIO: 2.0, "optim.g_lr": 1e-3}
+    assert space.config(values, 0, resolve=unresolved).train.ema_kimg == 10.0 * (2.0 * 1e-3)
+    space = space_of({"optim.beta1/model.leaky_slope": FloatDistribution(1, 2)})
+    assert space.config({"optim.beta1/model.leaky_slope": 2.0}, 0, resolve=resolve).optim.beta1 == 0.4
+
+
+def test_a_ratio_applies_only_where_its_second_option_does() -> None:
+    space = space_of({"loss.name": LOSS, "loss.clip": CLIP, "optim.beta1/loss.clip": FloatDistribution(1, 2)})
+    values = {"loss.name": "wgan", "loss.clip": 0.05, "optim.beta1/loss.clip": 2.0}
+    assert space.active(values) == values
+    assert space.active(values | {"loss.name": "bce"}) == {"loss.name": "bce"}
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("optim.d_lr/optim.glr", r"unknown option 'optim\.glr'; did you mean optim\.g_lr"),
+        ("optim.dlr/optim.g_lr", r"unknown option 'optim\.dlr'; did you mean optim\.d_lr"),
+        ("optim.d_lr/loss.name", r"loss\.name=bce is no number"),
+        ("optim.d_lr/train.compile", r"train\.compile=never is no number"),
+        ("optim.d_lr/metrics.chunk", r"metrics\.chunk=None is no number"),
+    ],
+)
+def test_a_ratio_of_what_is_no_number_is_refused(path: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        space_of({path: RATE}).config({path: 1e-3}, 0, resolve=unresolved)
+
+
+def test_a_forbidden_combination_is_one_of_what_applies() -> None:
+    space = space_of(
+        {"loss.name": LOSS, "loss.clip": When("loss.name", "wgan", CategoricalDistribution([0.01, 0.1]))},
+        forbidden=[{"loss.clip": 0.01}, {"loss.name": ["wgan"], "loss.clip": [0.1, 0.2], "optim.d_steps": 1}],
+    )
+    first, second = space.forbidden
+    assert [str(clause) for clause in space.forbidden] == [
+        "loss.clip=0.01",
+        "loss.name=wgan, loss.clip=0.1 or 0.2, optim.d_steps=1",
+    ]
+    assert space.violated({"loss.name": "wgan", "loss.clip": 0.01}) == first
+    assert space.violated({"loss.name": "wgan", "loss.clip": 0.1}) == second
+    assert space.violated({"loss.name": "bce", "loss.clip": 0.01}) is None
+    assert space.violated({"loss.name": "wgan"}) is None
+    assert Space.model_validate_json(space.model_dump_json()) == space
+
+
+@pytest.mark.parametrize(
+    ("clause", "message"),
+    [({}, "at least 1 item"), ({"loss.name": []}, r"no value of loss\.name"), ("loss.name", "dict"), ([], "dict")],
+)
+def test_what_forbids_nothing_is_refused(clause: Any, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        space_of({"loss.name": LOSS}, forbidden=[clause])
+
+
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_conditions_in_a_circle_are_refused(length: int) -> None:
     circle = ["loss.clip", "optim.g_lr", "optim.d_lr"][:length]
@@ -157,3 +225,16 @@ def test_conditions_in_a_circle_are_refused(length: int) -> None:
     params = {path: When(circle[index - 1], 0.5, domain) for index, path in enumerate(circle)}
     with pytest.raises(ValidationError, match="depends on itself"):
         Space(base=TrialConfig(), params=params)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"optim.d_lr/optim.g_lr": RATE, "optim.g_lr/optim.d_lr": RATE},
+        {"optim.d_lr/optim.d_lr": RATE},
+        {"optim.d_lr/optim.g_lr": RATE, "optim.g_lr": When("optim.d_lr/optim.g_lr", 0.5, RATE)},
+    ],
+)
+def test_a_circle_may_lead_through_ratios(params: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=r"optim\.d_lr.* depends on itself, through optim"):
+        space_of(params)

@@ -1,13 +1,16 @@
 """From a name and `--set` to the space that is searched."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
+from gansearch.logs import warn_once
+from gansearch.registry import resolve
 from gansearch.run.space import Parameter, Space, When
 from gansearch.search.feasibility import check_space
 from gansearch.search.find_space import configure, find_space, parse_settings, space_files
@@ -126,8 +129,150 @@ def test_a_length_is_brought_to_whole_evaluations() -> None:
 def test_a_conditional_parameter_is_fixed_where_it_applies() -> None:
     space = configure(find_space("digits"), {"loss.clip": 0.05}, None)
     check_space(space)
-    fixed = When("loss.name", "wgan", CategoricalDistribution([0.05]))
+    fixed = When("loss.name", "wgan", FloatDistribution(0.05, 0.05, log=True))
     assert space.params["loss.clip"] == Parameter.model_validate(fixed)
     assert "clip" not in space.base.loss.options
     with pytest.raises(UserError, match=r"loss\.clip=9"):
         configure(find_space("digits"), {"loss.clip": 9}, None)
+
+
+RATIO = "optim.d_lr/optim.g_lr"
+DEEP = Space(
+    base=TrialConfig(),
+    params={
+        "optim.d_lr/train.ema_kimg": When("loss.name", among=["bce", "wgan"], domain=FloatDistribution(1e-4, 1e-2)),
+        "train.ema_kimg": When("replay.every", among=[2, 4], domain=FloatDistribution(0.5, 2)),
+        "replay.every": When("optim.d_steps", among=[2, 3], domain=CategoricalDistribution([0, 2, 4])),
+        "optim.d_steps": When("loss.name", among=["wgan", "wgan-gp"], domain=IntDistribution(1, 3)),
+        "loss.name": CategoricalDistribution(["bce", "wgan", "wgan-gp"]),
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "searched"),
+    [
+        ({"loss.name": "bce"}, {}),
+        ({"loss.name": "wgan", "optim.d_steps": 1}, {}),
+        (
+            {"loss.name": "wgan", "optim.d_steps": 2},
+            {
+                "replay.every": None,
+                "train.ema_kimg": "replay.every=2 or 4",
+                "optim.d_lr/train.ema_kimg": None,
+            },
+        ),
+        (
+            {"replay.every": 4},  # which some trials have, so it stays a parameter
+            {
+                "loss.name": None,
+                "optim.d_steps": "loss.name=wgan or wgan-gp",
+                "replay.every": "optim.d_steps=2 or 3",
+                "train.ema_kimg": "replay.every=4",
+                "optim.d_lr/train.ema_kimg": "loss.name=bce or wgan",
+            },
+        ),
+        (
+            {"replay.every": 0},
+            {
+                "loss.name": None,
+                "optim.d_steps": "loss.name=wgan or wgan-gp",
+                "replay.every": "optim.d_steps=2 or 3",
+            },
+        ),
+        (
+            {"optim.d_lr": 1e-3},
+            {
+                "loss.name": None,
+                "optim.d_steps": "loss.name=wgan or wgan-gp",
+                "replay.every": "optim.d_steps=2 or 3",
+                "train.ema_kimg": "replay.every=2 or 4",
+            },
+        ),
+    ],
+)
+def test_conditions_are_decided_to_any_depth(changes: dict[str, Any], searched: dict[str, str | None]) -> None:
+    space = configure(DEEP, changes, None)
+    found = {path: str(parameter.when) if parameter.when else None for path, parameter in space.params.items()}
+    assert found == searched
+    assert list(space.params) == [path for path in DEEP.params if path in searched]
+    check_space(space)
+
+
+def test_a_set_option_leaves_its_ratio() -> None:
+    ratios = Space(
+        base=TrialConfig(),
+        params={RATIO: FloatDistribution(0.5, 4), "optim.g_lr": FloatDistribution(1e-4, 1e-2, log=True)},
+    )
+    space = configure(ratios, {"optim.g_lr": 1e-3}, None)
+    assert set(space.params) == {RATIO}
+    assert space.config({RATIO: 2.0}, 0, resolve=resolve).optim.d_lr == 2e-3
+    space = configure(ratios, {"optim.d_lr": 1e-3}, None)
+    assert set(space.params) == {"optim.g_lr"} and space.base.optim.d_lr == 1e-3
+    space = configure(ratios, {RATIO: 2}, None)
+    assert set(space.params) == {RATIO, "optim.g_lr"} and space.params[RATIO].domain.is_single
+    assert space.config({RATIO: 2.0, "optim.g_lr": 1e-4}, 0, resolve=resolve).optim.d_lr == 2e-4
+    with pytest.raises(UserError, match=r"optim\.d_lr/optim\.g_lr=5 is outside the space's domain, 0\.5 to 4"):
+        configure(ratios, {RATIO: 5}, None)
+    with pytest.raises(UserError, match=r"unknown option 'optim\.d_lr/optim\.g_lr'"):
+        configure(SPACE, {RATIO: 2}, None)
+
+
+CLAUSE = {"model.spectral_norm": True, "loss.name": ["wgan", "wgan-gp"]}
+FORBIDDEN = Space(
+    base=TrialConfig(),
+    params={
+        "loss.name": CategoricalDistribution(["bce", "hinge", "wgan", "wgan-gp"]),
+        "model.name": CategoricalDistribution(["dcgan", "mlp"]),
+        "model.spectral_norm": When("model.name", "dcgan", CategoricalDistribution([False, True])),
+    },
+    baselines=["dcgan", "sngan"],
+    forbidden=[CLAUSE],
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "forbidden"),
+    [
+        ({"optim.d_steps": 2}, [CLAUSE]),
+        ({"loss.name": "bce"}, []),
+        ({"model.name": "mlp"}, []),
+        ({"model.spectral_norm": False}, []),
+        ({"model.spectral_norm": True}, [CLAUSE]),
+        ({"loss.name": "hinge", "model.spectral_norm": True}, []),
+        ({"loss.name": "wgan"}, [{"model.spectral_norm": True}]),
+        ({"model.name": "dcgan", "model.spectral_norm": True}, [{"loss.name": ["wgan", "wgan-gp"]}]),
+    ],
+)
+def test_what_is_forbidden_is_decided_too(changes: dict[str, Any], forbidden: list[Any]) -> None:
+    space = configure(FORBIDDEN, changes, None)
+    assert space.forbidden == FORBIDDEN.replaced(forbidden=forbidden).forbidden
+    check_space(space)
+
+
+def test_forbidden_settings_are_refused() -> None:
+    with pytest.raises(UserError, match=r"forbidden in this space: model\.spectral_norm=True, loss\.name=wgan"):
+        configure(FORBIDDEN, {"model.name": "dcgan", "model.spectral_norm": True, "loss.name": "wgan"}, None)
+
+
+def test_an_option_of_the_base_s_component_forbids_nothing_in_another() -> None:
+    params = {"loss.name": FORBIDDEN.params["loss.name"]}
+    space = FORBIDDEN.replaced(params=params, forbidden=[{"model.spectral_norm": False, "loss.name": "wgan"}])
+    assert configure(space, {"model.name": "dcgan"}, None).forbidden == space.forbidden
+    assert configure(space, {"model.name": "resnet"}, None).forbidden == ()
+    assert configure(space, {"model.spectral_norm": True}, None).forbidden == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "left", "said"),
+    [
+        ({"loss.name": "wgan"}, ["dcgan"], "baseline sngan is left out: with these settings it is forbidden, by model"),
+        ({"model.name": "mlp", "loss.name": "bce"}, ["dcgan"], "baseline sngan is left out: .* it equals dcgan"),
+    ],
+)
+def test_a_baseline_that_a_setting_takes_away_is_left_out(
+    changes: dict[str, Any], left: list[str], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_once.cache_clear()
+    assert list(configure(FORBIDDEN, changes, None).baselines) == left
+    assert re.search(said, caplog.text)

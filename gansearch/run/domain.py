@@ -1,0 +1,141 @@
+"""The values that a parameter may take: one of Optuna's distributions as data."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
+
+from gansearch.config import reference
+from gansearch.errors import UserError, unknown
+
+DISTRIBUTIONS = ("FloatDistribution", "IntDistribution", "CategoricalDistribution")
+_TOLERANCE = 1e-8
+
+Value = Annotated[bool | int | FiniteFloat | str | None, BeforeValidator(reference)]
+"""A value of a parameter, in a form that JSON keeps apart from all others. A class becomes its name `MODULE:CLASS`."""
+
+
+def is_among(value: Any, values: Iterable[Any]) -> bool:
+    """Returns whether `value` equals one of `values`. A boolean equals no number, and so not 0 or 1."""
+    return any(value == other and isinstance(value, bool) == isinstance(other, bool) for other in values)
+
+
+class Data(BaseModel):
+    """A part of a space: it does not change, and a field that is not declared is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Range(Data):
+    """The numbers from `low` to `high`; with `step`, those that lie whole steps above `low`."""
+
+    low: int | FiniteFloat
+    high: int | FiniteFloat
+    log: bool = False
+    step: int | FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _is_no_contradiction(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low={self.low:g} is above high={self.high:g}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low={self.low:g}: a logarithmic range starts above 0")
+        if self.step is not None and self.step <= 0:
+            raise ValueError(f"step={self.step:g}: a step is above 0")
+        return self
+
+
+class Choices(Data):
+    """The values of a category."""
+
+    choices: tuple[Value, ...] = Field(min_length=1)
+
+
+class Domain(Data):
+    """The values that a parameter may take: one of Optuna's distributions, in the form in which Optuna writes JSON.
+
+    An Optuna distribution is accepted in place of a `Domain`. Optuna itself is not imported here, so that reading a
+    finished run stays fast.
+    """
+
+    name: Literal["FloatDistribution", "IntDistribution", "CategoricalDistribution"]
+    attributes: Range | Choices
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_optuna(cls, value: Any) -> Any:
+        if type(value).__name__ in DISTRIBUTIONS:
+            return {"name": type(value).__name__, "attributes": value._asdict()}
+        return value
+
+    @model_validator(mode="after")
+    def _is_of_its_kind(self) -> Self:
+        numbers = [self.attributes.low, self.attributes.high] if isinstance(self.attributes, Range) else []
+        if self.is_categorical == bool(numbers):
+            raise ValueError(f"{self.name} takes other attributes than these")
+        if self.name == "IntDistribution" and not all(isinstance(number, int) for number in numbers):
+            raise ValueError("low and high of an IntDistribution are whole numbers")
+        return self
+
+    @property
+    def is_categorical(self) -> bool:
+        return self.name == "CategoricalDistribution"
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether the domain has so many values that one given value is practically never drawn."""
+        return self.name == "FloatDistribution" and self.range.step is None and not self.is_single
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """The values of a category; empty for a range of numbers."""
+        return self.attributes.choices if isinstance(self.attributes, Choices) else ()
+
+    @property
+    def range(self) -> Range:
+        """The range of a number. Raises TypeError for a category."""
+        if isinstance(self.attributes, Choices):
+            raise TypeError("a category has no range")
+        return self.attributes
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the domain has one value, `first`."""
+        if isinstance(self.attributes, Choices):
+            return len(self.attributes.choices) == 1
+        return self.attributes.low == self.attributes.high
+
+    @property
+    def first(self) -> Any:
+        """The first choice of a category, the lowest number of a range."""
+        return self.attributes.choices[0] if isinstance(self.attributes, Choices) else self.attributes.low
+
+    def contains(self, value: Any) -> bool:
+        """Returns whether the domain can give `value`. A boolean is neither a number nor the choice 0 or 1."""
+        if isinstance(self.attributes, Choices):
+            return is_among(value, self.attributes.choices)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        low, high, step = self.attributes.low, self.attributes.high, self.attributes.step
+        if self.name == "IntDistribution":
+            step = step or 1
+        steps = (value - low) / step if step else 0.0
+        return low <= value <= high and abs(steps - round(steps)) < _TOLERANCE
+
+    def outside(self, path: str, value: Any) -> UserError:
+        """Returns the error for a value of the option at `path` that this domain does not contain."""
+        if isinstance(self.attributes, Choices):
+            return unknown(f"value of {path}:", str(value), map(str, self.attributes.choices))
+        return UserError(
+            f"{path}={value} is outside the space's domain, {self.attributes.low:g} to {self.attributes.high:g}"
+        )
+
+    def fixed(self, value: Any) -> "Domain":
+        """Returns the domain of the same kind that holds `value` alone. Raises ValueError for a value outside."""
+        if not self.contains(value):
+            raise ValueError(f"{value!r} is outside the domain")
+        if isinstance(self.attributes, Choices):
+            return self.model_copy(update={"attributes": Choices(choices=(value,))})
+        if self.name == "IntDistribution":
+            return self.model_copy(update={"attributes": Range(low=int(value), high=int(value), step=1)})
+        return self.model_copy(update={"attributes": Range(low=value, high=value, log=self.attributes.log)})

@@ -1,0 +1,106 @@
+"""Domains as data: which values a domain has, and what is no domain."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from pydantic import ValidationError
+
+from gansearch.errors import UserError
+from gansearch.run.domain import Domain
+from gansearch.run.space import Parameter
+
+RATE = FloatDistribution(1e-4, 1e-2, log=True)
+LOSS = CategoricalDistribution(["bce", "wgan"])
+
+NUMBERS = st.floats(-1e6, 1e6)
+
+
+@given(low=NUMBERS, high=NUMBERS, value=NUMBERS)
+def test_a_range_holds_what_lies_between(low: float, high: float, value: float) -> None:
+    if low > high:
+        with pytest.raises(ValidationError, match="is above high"):
+            Domain.model_validate({"name": "FloatDistribution", "attributes": {"low": low, "high": high}})
+        return
+    domain = Domain.model_validate(FloatDistribution(low, high))
+    assert domain.contains(value) == (low <= value <= high)
+    assert domain.contains(low) and domain.contains(high)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "inside", "outside"),
+    [
+        (RATE, [1e-4, 1e-2, 0.001], [0, 0.1, "0.001", None, float("nan")]),
+        (IntDistribution(1, 5, step=2), [1, 3, 5], [0, 2, 6, 1.5, "1", True]),
+        (IntDistribution(1, 5), [1, 2, 5], [0, 1.5, 6]),
+        (FloatDistribution(0, 0.9, step=0.3), [0, 0.3, 0.9], [0.2, 1.2, False]),
+        (CategoricalDistribution(["none", 8]), ["none", 8], [16, "8", None, ["none"]]),
+        (CategoricalDistribution([0, 1]), [0, 1], [False, True]),
+        (CategoricalDistribution([False, True]), [False, True], [0, 1, "true"]),
+        (CategoricalDistribution([None, "a"]), [None, "a"], ["None"]),
+    ],
+)
+def test_what_a_domain_contains(distribution: BaseDistribution, inside: list[Any], outside: list[Any]) -> None:
+    domain = Domain.model_validate(distribution)
+    assert all(domain.contains(value) for value in inside)
+    assert not any(domain.contains(value) for value in outside)
+
+
+def test_the_error_for_a_value_outside_names_what_is_inside() -> None:
+    error = Domain.model_validate(LOSS).outside("loss.name", "wgna")
+    assert isinstance(error, UserError) and str(error) == "unknown value of loss.name: 'wgna'; did you mean wgan?"
+    error = Domain.model_validate(RATE).outside("optim.g_lr", 1.0)
+    assert str(error) == "optim.g_lr=1.0 is outside the space's domain, 0.0001 to 0.01"
+
+
+def numbers(name: str, **attributes: Any) -> dict[str, Any]:
+    return {"name": name, "attributes": {"low": 0, "high": 1} | attributes}
+
+
+@pytest.mark.parametrize(
+    ("domain", "message"),
+    [
+        (numbers("NormalDistribution"), "FloatDistribution"),
+        (numbers("CategoricalDistribution"), "other attributes"),
+        ({"name": "FloatDistribution", "attributes": {"choices": [1]}}, "other attributes"),
+        ({"name": "CategoricalDistribution", "attributes": {"choices": []}}, "at least 1 item"),
+        ({"name": "CategoricalDistribution", "attributes": {"choices": [[1]]}}, "choices"),
+        (numbers("FloatDistribution", log=True), "logarithmic range starts above 0"),
+        (numbers("FloatDistribution", step=0), "a step is above 0"),
+        (numbers("FloatDistribution", high=float("inf")), "finite number"),
+        (numbers("FloatDistribution", colour="red"), "colour"),
+        (numbers("IntDistribution", high=1.5), "whole numbers"),
+        ([0, 1], "Input should be"),
+    ],
+)
+def test_what_is_no_domain_is_refused(domain: Any, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Parameter.model_validate({"domain": domain})
+
+
+@pytest.mark.parametrize(
+    ("distribution", "value"),
+    [
+        (RATE, 1e-3),
+        (IntDistribution(1, 5, step=2), 3),
+        (IntDistribution(1, 5), 2.0),
+        (FloatDistribution(0, 0.9, step=0.3), 0.3),
+        (CategoricalDistribution([False, True]), True),
+        (CategoricalDistribution([None, "a"]), None),
+    ],
+)
+def test_a_domain_that_is_fixed_has_one_value(distribution: BaseDistribution, value: Any) -> None:
+    domain = Domain.model_validate(distribution)
+    fixed = domain.fixed(value)
+    assert fixed.is_single and not domain.is_single
+    assert (fixed.name, fixed.first, fixed.is_continuous) == (domain.name, value, False)
+    assert Domain.model_validate_json(fixed.model_dump_json()) == fixed
+    with pytest.raises(ValueError, match="outside the domain"):
+        domain.fixed("elsewhere")
+
+
+def test_only_a_range_without_steps_is_continuous() -> None:
+    domains = [RATE, FloatDistribution(0, 1, step=0.5), FloatDistribution(1, 1), IntDistribution(1, 9), LOSS]
+    assert [Domain.model_validate(domain).is_continuous for domain in domains] == [True, False, False, False, False]

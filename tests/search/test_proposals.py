@@ -1,0 +1,207 @@
+"""Whatever a space says about conditions, ratios and forbidden combinations, proposals keep to it."""
+
+import itertools
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import RandomSampler
+from optuna.trial import TrialState
+
+from gansearch.config import TrialConfig
+from gansearch.errors import UserError
+from gansearch.run.space import Condition, Space, When, ratio
+from gansearch.search.find_space import configure
+from gansearch.search.samplers.tpe import TPE
+from gansearch.search.study import distribution, draw, draw_at_random, suggest
+
+DISCRETE: dict[str, BaseDistribution] = {
+    "train.compile": CategoricalDistribution(["auto", "always", "never"]),
+    "replay.every": CategoricalDistribution([0, 2, 8]),
+    "model.spectral_norm": CategoricalDistribution([False, True]),
+    "optim.d_steps": IntDistribution(1, 3),
+}
+NUMBERS: dict[str, BaseDistribution] = {
+    "optim.g_lr": FloatDistribution(1e-4, 1e-2, log=True),
+    "train.ema_kimg": FloatDistribution(0.5, 20.0),
+    "replay.capacity": IntDistribution(64, 1024, log=True),
+}
+# The last one relates to what another one sets; optim.beta2 is not searched.
+RATIOS: dict[str, BaseDistribution] = {
+    "optim.d_lr/optim.g_lr": FloatDistribution(0.25, 4.0, log=True),
+    "optim.beta1/optim.beta2": FloatDistribution(0.1, 1.0, step=0.3),
+    "replay.fraction/optim.d_lr": FloatDistribution(1.0, 20.0),
+}
+DOMAINS = DISCRETE | NUMBERS | RATIOS
+TRIALS = 10  # of which the sampler has learnt something for the last
+
+
+def values_of(path: str) -> list[Any]:
+    domain = DISCRETE[path]
+    if isinstance(domain, CategoricalDistribution):
+        return list(domain.choices)
+    assert isinstance(domain, IntDistribution)
+    return list(range(domain.low, domain.high + 1))
+
+
+def some_values(path: str) -> st.SearchStrategy[list[Any]]:
+    return st.lists(st.sampled_from(values_of(path)), min_size=1, max_size=2, unique_by=str)
+
+
+@st.composite
+def spaces(draw: st.DrawFn) -> Space:
+    """Draws spaces with conditions up to a depth of four, in any order, and with up to three forbidden combinations."""
+    order = draw(st.lists(st.sampled_from(sorted(DISCRETE)), min_size=1, unique=True))
+    order += draw(st.lists(st.sampled_from(sorted(NUMBERS | RATIOS)), unique=True))
+    params: dict[str, Any] = {}
+    for path in order:
+        earlier = [other for other in params if other in DISCRETE]
+        params[path] = DOMAINS[path]
+        if earlier and draw(st.booleans()):
+            parent = draw(st.sampled_from(earlier))
+            params[path] = When(parent, among=draw(some_values(parent)), domain=DOMAINS[path])
+    clause = st.lists(st.sampled_from(sorted(DISCRETE)), min_size=1, max_size=3, unique=True)
+    forbidden = [{path: draw(some_values(path)) for path in draw(clause)} for _ in range(draw(st.integers(0, 3)))]
+    in_file = draw(st.permutations(list(params)))
+    return Space(base=TrialConfig(), params={path: params[path] for path in in_file}, forbidden=forbidden)
+
+
+def permitted(space: Space) -> bool:
+    """Whether some trial of a space is not forbidden: all combinations are tried."""
+    discrete = [path for path in space.params if path in DISCRETE]
+    domains = [[value for value in values_of(path) if space.params[path].domain.contains(value)] for path in discrete]
+    return any(
+        space.violated(dict(zip(discrete, values, strict=True))) is None for values in itertools.product(*domains)
+    )
+
+
+def holds(when: Condition | None, params: dict[str, Any], space: Space) -> bool:
+    return when is None or (when.path in params and params[when.path] in when.among)
+
+
+def require_legal(space: Space, params: dict[str, Any]) -> None:
+    """Asserts, by other means than the space's own, that a proposal has all of what applies, and nothing else."""
+    for path, parameter in space.params.items():
+        parts = ratio(path)
+        setters = [other for other in space.params if parts and other.split("/")[0] == parts[1]]
+        applies = holds(parameter.when, params, space) and all(setter in params for setter in setters)
+        assert (path in params) == applies, path
+        assert path not in params or parameter.domain.contains(params[path])
+    assert space.active(params) == params
+    for clause in space.forbidden:
+        searched = {path: values for path, values in clause.root.items() if path in space.params}
+        assert not all(path in params and params[path] in values for path, values in searched.items())
+    config = space.config(params, 3, resolve=lambda config: config).flat()
+    base = space.base.flat()
+    set_by_a_ratio = {}
+    for path, value in params.items():
+        parts = ratio(path)
+        if parts is None:
+            assert config[path] == value
+        else:
+            assert config[parts[0]] == value * config[parts[1]]
+            set_by_a_ratio[parts[0]] = value
+    untouched = base.keys() - params.keys() - set_by_a_ratio.keys() - {"seed"}
+    assert {path: config[path] for path in untouched} == {path: base[path] for path in untouched}
+
+
+def proposals(space: Space, seed: int) -> list[dict[str, Any]]:
+    """Returns the proposals of a search in which the FID is the sum of all numbers."""
+    study = optuna.create_study(sampler=RandomSampler(seed=seed))
+    found = []
+    for number in range(TRIALS):
+        params = draw(space, study, TPE().build(seed + number), seed + number)
+        assert len(study.trials) == number, "a draw takes no number"
+        study.enqueue_trial(params)
+        trial = study.ask()
+        assert suggest(trial, space) == params
+        study.tell(trial, sum(value for value in params.values() if isinstance(value, int | float)))
+        found.append(params)
+    return found
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(spaces(), st.integers(0, 1000))
+def test_a_proposal_is_legal(space: Space, seed: int) -> None:
+    assume(permitted(space))
+    found = proposals(space, seed)
+    for params in found:
+        require_legal(space, params)
+    assert proposals(Space.model_validate_json(space.model_dump_json()), seed) == found
+
+
+@settings(max_examples=50, deadline=None)
+@given(spaces(), st.integers(0, 1000))
+def test_random_draws_are_legal_and_fail_only_where_all_is_forbidden(space: Space, seed: int) -> None:
+    if permitted(space):
+        require_legal(space, draw_at_random(space, seed))
+        assert draw_at_random(space, seed) == draw_at_random(space, seed)
+    else:
+        with pytest.raises(UserError, match=r"random trials of this space in a row are forbidden, for instance by"):
+            draw_at_random(space, seed)
+
+
+@settings(max_examples=100, deadline=None)
+@given(spaces(), st.integers(0, 1000), st.data())
+def test_what_is_set_leaves_a_legal_space(space: Space, seed: int, data: st.DataObject) -> None:
+    path = data.draw(st.sampled_from(sorted({*space.params, *(path.split("/")[0] for path in space.params)})))
+    study = optuna.create_study(sampler=RandomSampler(seed=seed))
+    domain = space.params[path].domain if path in space.params else None
+    value = study.ask({path: distribution(domain)}).params[path] if domain else 0.005  # for the first option of a ratio
+    try:
+        after = configure(space, {path: value}, None)
+    except UserError as error:
+        assert "forbidden in this space" in str(error)
+        return
+    assert path not in after.params or after.params[path].domain.is_single
+    assert Space.model_validate_json(after.model_dump_json()) == after
+    assume(permitted(after))
+    for number in range(5):
+        params = draw_at_random(after, seed + number)
+        require_legal(after, params)
+        # The space before has such a trial too.
+        if path in space.params:
+            full = space.active({**params, path: value})
+            assert params.keys() <= full.keys() <= params.keys() | {path}
+            require_legal(space, full)
+
+
+def test_a_sampler_that_insists_on_what_is_forbidden_is_replaced_by_random_draws() -> None:
+    space = Space(
+        base=TrialConfig(), params={"replay.every": DISCRETE["replay.every"]}, forbidden=[{"replay.every": [0, 2]}]
+    )
+
+    class Stubborn(RandomSampler):
+        def sample_independent(self, *arguments: Any) -> Any:
+            return 0
+
+    study = optuna.create_study()
+    assert draw(space, study, Stubborn(), seed=0) == {"replay.every": 8}
+    assert study.trials == []
+
+
+def test_what_was_forbidden_is_no_part_of_what_the_sampler_learns_from() -> None:
+    """The copy of the study in which the sampler draws has the trials of the study, by number and state."""
+    space = Space(
+        base=TrialConfig(), params={"replay.every": DISCRETE["replay.every"]}, forbidden=[{"replay.every": 0}]
+    )
+    study = optuna.create_study()
+    for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
+        study.enqueue_trial({"replay.every": 8})
+        trial = study.ask()
+        suggest(trial, space)
+        study.tell(trial, 1.0 if state is TrialState.COMPLETE else None, state=state)
+    study.ask()
+    seen: list[list[TrialState]] = []
+
+    class Watching(RandomSampler):
+        def sample_independent(self, study: optuna.Study, trial: Any, name: str, domain: BaseDistribution) -> Any:
+            seen.append([one.state for one in study.get_trials(deepcopy=False)])
+            return [0, 2][len(seen) - 1]
+
+    assert draw(space, study, Watching(), seed=0) == {"replay.every": 2}
+    before = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING]
+    assert seen == [[*before, TrialState.RUNNING], [*before, TrialState.FAIL, TrialState.RUNNING]]
