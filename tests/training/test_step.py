@@ -40,7 +40,7 @@ def move_d(state: TrainState, seed: int = 2, labels: Tensor | None = None) -> tu
 
 
 def move_g(state: TrainState, seed: int = 2, labels: Tensor | None = None) -> Tensor:
-    return g_step(state, state.generate(z(seed), labels, for_g=True), labels)
+    return g_step(state, real(), labels, state.generate(z(seed), labels, for_g=True))
 
 
 def weights(network: nn.Module) -> list[Tensor]:
