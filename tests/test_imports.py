@@ -23,6 +23,7 @@ FLOORS = (
     ("metrics",),
     ("training",),
     ("search", "analysis", "export"),
+    ("contracts",),
     ("cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

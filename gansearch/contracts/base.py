@@ -16,6 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ValidationError
 from pydantic_core import to_jsonable_python
+from torch import nn
 
 import gansearch.contracts
 from gansearch.errors import one_line, unknown
@@ -40,6 +41,10 @@ class Property:
     sentence: str
     check: Callable[[Any], None]
     each_option: bool
+
+    def subjects(self, component: Any) -> Iterator[tuple[str, Any]]:
+        """Yields the components to check, each with what sets it apart, as `variants` does."""
+        return variants(component) if self.each_option else iter([("", component)])
 
 
 @dataclass(frozen=True)
@@ -96,8 +101,7 @@ def verdicts(kind: str, component: Any) -> Iterator[Verdict]:
     """
     for each in properties(kind):
         reason = None
-        subjects = variants(component) if each.each_option else iter([("", component)])
-        for changed, subject in subjects:
+        for change, subject in each.subjects(component):
             try:
                 each.check(subject)
             except Violation as violation:
@@ -105,7 +109,7 @@ def verdicts(kind: str, component: Any) -> Iterator[Verdict]:
             except Exception as error:  # noqa: BLE001 - somebody's code: whatever it raises is the verdict
                 reason = f"{type(error).__name__}: {one_line(error)}"
             if reason is not None:
-                reason = f"{changed}: {reason}" if changed else reason
+                reason = f"{change}: {reason}" if change else reason
                 break
         yield Verdict(each.sentence, reason is None, reason)
 
@@ -125,7 +129,7 @@ def variants(component: Any) -> Iterator[tuple[str, Any]]:
             if value == getattr(component, field.name):
                 continue
             try:
-                yield f"{field.name}={value}", replace(component, **{field.name: value})
+                yield f"{field.name}={value}", changed(component, **{field.name: value})
             except ValidationError:
                 continue
 
@@ -141,10 +145,30 @@ def _values(hint: Any) -> tuple[Any, ...]:
     return ()
 
 
+def changed(component: Any, **options: Any) -> Any:
+    """Builds a component again with some options changed; raises pydantic's ValidationError for a refused value."""
+    return replace(component, **options)
+
+
+def require_gradients(network: str, module: nn.Module) -> None:
+    """Raises Violation unless every parameter has a finite gradient, and no matrix or kernel the gradient 0.
+
+    A vector may have the gradient 0: batch norm takes a bias before it away again.
+    """
+    for name, parameter in module.named_parameters():
+        slope = parameter.grad
+        if slope is None:
+            raise Violation(f"{network}'s {name} gets no gradient: nothing depends on it")
+        require(slope.isfinite().all(), f"the gradient of {network}'s {name} is not finite")
+        require(slope.abs().sum() > 0 or parameter.dim() < 2, f"the gradient of {network}'s {name} is 0")
+
+
 def survives_json(component: Any) -> None:
     """Raises Violation unless a component can be built again from its options as a trial's config.json holds them."""
     cls = type(component)
-    require("__dataclass_fields__" in vars(cls), f"{cls.__name__} has no options of its own: decorate it with @component")
+    require(
+        "__dataclass_fields__" in vars(cls), f"{cls.__name__} has no options of its own: decorate it with @component"
+    )
     options = {field.name: getattr(component, field.name) for field in fields(component)}
     again = cls(**to_jsonable_python(options))
     require(again == component, f"built again from its options, {again} is not {component}")

@@ -1,11 +1,9 @@
 """The contract of a data set."""
 
-from dataclasses import replace
-
 import torch
 from pydantic import ValidationError
 
-from gansearch.contracts.base import Violation, holds, require, survives_json
+from gansearch.contracts.base import Violation, changed, holds, require, survives_json
 from gansearch.data.base import Dataset, Images, NoSplit
 from gansearch.errors import UserError
 
@@ -52,10 +50,13 @@ def labels_number_the_classes(dataset: Dataset) -> None:
             continue
         require(labels.dtype == torch.int64, f"the {split} labels are {labels.dtype}, not int64")
         require(
-            labels.shape == (len(images),), f"the {split} labels have the shape {tuple(labels.shape)}, not ({len(images)},)"
+            labels.shape == (len(images),),
+            f"the {split} labels have the shape {tuple(labels.shape)}, not ({len(images)},)",
         )
         inside = len(images) == 0 or (labels.min() >= 0 and labels.max() < len(classes))
-        require(inside, f"the {split} labels are not all in 0 to {len(classes) - 1}: `classes` has {len(classes)} names")
+        require(
+            inside, f"the {split} labels are not all in 0 to {len(classes) - 1}: `classes` has {len(classes)} names"
+        )
 
 
 @holds("The two splits, where there are two, have other images and the same classes.")
@@ -76,7 +77,10 @@ def loading_repeats_itself(dataset: Dataset) -> None:
             torch.manual_seed(seed)
             before = torch.get_rng_state()
             prints.append(dataset.load("train").fingerprint)
-            require(torch.equal(torch.get_rng_state(), before), "it draws from torch's global generator: seed one of its own")
+            require(
+                torch.equal(torch.get_rng_state(), before),
+                "it draws from torch's global generator: seed one of its own",
+            )
     require(prints[0] == prints[1], "the second time other images are loaded, or the same ones in another order")
 
 
@@ -93,14 +97,16 @@ def pixels_are_one_s_own(dataset: Dataset) -> None:
     before = other.pixels.clone()
     mine.pixels.bitwise_not_()
     for images in (other, dataset.load("train")):
-        require(torch.equal(images.pixels, before), "two calls of `load` share the memory of their pixels: return a copy")
+        require(
+            torch.equal(images.pixels, before), "two calls of `load` share the memory of their pixels: return a copy"
+        )
 
 
 @holds("Another resolution gives as many images in that resolution, or is refused.")
 def other_resolutions_are_resized(dataset: Dataset) -> None:
     size = 16 if dataset.resolution != 16 else 8
     try:
-        small = replace(dataset, resolution=size).load("train")
+        small = changed(dataset, resolution=size).load("train")
     except (UserError, ValidationError):
         return
     expected = (len(dataset.load("train")), dataset.load("train").shape[0], size, size)
@@ -111,7 +117,7 @@ def other_resolutions_are_resized(dataset: Dataset) -> None:
 @holds("A resolution below 8 is refused.")
 def a_resolution_too_small_is_refused(dataset: Dataset) -> None:
     try:
-        replace(dataset, resolution=4)
+        changed(dataset, resolution=4)
     except (UserError, ValidationError):
         return
     raise Violation("resolution=4 is accepted, at which no model trains: keep the field's ge=8")

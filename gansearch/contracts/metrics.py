@@ -1,11 +1,9 @@
 """The contract of an extractor. Its weights are loaded, and downloaded where they are missing."""
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
-from gansearch.contracts.base import holds, require, survives_json
+from gansearch.contracts.base import changed, holds, require, survives_json
 from gansearch.metrics.extractors.base import Extractor, loaded
 
 SUBJECT = Extractor
@@ -62,7 +60,7 @@ def features_repeat_themselves(extractor: Extractor) -> None:
 
 @holds("The hash of its weights is a SHA-256 that stays the same.")
 def the_hash_stays(extractor: Extractor) -> None:
-    first, again = extractor.weights_hash(), replace(extractor).weights_hash()
+    first, again = extractor.weights_hash(), changed(extractor).weights_hash()
     require(first == again, f"the hash is {first} and then {again}")
     digits = len(first) == 64 and set(first.lower()) <= set("0123456789abcdef")
     require(digits, f"{first} is no SHA-256: return 64 hexadecimal digits")

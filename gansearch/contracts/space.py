@@ -65,7 +65,9 @@ def what_is_drawn_is_what_is_trained(space: Space) -> None:
 
 @holds("Its baselines lie inside, and it has a trial for each of them.")
 def baselines_lie_inside(space: Space) -> None:
-    require(space.trials >= len(space.baselines), f"{len(space.baselines)} baselines do not fit into {space.trials} trials")
+    require(
+        space.trials >= len(space.baselines), f"{len(space.baselines)} baselines do not fit into {space.trials} trials"
+    )
     for name in space.baselines:
         params = baseline_params(space, name)
         _require_inside(space, params, f"baseline {name}")

@@ -38,6 +38,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "loss.label_noise": 0.1,
     },
     "acgan": {"model.conditioning": "acgan", "optim.g_steps": 2},
+    "pairs": {"model.conditioning": "projection", "optim.g_steps": 3, "loss.name": "relativistic"},
     "projection with wgan-gp": {"model.name": "sagan", "model.conditioning": "projection", "loss.name": "wgan-gp"},
 }
 
