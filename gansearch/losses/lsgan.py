@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import FiniteFloat, model_validator
+from pydantic import model_validator
 from torch import Generator, Tensor
 
 from gansearch.losses.base import Loss
@@ -22,9 +22,9 @@ class LSGAN(Loss):
         g_target: c, what G wants D to give for generated images; above `fake_target`.
     """
 
-    fake_target: FiniteFloat = 0.0
-    real_target: FiniteFloat = 1.0
-    g_target: FiniteFloat = 1.0
+    fake_target: float = 0.0
+    real_target: float = 1.0
+    g_target: float = 1.0
 
     @model_validator(mode="after")
     def _real_is_above_fake(self) -> Self:
