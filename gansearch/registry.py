@@ -180,7 +180,7 @@ def _own(kind: Kind) -> dict[str, type]:
     """Returns the components of the package by name."""
     folder = _FOLDERS[kind]
     package = importlib.import_module(folder.package)
-    base = _base(kind)
+    base = base_of(kind)
     found = {}
     for module_name in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
         module = importlib.import_module(f"{folder.package}.{module_name}")
@@ -202,13 +202,23 @@ def _own(kind: Kind) -> dict[str, type]:
     return found
 
 
-def _base(kind: Kind) -> type:
+def base_of(kind: Kind) -> type:
+    """Returns the base class of the components of a kind."""
     return getattr(importlib.import_module(f"{_FOLDERS[kind].package}.base"), _FOLDERS[kind].base)
+
+
+def is_component(kind: Kind, found: Any) -> bool:
+    """Returns whether an object is a finished class of this kind, or is made into a component of its own."""
+    if not inspect.isclass(found):
+        return callable(found) and _adapter(kind)(found) is not None
+    if issubclass(found, base_of(kind)):
+        return not inspect.isabstract(found)
+    return hasattr(_adapter(kind)(found), "made")
 
 
 def _component(kind: Kind, name: str, found: Any) -> type:
     """Returns the component that an object from outside the package is, or is made into; UserError where it is none."""
-    base = _base(kind)
+    base = base_of(kind)
     if inspect.isclass(found) and issubclass(found, base):
         if inspect.isabstract(found):
             missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
@@ -218,9 +228,7 @@ def _component(kind: Kind, name: str, found: Any) -> type:
     adapted = _adapter(kind)(found)
     if adapted is None:
         what = f"a class of {found.__mro__[1].__name__}" if inspect.isclass(found) else type(found).__name__
-        raise UserError(
-            f"{kind}.name={name} is {what}, not a {base.__name__}: name a subclass of {base.__module__}:{base.__name__}"
-        )
+        raise UserError(f"{kind}.name={name} is {what}: name a subclass of {base.__module__}.{base.__name__}")
     return adapted
 
 

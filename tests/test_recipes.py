@@ -141,7 +141,7 @@ def test_the_weight_of_a_recipe_by_hand(name: str) -> None:
 
 
 def test_every_recipe_of_the_reports_is_weighed() -> None:
-    assert set(RECIPES) - set(WEIGHTS) == {"dcgan", "sngan"}  # whose weight tests/contracts/test_models.py has
+    assert set(RECIPES) - set(WEIGHTS) == {"dcgan", "sngan"}  # whose weight tests/models/test_dcgan.py has
 
 
 def test_the_discriminator_of_sagan_wgan_gp_layer_by_layer() -> None:

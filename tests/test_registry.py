@@ -25,14 +25,11 @@ from gansearch.registry import component
 class LeastSquares(Loss):
     target: float = 1.0
 
-    def real(self, logits, rng):
-        return (logits - self.target).square().mean()
+    def discriminator(self, real, fake, rng):
+        return (real - self.target).square().mean(), fake.square().mean()
 
-    def fake(self, logits, rng):
-        return logits.square().mean()
-
-    def generator(self, logits):
-        return self.real(logits)
+    def generator(self, fake, real, rng):
+        return (fake - self.target).square().mean()
 """
 
 
@@ -62,7 +59,7 @@ def losses_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 
 def test_the_known_components_are_found() -> None:
-    assert {"bce", "hinge", "wgan", "wgan-gp"} <= set(registry.classes("loss"))
+    assert {"bce", "hinge", "lsgan", "relativistic", "wgan", "wgan-gp"} <= set(registry.classes("loss"))
     assert "dcgan" in registry.classes("model")
     assert {"digits", "cifar10", "image_folder"} <= set(registry.classes("data"))
     assert {"digits-classifier", "inception-v3-compat"} <= set(registry.classes("metrics"))

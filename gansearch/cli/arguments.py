@@ -59,14 +59,16 @@ def add_space(parser: Parser, *, optional: bool = False) -> None:
     parser.add_argument("space", metavar="SPACE", help=f"a name that `spaces` lists, or a file{default}", **more)
 
 
+def add_set(parser: Parser, help: str) -> None:
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help=help)
+
+
 def add_settings(parser: Parser) -> None:
     """Adds what sets options of a trial, in the order in which the later one wins."""
     parser.add_argument(
         "--config", metavar="FILE", type=Path, help="set the options of a YAML or JSON file; --set wins"
     )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="PATH=VALUE", help="set an option, e.g. train.batch=32"
-    )
+    add_set(parser, "set an option, e.g. train.batch=32")
     parser.add_argument("--data-dir", metavar="DIR", help="the image folder, or the folder of a data set")
     parser.add_argument("--max-kimg", type=positive_float, metavar="K", help="full length in thousands of real images")
 

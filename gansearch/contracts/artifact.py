@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 from tempfile import TemporaryDirectory
 
 import torch
-from gansearch.contracts.base import holds, require, survives_json
 
 from gansearch.config import TrialConfig
+from gansearch.contracts.base import holds, require, survives_json
 from gansearch.training.artifacts.base import Artifact, File, Snapshot
 from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer

@@ -1,7 +1,6 @@
 """The contract of a logger."""
 
 from gansearch.contracts.base import holds, require, survives_json
-
 from gansearch.contracts.example import example_run, rows
 from gansearch.run.rows import Row
 from gansearch.search.loggers.base import Logger

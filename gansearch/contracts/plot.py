@@ -2,10 +2,10 @@
 
 import re
 
-from gansearch.contracts.base import holds, require, survives_json
 from matplotlib.figure import Figure
 
 from gansearch.analysis.plots.base import Plot
+from gansearch.contracts.base import holds, require, survives_json
 from gansearch.contracts.example import example_run, rows
 from gansearch.run.rows import Row
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 import optuna
-from gansearch.contracts.base import holds, require, survives_json
 from optuna.trial import TrialState
 
+from gansearch.contracts.base import holds, require, survives_json
 from gansearch.contracts.example import SPACE
 from gansearch.search.samplers.base import Sampler
 from gansearch.search.study import distribution, draw

@@ -4,7 +4,6 @@ import itertools
 import random
 
 from gansearch.contracts.base import holds, require, survives_json
-
 from gansearch.search.schedulers.base import Scheduler
 
 SUBJECT = Scheduler

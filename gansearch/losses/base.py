@@ -15,11 +15,11 @@ Critic = Callable[[Tensor], Tensor]
 
 @component
 class Loss(ABC):
-    """The terms of a loss. Each takes logits of D, float32 (N,), and returns a scalar to be minimised.
+    """The terms of a loss, scalars to be minimised, from the logits of D: float32 (N,), higher for real images.
 
-    D minimises `real(D(x)) + fake(D(G(z))) + penalty`, G minimises `generator(D(G(z)))`. Where D predicts classes, both
-    also minimise `auxiliary`, a cross entropy with the weight `class_weight`. Random numbers come from `rng`, the
-    trial's generator.
+    D minimises the sum of the two terms of `discriminator` and, where there is one, the `penalty`; G minimises
+    `generator`. Where D predicts classes, both also minimise `auxiliary`, a cross entropy with the weight
+    `class_weight`. Random numbers come from `rng`, the trial's generator.
 
     Args:
         class_weight: The weight of the cross entropy of the classes, where D predicts them.
@@ -34,17 +34,34 @@ class Loss(ABC):
     derivative: the penalty is a function of D's gradient, and training differentiates the penalty.
     """
 
-    @abstractmethod
-    def real(self, logits: Tensor, rng: Generator) -> Tensor:
-        """Returns the loss of D on real images."""
+    pairs: ClassVar[bool] = False
+    """True where G's loss needs the logits of real images too, as a relativistic one does.
+
+    Only then does D see real images in a step of G.
+    """
 
     @abstractmethod
-    def fake(self, logits: Tensor, rng: Generator) -> Tensor:
-        """Returns the loss of D on generated images."""
+    def discriminator(self, real: Tensor, fake: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
+        """Returns the two terms of D's loss, that of real and that of generated images; D minimises their sum.
+
+        They are reported as `d_loss_real` and `d_loss_fake`. A loss that can't be split returns half of it twice.
+
+        Args:
+            real: The logits of N real images.
+            fake: The logits of N generated images; with labels, `fake[i]` has the label of `real[i]`, unless the replay
+                buffer has put an earlier image there.
+            rng: The trial's generator of random numbers.
+        """
 
     @abstractmethod
-    def generator(self, logits: Tensor) -> Tensor:
-        """Returns the loss of G on generated images."""
+    def generator(self, fake: Tensor, real: Tensor | None, rng: Generator) -> Tensor:
+        """Returns the loss of G.
+
+        Args:
+            fake: The logits of N generated images.
+            real: The logits of N real images with the same labels where `pairs` is set, else None.
+            rng: The trial's generator of random numbers.
+        """
 
     def auxiliary(self, classes: Tensor | None, labels: Tensor | None) -> Tensor | float:
         """Returns the weighted cross entropy of class logits (N, K), or 0 where D predicts no classes.

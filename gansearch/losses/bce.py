@@ -24,18 +24,17 @@ class BCE(Loss):
     smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     label_noise: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
 
-    def real(self, logits: Tensor, rng: Generator) -> Tensor:
-        if not self.smoothing and not self.label_noise:
-            return softplus(-logits).mean()
-        return _cross_entropy(logits, self._noisy(1 - self.smoothing * _uniform(logits, rng), rng))
+    def discriminator(self, real: Tensor, fake: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
+        if self.smoothing or self.label_noise:
+            of_real = _cross_entropy(real, self._noisy(1 - self.smoothing * _uniform(real, rng), rng))
+        else:
+            of_real = softplus(-real).mean()
+        if self.label_noise:
+            return of_real, _cross_entropy(fake, self._noisy(torch.zeros_like(fake), rng))
+        return of_real, softplus(fake).mean()
 
-    def fake(self, logits: Tensor, rng: Generator) -> Tensor:
-        if not self.label_noise:
-            return softplus(logits).mean()
-        return _cross_entropy(logits, self._noisy(torch.zeros_like(logits), rng))
-
-    def generator(self, logits: Tensor) -> Tensor:
-        return softplus(-logits).mean()
+    def generator(self, fake: Tensor, real: Tensor | None, rng: Generator) -> Tensor:
+        return softplus(-fake).mean()
 
     def _noisy(self, targets: Tensor, rng: Generator) -> Tensor:
         return torch.where(_uniform(targets, rng) < self.label_noise, 1 - targets, targets)

@@ -11,11 +11,8 @@ from gansearch.registry import component
 class Hinge(Loss):
     """D: max(0, 1 - D(x)) + max(0, 1 + D(G(z))); G: -D(G(z))."""
 
-    def real(self, logits: Tensor, rng: Generator) -> Tensor:
-        return relu(1 - logits).mean()
+    def discriminator(self, real: Tensor, fake: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
+        return relu(1 - real).mean(), relu(1 + fake).mean()
 
-    def fake(self, logits: Tensor, rng: Generator) -> Tensor:
-        return relu(1 + logits).mean()
-
-    def generator(self, logits: Tensor) -> Tensor:
-        return -logits.mean()
+    def generator(self, fake: Tensor, real: Tensor | None, rng: Generator) -> Tensor:
+        return -fake.mean()

@@ -6,11 +6,8 @@ from torch import Generator, Tensor
 class Wasserstein:
     """D: -D(x) + D(G(z)); G: -D(G(z)). A loss derives from this class and from Loss, and keeps D Lipschitz."""
 
-    def real(self, logits: Tensor, rng: Generator) -> Tensor:
-        return -logits.mean()
+    def discriminator(self, real: Tensor, fake: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
+        return -real.mean(), fake.mean()
 
-    def fake(self, logits: Tensor, rng: Generator) -> Tensor:
-        return logits.mean()
-
-    def generator(self, logits: Tensor) -> Tensor:
-        return -logits.mean()
+    def generator(self, fake: Tensor, real: Tensor | None, rng: Generator) -> Tensor:
+        return -fake.mean()

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pydantic import ValidationError
@@ -36,19 +37,14 @@ def find_space(name: str) -> Space:
         UserError: There is no such space.
     """
     if name.endswith(".py") or "/" in name:
-        if not Path(name).is_file():
-            raise UserError(f"space {name}: there is no such file; check the path")
-        folder = str(Path(name).absolute().parent)
-        if folder not in sys.path:  # as for a script
-            sys.path.insert(0, folder)
-        return permitted(name, _run(name, lambda: _space_of_file(Path(name))))
+        return permitted(name, getattr(module_of_file(name), "SPACE", None))
     if foreign.is_foreign(name):
         foreign.permit([name])
         return permitted(name, foreign.find("space", name))
     files = space_files()
     installed = {entry.name: entry for entry in entry_points(group="gansearch.spaces")}
     if name in files:
-        return permitted(name, _run(str(files[name]), lambda: _space_of_file(files[name])))
+        return permitted(name, getattr(module_of_file(str(files[name])), "SPACE", None))
     if name in installed:
         return permitted(name, _run(installed[name].value, installed[name].load))
     raise unknown("space", name, [*files, *installed])
@@ -73,12 +69,20 @@ def _run(where: str, load: Callable[[], Any]) -> Any:
         raise UserError(f"space {where}: {type(error).__name__}: {one_line(error)}") from error
 
 
-def _space_of_file(path: Path) -> Any:
-    """Runs a file as the module of its name, so that the space can name what the file defines, and returns SPACE."""
+def module_of_file(name: str) -> ModuleType:
+    """Runs a Python file as the module of its name, so that a space can name what the file defines.
+
+    Raises:
+        UserError: There is no such file, or it fails.
+    """
+    path = Path(name).absolute()
+    if not path.is_file():
+        raise UserError(f"space {name}: there is no such file; check the path")
+    if str(path.parent) not in sys.path:  # as for a script
+        sys.path.insert(0, str(path.parent))
     known = sys.modules.get(path.stem)
-    is_other = known is not None and getattr(known, "__file__", None) != str(path.absolute())
-    module = foreign.load_file(path.absolute(), f"space_{path.stem}" if is_other else path.stem)
-    return getattr(module, "SPACE", None)
+    is_other = known is not None and getattr(known, "__file__", None) != str(path)
+    return _run(name, lambda: foreign.load_file(path, f"space_{path.stem}" if is_other else path.stem))
 
 
 def permitted(name: str, space: Any) -> Space:

@@ -132,11 +132,12 @@ class Trainer:
             fake = state.generate(self._latents(batch), labels, for_g=g_is_next)
             d_losses.append(d_step(state, real, labels, fake))
             if g_is_next:
-                g_losses.append(g_step(state, fake, labels))  # one forward pass of G serves both steps
+                g_losses.append(g_step(state, real, labels, fake))  # one forward pass of G serves both steps
                 for _ in range(config.optim.g_steps - 1):
-                    labels = self._batches.labels(self._rng, batch)
+                    if not state.loss.pairs:  # the two images of a pair have one label
+                        labels = self._batches.labels(self._rng, batch)
                     fake = state.generate(self._latents(batch), labels, for_g=True)
-                    g_losses.append(g_step(state, fake, labels))
+                    g_losses.append(g_step(state, real, labels, fake))
                 self._ema.update(self.shown, batch * period)
             if step % _CHECK_EVERY == 0 or step == d_steps:
                 self._check_losses(d_losses[checked[0] :], g_losses[checked[1] :] or g_losses[-1:])

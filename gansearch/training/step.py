@@ -69,15 +69,14 @@ def d_step(state: TrainState, real: Tensor, labels: Tensor | None, fake: Tensor)
         fake: As many images of G.
 
     Returns:
-        The loss on real and on fake images: detached scalars on the device, so that nothing waits for it.
+        The terms of real and of fake images: detached scalars on the device, so that nothing waits for them.
     """
     loss, D, rng = state.loss, state.D, state.rng
     fake = fake.detach()
     with state.autocast():
         mixed, mixed_labels = state.replay.mix(fake, labels)
         on_real, on_fake = state.d_forward(real, labels), state.d_forward(mixed, mixed_labels)
-        real_term = loss.real(on_real.logits.float(), rng)
-        fake_term = loss.fake(on_fake.logits.float(), rng)
+        real_term, fake_term = loss.discriminator(on_real.logits.float(), on_fake.logits.float(), rng)
         total = real_term + fake_term
         total = total + loss.auxiliary(on_real.classes, labels) + loss.auxiliary(on_fake.classes, mixed_labels)
         penalty = loss.penalty(lambda images: D(images, labels).logits, real, fake, rng)
@@ -90,13 +89,14 @@ def d_step(state: TrainState, real: Tensor, labels: Tensor | None, fake: Tensor)
     return real_term.detach(), fake_term.detach()
 
 
-def g_step(state: TrainState, fake: Tensor, labels: Tensor | None) -> Tensor:
+def g_step(state: TrainState, real: Tensor, labels: Tensor | None, fake: Tensor) -> Tensor:
     """Makes one step of G.
 
     Args:
         state: The state of training; G and its optimiser change.
+        real: Real images (N, C, H, W) for a loss with `pairs`; D does not see them for other losses.
+        labels: The labels (N,) of `fake`, and for a loss with `pairs` of `real` too.
         fake: Images of G (N, C, H, W), generated with `for_g`.
-        labels: Their labels (N,).
 
     Returns:
         The loss of G, a detached scalar on the device.
@@ -105,7 +105,8 @@ def g_step(state: TrainState, fake: Tensor, labels: Tensor | None) -> Tensor:
     state.D.requires_grad_(False)  # gradients of D's weights would be computed and thrown away
     with state.autocast():
         output = state.d_forward(fake, labels)
-        g_loss = loss.generator(output.logits.float())
+        on_real = state.d_forward(real, labels).logits.float() if loss.pairs else None
+        g_loss = loss.generator(output.logits.float(), on_real, state.rng)
         total = g_loss + loss.auxiliary(output.classes, labels)
     state.g_optimizer.zero_grad(set_to_none=True)
     total.backward()

@@ -1,20 +1,25 @@
-"""What every registered data set must do; a new one is picked up by itself."""
+"""Every registered data set holds its contract, so does one without labels and splits, and broken ones are caught."""
 
 import dataclasses
+import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 from torchvision.datasets import CIFAR10
 
 from gansearch import registry
 from gansearch.config import DataConfig
-from gansearch.data.base import Dataset, Images
+from gansearch.contracts.base import Property, properties, verdicts
+from gansearch.data.base import Dataset, Images, NoSplit, Split
 from gansearch.errors import UserError
+from gansearch.registry import component
+from tests.contracts.holding import hold
 from tests.data.archives import apply, write_cifar10, write_fashion_mnist
 
 SIZE = 24
@@ -37,46 +42,98 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield root
 
 
-@pytest.fixture(params=sorted(registry.classes("data")))
-def dataset(request: pytest.FixtureRequest, folder: Path) -> Dataset:
-    names = {field.name for field in dataclasses.fields(registry.classes("data")[request.param])}
+@pytest.mark.parametrize("name", sorted(registry.classes("data")))
+@pytest.mark.parametrize("each", properties("data"), ids=lambda each: each.check.__name__)
+def test_a_data_set_holds_its_contract(each: Property, name: str, folder: Path) -> None:
+    names = {field.name for field in dataclasses.fields(registry.classes("data")[name])}
     options = {"dir": str(folder)} if "dir" in names else {}
-    return registry.build("data", DataConfig.model_validate({"name": request.param, "resolution": SIZE, **options}))
+    hold(each, registry.build("data", DataConfig.model_validate({"name": name, "resolution": SIZE, **options})))
 
 
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_images_are_square_bytes_with_fitting_labels(dataset: Dataset, split: str) -> None:
-    images = dataset.load(split)  # type: ignore[arg-type]
-    assert len(images) > 0
-    assert images.pixels.dtype == torch.uint8 and images.pixels.is_contiguous()
-    assert images.pixels.shape[1] in {1, 3} and images.pixels.shape[2:] == (SIZE, SIZE)
-    assert images.pixels.float().std() > 1
-    assert images.labels is not None
-    assert images.labels.dtype == torch.int64 and images.labels.shape == (len(images),)
-    assert images.labels.min() >= 0 and images.labels.max() < len(images.classes)
-    assert len(images.counts) == len(images.classes) and sum(images.counts) == len(images)
+@component
+class Stripes(Dataset):
+    """Grey stripes, without labels, in one split, and in one resolution."""
+
+    def load(self, split: Split) -> Images:
+        if split == "test":
+            raise NoSplit("there are no test images")
+        if self.resolution != 32:
+            raise UserError("data.resolution: set 32")
+        rows = torch.arange(20).view(-1, 1, 1, 1) + torch.arange(32).view(1, 1, -1, 1)
+        return Images((rows % 8 * 32).expand(-1, 1, -1, 32).to(torch.uint8).contiguous())
 
 
-def test_loading_twice_gives_the_same_bytes_and_splits_differ(dataset: Dataset) -> None:
-    first, again, test = dataset.load("train"), dataset.load("train"), dataset.load("test")
-    assert first.fingerprint == again.fingerprint != test.fingerprint
-    assert first.classes == test.classes
+@pytest.mark.parametrize("each", properties("data"), ids=lambda each: each.check.__name__)
+def test_a_data_set_without_labels_and_splits_will_do(each: Property) -> None:
+    hold(each, Stripes())
 
 
-def test_a_fingerprint_is_that_of_the_bytes_wherever_it_comes_from(dataset: Dataset) -> None:
-    for images in (dataset.load("train"), dataset.load("train")):
-        assert images.fingerprint == Images(images.pixels.clone(), images.labels).fingerprint
+def broken(load: Callable[[Dataset, Split], Images]) -> Dataset:
+    return component(type("Broken", (Dataset,), {"load": load}))()
 
 
-def test_writing_into_the_pixels_changes_nobody_elses(dataset: Dataset) -> None:
-    mine, other = dataset.load("train"), dataset.load("train")
-    before = other.pixels.clone()
-    mine.pixels.bitwise_not_()
-    assert torch.equal(other.pixels, before) and torch.equal(dataset.load("train").pixels, before)
+def noise(count: int = 8, size: int = 32, seed: int = 0) -> Tensor:
+    return torch.randint(
+        0, 256, (count, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
+    )
 
 
-def test_options_survive_a_rebuild(dataset: Dataset) -> None:
-    assert type(dataset)(**dataclasses.asdict(dataset)) == dataset  # type: ignore[call-overload]
+def two_splits(split: Split) -> Tensor:
+    return noise(seed=int(split == "test"))
+
+
+SHARED = noise()
+BROKEN: list[tuple[str, Callable[[Dataset, Split], Images], str]] = [
+    (
+        "floats",
+        lambda self, split: Images(two_splits(split).float()),
+        r"square, uint8.*: the train images are torch\.float",
+    ),
+    (
+        "of one size",
+        lambda self, split: Images(noise(size=16)),
+        r"square, uint8.*shape \(8, 3, 16, 16\), not .*32, 32\)",
+    ),
+    (
+        "of one image",
+        lambda self, split: Images(torch.zeros_like(noise())),
+        r"square, .*: all train images are the same",
+    ),
+    ("channels last", lambda self, split: Images(noise().permute(0, 1, 3, 2)), r"square.*: .*are not contiguous"),
+    ("both splits the same", lambda self, split: Images(noise()), r"The two splits.*: both splits are the same images"),
+    (
+        "labels beyond the classes",
+        lambda self, split: Images(two_splits(split), torch.arange(8), ("a", "b")),
+        r"Labels number the classes.*: the train labels are not all in 0 to 1: `classes` has 2 names",
+    ),
+    (
+        "labels as floats",
+        lambda self, split: Images(two_splits(split), torch.zeros(8), ("a",)),
+        r"Labels number the classes.*: the train labels are torch\.float32, not int64",
+    ),
+    (
+        "another order each time",
+        lambda self, split: Images(two_splits(split)[torch.randperm(8)]),
+        r"Loading twice.*: it draws from torch's global generator",
+    ),
+    (
+        "one memory for all",
+        lambda self, split: Images(SHARED),
+        r"Writing into .*: two calls of `load` share the memory",
+    ),
+    (
+        "a fingerprint of its own",
+        lambda self, split: Images(two_splits(split), known_fingerprint=split),
+        r"The fingerprint .*: the fingerprint that it gives is not that of these images",
+    ),
+]
+
+
+@pytest.mark.parametrize(("load", "reason"), [pytest.param(*rest, id=name) for name, *rest in BROKEN])
+def test_a_broken_data_set_is_caught_in_one_line(load: Callable[[Dataset, Split], Images], reason: str) -> None:
+    faults = [f"{verdict.sentence}: {verdict.reason}" for verdict in verdicts("data", broken(load)) if not verdict.ok]
+    assert len("\n".join(faults).splitlines()) == len(faults)
+    assert any(re.search(reason, fault) for fault in faults), faults
 
 
 @pytest.mark.parametrize("name", sorted(registry.classes("data")))

@@ -1,249 +1,202 @@
-"""What every registered loss must do, a new one included; and what the known ones compute."""
+"""Every registered loss holds its contract, so do others that people publish, and broken ones are caught."""
 
-import math
-from collections.abc import Callable
-from typing import Any
+import random
+import re
+from typing import Annotated, Any, ClassVar
 
 import pytest
 import torch
+from pydantic import Field
 from torch import Generator, Tensor, nn
+from torch.nn.functional import relu, softplus
 
 from gansearch import registry
-from gansearch.config import LossConfig
-from gansearch.losses.base import Loss
+from gansearch.contracts.base import Property, verdicts
+from gansearch.losses.base import Critic, Loss
+from gansearch.losses.bce import BCE
+from gansearch.losses.hinge import Hinge
+from gansearch.losses.lsgan import LSGAN
+from gansearch.losses.wgan import WGAN
+from gansearch.losses.wgan_gp import WGANGP
+from gansearch.registry import component
+from tests.contracts.holding import cases, hold
 
-NAMES = sorted(registry.classes("loss"))
-BATCH = 6
-
-
-def loss_of(name: str, **options: Any) -> Loss:
-    return registry.build("loss", LossConfig.model_validate({"name": name, **options}))
-
-
-def seeded(seed: int = 0) -> Generator:
-    return torch.Generator().manual_seed(seed)
+Terms = tuple[Tensor, Tensor]
 
 
-def images(seed: int) -> Tensor:
-    return torch.rand(BATCH, 1, 8, 8, generator=seeded(seed)) * 2 - 1
+@component
+class Saturating(BCE):
+    """The minimax game of Goodfellow et al. 2014, equation 1."""
+
+    def generator(self, fake: Tensor, real: Tensor | None, rng: Generator) -> Tensor:
+        return -softplus(fake).mean()
 
 
-def smooth_critic() -> nn.Module:
-    """Small, with no kink that finite differences could meet."""
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        return nn.Sequential(nn.Conv2d(1, 4, 4, 4), nn.Tanh(), nn.Flatten(), nn.Linear(16, 1), nn.Flatten(0))
+@component
+class ModifiedMinimax(BCE):
+    """Non-saturating, with the logits cut off."""
+
+    limit: Annotated[float, Field(gt=0)] = 20.0
+
+    def generator(self, fake: Tensor, real: Tensor | None, rng: Generator) -> Tensor:
+        return -torch.log(torch.sigmoid(fake.clamp(-self.limit, self.limit))).mean()
 
 
-def terms(loss: Loss) -> dict[str, Callable[[Tensor], Tensor]]:
-    return {
-        "real": lambda logits: loss.real(logits, seeded()),
-        "fake": lambda logits: loss.fake(logits, seeded()),
-        "generator": loss.generator,
-    }
+@component
+class RelativisticAverage(Loss):
+    """The relativistic average least squares loss (Jolicoeur-Martineau 2018)."""
+
+    pairs: ClassVar[bool] = True
+
+    def discriminator(self, real: Tensor, fake: Tensor, rng: Generator) -> Terms:
+        return (real - fake.mean() - 1).square().mean(), (fake - real.mean() + 1).square().mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None, rng: Generator) -> Tensor:
+        assert real is not None
+        return sum(self.discriminator(fake, real, rng), torch.zeros(()))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_terms_are_finite_scalars_and_means(name: str) -> None:
-    logits = torch.tensor([0.3, -2.0, 1e4, -1e4])
-    for term, compute in terms(loss_of(name)).items():
-        value = compute(logits)
-        assert value.shape == () and value.dtype == torch.float32 and value.isfinite(), term
-        one_by_one = torch.stack([compute(logit[None]) for logit in logits]).mean()
-        torch.testing.assert_close(value, one_by_one, msg=f"{term} hangs on the batch")
+@component
+class WithR1(BCE):
+    """The non-saturating loss with a penalty on D's gradient at real images (Mescheder et al. 2018)."""
+
+    per_image: ClassVar[bool] = True
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
+        images = real.detach().clone().requires_grad_()
+        (slope,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
+        return slope.flatten(1).square().sum(1).mean()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_networks_pull_the_logits_their_way(name: str) -> None:
-    wanted = {"real": -1, "fake": 1, "generator": -1}
-    for term, compute in terms(loss_of(name)).items():
-        logits = torch.zeros(4, requires_grad=True)
-        compute(logits).backward()
-        assert logits.grad is not None and (logits.grad.sign() == wanted[term]).all(), term
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_discriminator_that_is_right_has_the_lower_loss(name: str) -> None:
-    real, fake, generator = terms(loss_of(name)).values()
-    high, low = torch.full((4,), 3.0), torch.full((4,), -3.0)
-    undecided = real(high * 0) + fake(high * 0)
-    assert real(high) + fake(low) < undecided < real(low) + fake(high)
-    assert generator(high) < generator(low)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_gradients_reach_every_weight_of_the_network_that_moves(name: str) -> None:
-    loss, D = loss_of(name), smooth_critic()
-    G = nn.Sequential(nn.Linear(3, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8)))
-    fake = G(torch.randn(BATCH, 3, generator=seeded()))
-    penalty = loss.penalty(D, images(1), fake.detach(), seeded())
-    total = loss.real(D(images(1)), seeded()) + loss.fake(D(fake.detach()), seeded()) * 0.5
-    (total if penalty is None else total + penalty).backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in D.parameters())
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in D.parameters() if p.dim() > 1)
-    assert all(p.grad is None for p in G.parameters())
-    loss.generator(D(fake)).backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in G.parameters())
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_penalty_is_a_finite_scalar_that_the_seed_decides(name: str) -> None:
-    loss, D = loss_of(name), smooth_critic()
-    penalty = loss.penalty(D, images(1), images(2), seeded())
-    if penalty is None:
-        return
-    assert penalty.shape == () and penalty.dtype == torch.float32 and penalty.isfinite() and penalty >= 0
-    assert loss.penalty(D, images(1), images(2), seeded()) == penalty
-    assert loss.penalty(D, images(1), images(2), seeded(1)) != penalty
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_constraint_once_met_stays_met(name: str) -> None:
-    loss, D = loss_of(name), smooth_critic()
-    loss.constrain(D)
-    met = [p.detach().clone() for p in D.parameters()]
-    loss.constrain(D)
-    assert all(torch.equal(p, q) and p.requires_grad for p, q in zip(D.parameters(), met, strict=True))
-
-
-def softplus(x: float) -> float:
-    return math.log1p(math.exp(x))
-
-
-# On the logits 1 and -2.
-KNOWN = {
-    "bce": ((softplus(-1) + softplus(2)) / 2, (softplus(1) + softplus(-2)) / 2, (softplus(-1) + softplus(2)) / 2),
-    "hinge": ((0 + 3) / 2, (2 + 0) / 2, 0.5),
-    "wgan": (0.5, -0.5, 0.5),
-    "wgan-gp": (0.5, -0.5, 0.5),
+LOSSES: dict[str, Loss] = {
+    **{name: cls() for name, cls in registry.classes("loss").items()},
+    "bce with noise": BCE(smoothing=0.3, label_noise=0.2),
+    "lsgan, equation 8": LSGAN(fake_target=-1, real_target=1, g_target=0),
+    "lsgan, smoothed": LSGAN(real_target=0.9),
+    "wgan, tight": WGAN(clip=1e-4),
+    "wgan, loose": WGAN(clip=10),
+    "wgan-gp, strong": WGANGP(penalty_weight=1000),
+    **{cls.__name__: cls() for cls in (Saturating, ModifiedMinimax, RelativisticAverage, WithR1)},
 }
 
 
-@pytest.mark.parametrize("name", KNOWN)
-def test_the_known_losses_in_closed_form(name: str) -> None:
-    logits = torch.tensor([1.0, -2.0])
-    values = [compute(logits).item() for compute in terms(loss_of(name)).values()]
-    assert values == pytest.approx(KNOWN[name], rel=1e-6)
+@pytest.mark.parametrize(("each", "loss"), cases("loss", LOSSES))
+def test_a_loss_holds_its_contract(each: Property, loss: Loss) -> None:
+    hold(each, loss)
 
 
-def test_clipping_holds_every_parameter_and_moves_no_other() -> None:
-    loss, D = loss_of("wgan", clip=0.05), smooth_critic()
-    before = [p.detach().clone() for p in D.parameters()]
-    assert max(p.abs().max() for p in before) > 0.05
-    loss.constrain(D)
-    for p, q in zip(D.parameters(), before, strict=True):
-        torch.testing.assert_close(p.detach(), q.clamp(-0.05, 0.05), rtol=0, atol=0)
+def broken(base: type[Loss] = Hinge, **methods: Any) -> Loss:
+    return component(type("Broken", (base,), methods))()
 
 
-@pytest.mark.parametrize("name", sorted(set(KNOWN) - {"wgan"}))
-def test_the_others_leave_the_weights_alone(name: str) -> None:
-    D = smooth_critic()
-    before = [p.detach().clone() for p in D.parameters()]
-    loss_of(name).constrain(D)
-    assert all(torch.equal(p, q) for p, q in zip(D.parameters(), before, strict=True))
+def random_penalty(self: Loss, critic: Critic, real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
+    return critic(real + torch.randn_like(real)).square().mean()
 
 
-def test_the_penalty_of_a_linear_critic_by_hand() -> None:
-    """D(x) = w x has the slope w everywhere: weight * (|w| - 1)^2, with gradient 2 * weight * (|w| - 1) * w / |w|."""
-    D = nn.Sequential(nn.Flatten(), nn.Linear(64, 1, bias=False), nn.Flatten(0))
-    (w,) = D.parameters()
-    penalty = loss_of("wgan-gp", penalty_weight=7.0).penalty(D, images(1), images(2), seeded())
-    assert penalty is not None
-    penalty.backward()
-    norm = w.detach().norm()
-    torch.testing.assert_close(penalty.detach(), 7 * (norm - 1) ** 2)
-    torch.testing.assert_close(w.grad, 14 * (norm - 1) * w.detach() / norm)
+def greedy_penalty(self: Loss, critic: Critic, real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
+    (slope,) = torch.autograd.grad(critic(real.requires_grad_()).sum(), real, create_graph=True)
+    return slope.square().sum()
 
 
-def test_the_penalty_lies_between_pairs() -> None:
-    seen = []
-
-    class Watching(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            seen.append(x.detach())
-            return x.flatten(1).square().sum(1)
-
-    real, fake = images(1), images(2)
-    loss_of("wgan-gp").penalty(Watching(), real, fake, seeded())
-    (between,) = seen
-    share = (between - fake) / (real - fake)
-    torch.testing.assert_close(share, share[:, :, :1, :1].expand_as(share), rtol=1e-3, atol=1e-3)
-    assert ((share > -1e-3) & (share < 1 + 1e-3)).all() and share[:, 0, 0, 0].unique().numel() == BATCH
+def cut_penalty(self: Loss, critic: Critic, real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
+    images = real.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(critic(images).sum(), images)
+    return slope.square().sum()
 
 
-def test_the_penalty_s_gradient_against_finite_differences_in_float64() -> None:
-    loss, D, real, fake = loss_of("wgan-gp"), smooth_critic(), images(1), images(2)
-    penalty = loss.penalty(D, real, fake, seeded())
-    assert penalty is not None
-    penalty.backward()
-    mix = torch.rand(BATCH, 1, 1, 1, generator=seeded()).double()
-    wide = smooth_critic().double()
-    points = (mix * real.double() + (1 - mix) * fake.double()).requires_grad_()
-
-    def by_formula() -> float:
-        (slope,) = torch.autograd.grad(wide(points).sum(), points)
-        return 10 * (slope.flatten(1).norm(dim=1) - 1).square().mean().item()
-
-    assert penalty.item() == pytest.approx(by_formula(), rel=1e-5)
-    step = 1e-6
-    for weight, exact in zip(wide.parameters(), D.parameters(), strict=True):
-        measured = torch.zeros_like(weight)
-        for index in range(weight.numel()):
-            flat = weight.data.view(-1)
-            flat[index] += step
-            up = by_formula()
-            flat[index] -= 2 * step
-            measured.view(-1)[index] = (up - by_formula()) / (2 * step)
-            flat[index] += step
-        # The last bias moves every logit alike, so that no slope hangs on it.
-        gradient = torch.zeros_like(exact) if exact.grad is None else exact.grad
-        torch.testing.assert_close(gradient.double(), measured, rtol=1e-3, atol=1e-5)
+def shrink(self: Loss, D: nn.Module) -> None:
+    for parameter in D.parameters():
+        parameter.data.mul_(0.9)
 
 
-def test_the_penalty_is_nearly_the_same_under_autocast() -> None:
-    loss, plain, cast = loss_of("wgan-gp"), smooth_critic(), smooth_critic()
-    fake = images(2).bfloat16()
-    expected = loss.penalty(plain, images(1), fake.float(), seeded())
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        penalty = loss.penalty(cast, images(1), fake, seeded())
-    assert expected is not None and penalty is not None and penalty.dtype == torch.float32
-    torch.testing.assert_close(penalty, expected, rtol=2e-3, atol=0)
-    expected.backward()
-    penalty.backward()
-    for p, q in zip(plain.parameters(), cast.parameters(), strict=True):
-        if p.grad is None or q.grad is None:
-            assert p.grad is q.grad
-        else:
-            assert (p.grad - q.grad).norm() < 0.02 * p.grad.norm()
+BROKEN: list[tuple[str, Loss, str]] = [
+    (
+        "D's sign is flipped",
+        broken(discriminator=lambda self, real, fake, rng: (real.mean(), -fake.mean())),
+        r"Fifty steps .*: a real image has the higher logit in 0% of all pairs",
+    ),
+    (
+        "G's sign is flipped",
+        broken(generator=lambda self, fake, real, rng: fake.mean()),
+        r"Steps on G's loss .*: 5 steps of G change the mean logit of its images by -",
+    ),
+    (
+        "constant",
+        broken(discriminator=lambda self, real, fake, rng: (torch.zeros(()), torch.zeros(()))),
+        r"depends on the logits.*: D's loss has no gradient by the logits of real images: compute it from",
+    ),
+    (
+        "detached",
+        broken(generator=lambda self, fake, real, rng: -fake.detach().mean()),
+        r"depends on the logits.*: G's loss has no gradient by the logits of generated images: compute it from",
+    ),
+    (
+        "half detached",
+        broken(discriminator=lambda self, real, fake, rng: (relu(1 - real).mean(), relu(1 + fake.detach()).mean())),
+        r"depends on the logits.*: D's loss has no gradient by the logits of generated images",
+    ),
+    (
+        "torch's global generator",
+        broken(discriminator=lambda self, real, fake, rng: (relu(torch.rand(()) - real).mean(), relu(1 + fake).mean())),
+        r"from `rng` alone\.: it draws from torch's global generator",
+    ),
+    (
+        "Python's generator",
+        broken(generator=lambda self, fake, real, rng: -random.random() * fake.mean()),
+        r"from `rng` alone\.: the same `rng` gives other values",
+    ),
+    ("a penalty from torch's global generator", broken(penalty=random_penalty), r"`rng` alone\.: it draws from torch"),
+    (
+        "not a number",
+        broken(generator=lambda self, fake, real, rng: -torch.log(torch.sigmoid(fake)).mean()),
+        r"finite float32 scalars.*: G's loss is inf for real logits",
+    ),
+    (
+        "an infinite gradient",
+        broken(generator=lambda self, fake, real, rng: -(fake - 0.3).abs().sqrt().mean()),
+        r"finite float32 scalars.*: the gradient of G's loss is not finite",
+    ),
+    (
+        "no scalar",
+        broken(generator=lambda self, fake, real, rng: -fake),
+        r"finite float32 scalars.*: G's loss has the shape \(4,\): return a scalar, the mean over images",
+    ),
+    (
+        "float64",
+        broken(generator=lambda self, fake, real, rng: -fake.double().mean()),
+        r"finite float32 scalars.*: G's loss is torch\.float64, not float32",
+    ),
+    (
+        "no pair",
+        broken(discriminator=lambda self, real, fake, rng: relu(1 - real).mean() + relu(1 + fake).mean()),
+        r"`discriminator` does not return a pair: return the term of real and that of generated images, or half",
+    ),
+    (
+        "real logits that were not asked for",
+        broken(generator=lambda self, fake, real, rng: (real - fake).mean()),
+        r"`pairs` is set.*: without real logits G's loss fails .*: set `pairs` to True",
+    ),
+    (
+        "pairs for nothing",
+        broken(pairs=True),
+        r"`pairs` is set.*: G's loss is the same for all real logits: leave `pairs`",
+    ),
+    ("a penalty on the images themselves", broken(penalty=greedy_penalty), r"Its penalty .*: it changes the images"),
+    ("a hidden gradient", broken(WithR1, per_image=False), r"Its penalty .*: it differentiates D by images: set `per_"),
+    ("a cut gradient", broken(penalty=cut_penalty, per_image=True), r"Its penalty .*: .*use create_graph=True"),
+    ("a constraint without end", broken(constrain=shrink), r"Its constraint.*: `constrain`, called again, changes "),
+    ("a class term of its own", broken(auxiliary=lambda *_: 1.0), r"Its class term .*: it is not 0 without classes"),
+    (
+        "no component",
+        type("Plain", (Hinge,), {})(),
+        r"survive.*: Plain has no options of its own: decorate it with @comp",
+    ),
+]
 
 
-def test_smoothed_labels_are_one_sided_and_lie_where_they_should() -> None:
-    """The cross entropy to a target t has its minimum where the sigmoid is t; the mean of U[0.8, 1] is 0.9."""
-    loss = loss_of("bce", smoothing=0.2)
-    logits = torch.zeros(20_000, requires_grad=True)
-    loss.real(logits, seeded()).backward()
-    assert logits.grad is not None
-    targets = 0.5 - logits.grad * len(logits)
-    assert targets.min() >= 0.8 and targets.max() <= 1 and targets.mean().item() == pytest.approx(0.9, abs=0.002)
-    assert loss.fake(logits, seeded()).item() == pytest.approx(math.log(2))
-    assert torch.equal(loss.fake(torch.ones(3), seeded()), loss_of("bce").fake(torch.ones(3), seeded()))
-    assert torch.equal(loss.generator(torch.ones(3)), loss_of("bce").generator(torch.ones(3)))
-
-
-@pytest.mark.parametrize("side", ["real", "fake"])
-def test_noisy_labels_swap_their_share(side: str) -> None:
-    loss = loss_of("bce", label_noise=0.1)
-    logits = torch.zeros(20_000, requires_grad=True)
-    getattr(loss, side)(logits, seeded()).backward()
-    assert logits.grad is not None
-    swapped = (logits.grad > 0) if side == "real" else (logits.grad < 0)
-    assert swapped.double().mean().item() == pytest.approx(0.1, abs=0.01)
-    assert torch.equal(getattr(loss, side)(logits, seeded(4)), getattr(loss, side)(logits, seeded(4)))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_class_term_is_a_weighed_cross_entropy_where_there_are_classes(name: str) -> None:
-    loss = loss_of(name, class_weight=0.5)
-    assert loss.auxiliary(None, torch.tensor([1])) == 0
-    value = loss.auxiliary(torch.tensor([[2.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1]))
-    assert float(value) == pytest.approx(0.5 * (math.log(1 + math.exp(-2)) + math.log(2)) / 2)
+@pytest.mark.parametrize(("loss", "reason"), [pytest.param(*rest, id=name) for name, *rest in BROKEN])
+def test_a_broken_loss_is_caught_in_one_line(loss: Loss, reason: str) -> None:
+    faults = [f"{verdict.sentence}: {verdict.reason}" for verdict in verdicts("loss", loss) if not verdict.ok]
+    text = "\n".join(faults)
+    assert len(text.splitlines()) == len(faults)
+    assert re.search(reason, text), text

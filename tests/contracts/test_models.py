@@ -1,206 +1,213 @@
-"""What every registered model must do under each of its options; and what DCGAN weighs."""
+"""Every registered model holds its contract, so do models of other shapes, and broken ones are caught."""
 
-import itertools
-from collections.abc import Iterator
+import re
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from gansearch import registry
-from gansearch.config import ModelConfig, TrialConfig
+from gansearch.contracts.base import Property, verdicts
 from gansearch.errors import UserError
-from gansearch.models.base import ImageShape, Model
-from gansearch.training.build import build_networks
-from gansearch.training.feasibility import check
+from gansearch.models.base import ImageShape, Model, Trunk
+from gansearch.models.blocks import FromMaps, ToMaps
+from gansearch.models.conditional import Discriminator, DiscriminatorOutput, Generator
+from gansearch.registry import component
+from tests.contracts.holding import cases, hold
 
-GRID: dict[str, tuple[Any, ...]] = {
-    "attention_at": ("none", 8, 16),
-    "spectral_norm": (False, True),
-    "d_norm": ("auto", "none", "batch"),
-}
-SHAPES = [ImageShape(channels, resolution) for channels in (1, 3) for resolution in (8, 16, 32, 64)]
 SMALL = {"features": 8, "d_features": 8, "z_dim": 12}
-BATCH = 4
 
 
-def _variants() -> Iterator[Any]:
-    """Every model with every combination of those options of the grid that it has."""
-    for name, cls in registry.classes("model").items():
-        own = {field.name for field in fields(cls)}
-        grid = {key: values for key, values in GRID.items() if key in own}
-        small = {key: value for key, value in SMALL.items() if key in own}
-        for values in itertools.product(*grid.values()):
-            options = dict(zip(grid, values, strict=True))
-            yield pytest.param({"name": name, **small, **options}, id="-".join(map(str, [name, *values])))
+@component
+class Eight(Model):
+    """Three layers, the smallest map 8 x 8, for images of 32 x 32 alone."""
+
+    z_dim: int = 6
+    features: int = 8
+
+    def upsampler(self, inputs: int, shape: ImageShape) -> nn.Module:
+        if shape.resolution != 32:
+            raise UserError(f"data.resolution={shape.resolution}: this model is for 32")
+        c = self.features
+        ups = [nn.ConvTranspose2d(c, c, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(c, shape.channels, 4, 2, 1)]
+        return nn.Sequential(nn.Linear(inputs, c * 64), ToMaps(8), nn.ReLU(), *ups, nn.Tanh())
+
+    def trunk(self, shape: ImageShape, *, per_image: bool) -> Trunk:
+        c = self.features
+        downs = [nn.Conv2d(shape.channels, c, 4, 2, 1), nn.ReLU(), nn.Conv2d(c, c, 4, 2, 1)]
+        return Trunk(nn.Sequential(*downs, nn.ReLU(), FromMaps()), c * 64)
 
 
-VARIANTS = list(_variants())
+@component
+class One(Model):
+    """Maps of 1 x 1, layers that triple and an odd number of them, and a gate that starts shut."""
+
+    z_dim: int = 6
+    norm: Literal["none", "layer"] | None = None
+
+    def upsampler(self, inputs: int, shape: ImageShape) -> nn.Module:
+        if shape.resolution != 16:
+            raise UserError("data.resolution: this model is for 16")
+        first = nn.Sequential(nn.Unflatten(1, (inputs, 1, 1)), nn.ConvTranspose2d(inputs, 8, 5), nn.ELU())
+        return nn.Sequential(first, nn.ConvTranspose2d(8, shape.channels, 4, 3), Gate(shape.channels, 16), nn.Tanh())
+
+    def trunk(self, shape: ImageShape, *, per_image: bool) -> Trunk:
+        norms = [nn.GroupNorm(2, 8)] if self.norm == "layer" else []
+        layers = [Gate(shape.channels, 16), nn.Conv2d(shape.channels, 8, 4, 3), *norms, nn.ELU(), nn.Conv2d(8, 8, 5)]
+        return Trunk(nn.Sequential(*layers, nn.Tanh(), nn.Flatten()), 8)
 
 
-def model_of(**options: Any) -> Model:
-    torch.manual_seed(0)
-    return registry.build("model", ModelConfig.model_validate({"name": "dcgan", "features": 8, "z_dim": 12, **options}))
+class Gate(nn.Module):
+    """A residual branch with positions of its own whose weight starts at 0."""
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        self.branch = nn.Conv2d(channels, channels, 3, padding=1)
+        self.positions = nn.Parameter(torch.zeros(channels, size, size))
+        self.gain = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.gain * torch.tanh(self.branch(x + self.positions))
 
 
-def latents(count: int = BATCH) -> Tensor:
-    return torch.randn(count, SMALL["z_dim"], generator=torch.Generator().manual_seed(1))
+def small(name: str, **options: Any) -> Model:
+    cls = registry.classes("model")[name]
+    own = {field.name for field in fields(cls)}
+    return cls(**{key: value for key, value in SMALL.items() if key in own} | options)
 
 
-def opened(network: nn.Module) -> nn.Module:
-    """Attention starts shut (gamma 0); opened, gradients pass it."""
-    for name, parameter in network.named_parameters():
-        if name.endswith("gamma"):
-            nn.init.constant_(parameter, 0.5)
-    return network
+MODELS: dict[str, Model] = {
+    **{name: small(name) for name in registry.classes("model")},
+    "dcgan with attention and spectral norm": small("dcgan", attention_at=8, spectral_norm=True),
+    "a smallest map of 8": Eight(),
+    "a smallest map of 1": One(),
+}
 
 
-def weights(network: nn.Module) -> dict[str, Tensor]:
-    return {name: parameter.detach() for name, parameter in network.named_parameters()}
+@pytest.mark.parametrize(("each", "model"), cases("model", MODELS))
+def test_a_model_holds_its_contract(each: Property, model: Model) -> None:
+    hold(each, model)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape.channels}x{shape.resolution}")
-@pytest.mark.parametrize("options", VARIANTS)
-def test_networks_fit_images_and_train(options: dict[str, Any], shape: ImageShape) -> None:
-    model = model_of(**options)
-    attention = options.get("attention_at", "none")
-    if attention != "none" and attention >= shape.resolution:
-        with pytest.raises(UserError, match=rf"model\.attention_at={attention}: at data\.resolution=.* largest map"):
-            model.generator(shape)
-        return
-    if shape.resolution == 8 and options["name"] == "resnet":
-        with pytest.raises(UserError, match=r"data\.resolution=8: set a power of two from 16"):
-            model.discriminator(shape, per_image=False)
-        return
-    G, D = opened(model.generator(shape)), opened(model.discriminator(shape, per_image=False))
-    images = G(latents())
-    logits = D(images).logits
-    assert images.shape == (BATCH, shape.channels, shape.resolution, shape.resolution)
-    assert images.dtype == logits.dtype == torch.float32 and logits.shape == (BATCH,)
-    assert images.abs().max() <= 1 and images.std() > 0
-    softplus(logits).sum().backward()
-    for name, parameter in [*G.named_parameters(), *D.named_parameters()]:
-        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
-        assert parameter.grad.abs().sum() > 0 or name.endswith("bias"), name
+def broken(**methods: Any) -> Model:
+    return component(type("Broken", (Eight,), methods))()
 
 
-@pytest.mark.parametrize("options", VARIANTS)
-def test_the_seed_decides_the_weights(options: dict[str, Any]) -> None:
-    config = check(TrialConfig().override({f"model.{name}": value for name, value in options.items()}))
-    shape, device = ImageShape(1, config.data.resolution), torch.device("cpu")
-    torch.manual_seed(5)
-    before = torch.get_rng_state()
-    first = [weights(network) for network in build_networks(config, shape, device)]
-    assert torch.equal(torch.get_rng_state(), before)
-    torch.manual_seed(6)
-    again = [weights(network) for network in build_networks(config, shape, device)]
-    other = [weights(network) for network in build_networks(config.override({"seed": 1}), shape, device)]
-    for mine, same, different in zip(first, again, other, strict=True):
-        assert all(torch.equal(mine[name], same[name]) for name in mine)
-        assert not any(torch.equal(mine[name], different[name]) for name in mine if mine[name].dim() > 1)
+def without_tanh(self: Model, inputs: int, shape: ImageShape) -> nn.Module:
+    return nn.Sequential(*list(Eight.upsampler(self, inputs, shape))[:-1])  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("options", VARIANTS)
-def test_images_are_judged_one_by_one_where_the_loss_needs_it(options: dict[str, Any]) -> None:
-    model, shape = model_of(**options), ImageShape(1, 32)
-    if options.get("d_norm") == "batch":
-        with pytest.raises(UserError, match=r"model\.d_norm=batch mixes images.*set it to auto or none"):
-            model.discriminator(shape, per_image=True)
-        return
-    D = opened(model.discriminator(shape, per_image=True)).eval()  # spectral norm rests
-    for layer in D.modules():
-        layer.train(isinstance(layer, nn.BatchNorm2d))
-    images = torch.rand(BATCH, 1, 32, 32) * 2 - 1
-    others = torch.cat([images[:1], -images[1:]])
-    torch.testing.assert_close(D(images).logits[0], D(others).logits[0])
+def half_the_size(self: Model, inputs: int, shape: ImageShape) -> nn.Module:
+    return nn.Sequential(Eight.upsampler(self, inputs, shape), nn.AvgPool2d(2))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("options", VARIANTS)
-def test_a_gradient_penalty_can_be_differentiated_and_wastes_no_work(options: dict[str, Any]) -> None:
-    """Every weight has a part in the slope of D. A bias has none where D is piecewise linear, and no gradient."""
-    if options.get("d_norm") == "batch":
-        return
-    D = opened(model_of(**options).discriminator(ImageShape(1, 32), per_image=True))
-    images = (torch.rand(BATCH, 1, 32, 32) * 2 - 1).requires_grad_()
-    (slope,) = torch.autograd.grad(D(images).logits.sum(), images, create_graph=True)
-    slope.square().sum().backward()
-    for name, parameter in D.named_parameters():
-        if parameter.dim() > 1:
-            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
-        elif options["name"] != "resnet" and options.get("attention_at", "none") == "none":  # ResNet has torch's ReLU
-            assert parameter.grad is None, name
+def mixing(self: Model, shape: ImageShape, *, per_image: bool) -> Trunk:
+    trunk = Eight.trunk(self, shape, per_image=per_image)  # type: ignore[arg-type]
+    return trunk._replace(net=nn.Sequential(nn.BatchNorm2d(shape.channels), trunk.net))
 
 
-def norms(D: nn.Module) -> int:
-    return sum(isinstance(layer, nn.BatchNorm2d) for layer in D.modules())
+def with_an_idle_weight(self: Model, shape: ImageShape, *, per_image: bool) -> Trunk:
+    trunk = Eight.trunk(self, shape, per_image=per_image)  # type: ignore[arg-type]
+    trunk.net[0].idle = nn.Linear(2, 2)  # type: ignore[index]
+    return trunk
 
 
-@pytest.mark.parametrize(
-    ("options", "per_image", "expected"),
-    [
-        ({}, False, 2),
-        ({}, True, 0),
-        ({"spectral_norm": True}, False, 0),
-        ({"spectral_norm": True, "d_norm": "batch"}, False, 2),
-        ({"d_norm": "none"}, False, 0),
-    ],
-)
-def test_what_normalises_dcgan_s_discriminator(options: dict[str, Any], per_image: bool, expected: int) -> None:
-    assert norms(model_of(**options).discriminator(ImageShape(1, 32), per_image=per_image)) == expected
+class Deaf(Generator):
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return super().forward(z, None if labels is None else torch.zeros_like(labels))
 
 
-def test_spectral_norm_brings_every_layer_of_d_to_one_and_leaves_g() -> None:
-    model, shape = model_of(spectral_norm=True, attention_at=8), ImageShape(1, 32)
-    D, G = model.discriminator(shape, per_image=False), model.generator(shape)
-    images = torch.rand(BATCH, 1, 32, 32)
-    for _ in range(60):
-        D(images)
-    layers = [layer for layer in D.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
-    assert len(layers) == 4 + 4
-    for layer in layers:
-        assert torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2).item() == pytest.approx(1, abs=0.05)
-    assert not any("parametrizations" in name for name, _ in G.named_parameters())
+def deaf(self: Model, shape: ImageShape) -> Generator:
+    generator = Eight.generator(self, shape)  # type: ignore[arg-type]
+    return Deaf(generator.net, generator.classes)
 
 
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
+class Columns(Discriminator):
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
+        return DiscriminatorOutput(super().forward(images, labels).logits[:, None])
 
 
-def test_the_weight_of_dcgan_at_32_by_hand() -> None:
-    """Widths 128, 64, 32 at maps of 4, 8, 16; kernels of 4 x 4."""
-    shape, options = ImageShape(1, 32), {"features": 32, "z_dim": 100}
-    G = (100 * 128 * 16 + 2 * 128) + (128 * 64 * 16 + 2 * 64) + (64 * 32 * 16 + 2 * 32) + 32 * 16
-    D = (32 * 16 + 32) + 32 * 64 * 16 + 64 * 128 * 16 + (128 * 16 + 1)
-    batch_norms, biases = 2 * 64 + 2 * 128, 64 + 128
-    attention = 2 * (64 * 8 + 8) + 2 * (64 * 64 + 64) + 1  # on the 64 channels of the 8 x 8 maps
-    plain, attentive = model_of(**options), model_of(**options, attention_at=8, spectral_norm=True)
-    assert count(plain.generator(shape)) == G == 369_600
-    assert count(plain.discriminator(shape, per_image=False)) == D + batch_norms == 166_817
-    assert count(plain.discriminator(shape, per_image=True)) == D + biases
-    assert count(attentive.generator(shape)) == G + attention
-    assert count(attentive.discriminator(shape, per_image=False)) == D + biases + attention
+def columns(self: Model, shape: ImageShape, *, per_image: bool) -> Discriminator:
+    D = Eight.discriminator(self, shape, per_image=per_image)  # type: ignore[arg-type]
+    return Columns(D.trunk, D.head, 0.0)
 
 
-def test_weights_start_as_the_paper_has_them() -> None:
-    model, shape = model_of(features=32, attention_at=16), ImageShape(3, 32)
-    for network in (model.generator(shape), model.discriminator(shape, per_image=False)):
-        kernels = torch.cat([p.detach().flatten() for p in network.parameters() if p.dim() == 4])
-        assert kernels.mean().abs() < 5 * 0.02 / len(kernels) ** 0.5
-        assert kernels.std().item() == pytest.approx(0.02, rel=0.02)
-        assert kernels.abs().max() > 0.07  # not cut off
-        layers = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
-        scales = torch.cat([layer.weight.detach() for layer in layers])
-        assert scales.mean().item() == pytest.approx(1, abs=0.01)
-        assert scales.std().item() == pytest.approx(0.02, rel=0.3)
-        biases = [p for name, p in network.named_parameters() if name.endswith("bias")]
-        assert biases and not any(p.any() for p in biases)
+class Noisy(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.randn_like(x)
 
 
-@pytest.mark.parametrize("resolution", [12, 24, 48])
-def test_a_resolution_that_is_no_power_of_two_is_refused(resolution: int) -> None:
-    for build in (model_of().generator, lambda shape: model_of().discriminator(shape, per_image=False)):
-        with pytest.raises(UserError, match=rf"data\.resolution={resolution}: set a power of two from 8"):
-            build(ImageShape(1, resolution))
+def noisy(self: Model, inputs: int, shape: ImageShape) -> nn.Module:
+    return nn.Sequential(Noisy(), Eight.upsampler(self, inputs, shape))  # type: ignore[arg-type]
+
+
+class Once(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad * ctx.saved_tensors[0].cos()
+
+
+class Sine(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return Once.apply(x)
+
+
+def once(self: Model, shape: ImageShape, *, per_image: bool) -> Trunk:
+    trunk = Eight.trunk(self, shape, per_image=per_image)  # type: ignore[arg-type]
+    return trunk._replace(net=nn.Sequential(Sine(), trunk.net))
+
+
+def picky(self: Model, inputs: int, shape: ImageShape) -> nn.Module:
+    raise UserError("data.resolution: this model is for 12")
+
+
+def untrained(self: Model, inputs: int, shape: ImageShape) -> nn.Module:
+    net = Eight.upsampler(self, inputs, shape)  # type: ignore[arg-type]
+    for parameter in net.parameters():
+        nn.init.constant_(parameter, 0.1)
+    return net
+
+
+BROKEN: list[tuple[str, Model, str]] = [
+    (
+        "no tanh",
+        broken(upsampler=without_tanh),
+        r"the right shape.*: for images of 1 x 32 x 32 G's values can reach .*tanh",
+    ),
+    ("half the size", broken(upsampler=half_the_size), r"the right shape.*: for images .*shape \(4, 1, 16, 16\)"),
+    ("logits in a column", broken(discriminator=columns), r"one float32 logit.*: .*D's logits have the shape \(4, 1\)"),
+    (
+        "batch norm",
+        broken(trunk=mixing),
+        r"With `per_image` D judges each image by itself.*: the logit of an image depends",
+    ),
+    ("no second derivative", broken(trunk=once), r"differentiated once more\.: RuntimeError: .*once_differentiable"),
+    (
+        "an idle weight",
+        broken(trunk=with_an_idle_weight),
+        r"Gradients reach .*: D's trunk\.0\.idle\.weight gets no gradient",
+    ),
+    ("deaf", broken(generator=deaf), r"Labels decide .*: conditioning=concat: G generates the same images"),
+    ("noise in evaluation", broken(upsampler=noisy), r"repeat themselves.*: G in evaluation mode gives other values"),
+    ("no resolution", broken(upsampler=picky), r"8, 16, 32 or 64 rows.*: it accepts none of them: .*for 12"),
+    (
+        "weights without a seed",
+        broken(upsampler=untrained),
+        r"seed decides the weights\.: another seed gives the same G",
+    ),
+]
+
+
+@pytest.mark.parametrize(("model", "reason"), [pytest.param(*rest, id=name) for name, *rest in BROKEN])
+def test_a_broken_model_is_caught_in_one_line(model: Model, reason: str) -> None:
+    faults = [f"{verdict.sentence}: {verdict.reason}" for verdict in verdicts("model", model) if not verdict.ok]
+    assert len("\n".join(faults).splitlines()) == len(faults)
+    assert any(re.search(reason, fault) for fault in faults), faults

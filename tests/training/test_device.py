@@ -54,7 +54,7 @@ def test_every_forward_pass_stays_on_the_device(changes: dict[str, Any], precisi
             images: Tensor = G(z, labels)
             output = D(images, labels)
             logits = output.logits.float()
-            terms = [loss.real(logits, rng), loss.fake(logits, rng), loss.generator(logits)]
+            terms = [*loss.discriminator(logits, logits, rng), loss.generator(logits, logits, rng)]
             terms.append(logits.mean() + loss.auxiliary(output.classes, labels))
         loss.constrain(D)
         ema.update(2 * BATCH, BATCH)
@@ -93,7 +93,7 @@ def test_noise_in_labels_is_drawn_on_the_device() -> None:
     loss: Loss = registry.build("loss", config.loss)
     with FakeTensorMode():
         logits = torch.empty(BATCH, device=GPU)
-        assert {term(logits, GPUGenerator()).device.type for term in (loss.real, loss.fake)} == {"cuda"}
+        assert {term.device.type for term in loss.discriminator(logits, logits, GPUGenerator())} == {"cuda"}
 
 
 def test_replayed_fakes_stay_on_the_device() -> None:

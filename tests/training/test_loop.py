@@ -17,9 +17,11 @@ from gansearch.errors import UserError
 from gansearch.metrics.scorer import scorer_for
 from gansearch.models.base import Model
 from gansearch.run.rows import Evaluation
+from gansearch.training import loop
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.feasibility import check
 from gansearch.training.loop import Diverged, Trainer, run
+from gansearch.training.step import TrainState, g_step
 
 CPU = torch.device("cpu")
 TIMES = ("train_seconds", "eval_seconds", "images_per_second")
@@ -38,6 +40,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "loss.label_noise": 0.1,
     },
     "acgan": {"model.conditioning": "acgan", "optim.g_steps": 2},
+    "pairs": {"model.conditioning": "projection", "optim.g_steps": 3, "loss.name": "relativistic"},
     "projection with wgan-gp": {"model.name": "sagan", "model.conditioning": "projection", "loss.name": "wgan-gp"},
 }
 
@@ -117,6 +120,26 @@ def test_d_steps_are_counted_across_evaluations(d_steps: int, g_steps: int, tiny
     trainer = finished(tiny.override({"optim.d_steps": d_steps}))
     assert steps(trainer._state.d_optimizer) == {30} and steps(trainer._state.g_optimizer) == {g_steps}
     assert trainer.shown == 480 and trainer.done
+
+
+@pytest.mark.parametrize(("loss", "paired"), [("relativistic", True), ("bce", False)])
+def test_pairs_have_one_label_in_every_step_of_g(
+    loss: str, paired: bool, tiny: TrialConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labels of further steps are those of the turn's real images for pairs, and drawn anew for other losses."""
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def recorded(state: TrainState, real: Tensor, labels: Tensor, fake: Tensor) -> Tensor:
+        seen.append((real, labels))
+        return g_step(state, real, labels, fake)
+
+    monkeypatch.setattr(loop, "g_step", recorded)
+    changes = {"model.conditioning": "projection", "optim.g_steps": 3, "loss.name": loss}
+    Trainer(check(tiny.override(changes)), CPU).train(2)
+    assert len(seen) == 6
+    for turn in (seen[:3], seen[3:]):
+        assert all(torch.equal(turn[0][0], real) for real, _ in turn)
+        assert [torch.equal(turn[0][1], labels) for _, labels in turn] == [True, paired, paired]
 
 
 def test_g_makes_a_step_between_any_two_evaluations(tiny: TrialConfig) -> None:

@@ -40,7 +40,7 @@ def move_d(state: TrainState, seed: int = 2, labels: Tensor | None = None) -> tu
 
 
 def move_g(state: TrainState, seed: int = 2, labels: Tensor | None = None) -> Tensor:
-    return g_step(state, state.generate(z(seed), labels, for_g=True), labels)
+    return g_step(state, real(), labels, state.generate(z(seed), labels, for_g=True))
 
 
 def weights(network: nn.Module) -> list[Tensor]:
@@ -74,11 +74,11 @@ def test_a_step_moves_its_own_player_alone(loss: str, spectral_norm: bool, preci
 def test_the_reported_losses_are_those_before_the_step(loss: str) -> None:
     state, twin = (state_of(loss__name=loss, model__d_norm="none") for _ in range(2))
     with torch.no_grad():
-        fake = twin.G(z())
-        expected = twin.loss.real(twin.D(real()).logits, twin.rng), twin.loss.fake(twin.D(fake).logits, twin.rng)
+        expected = twin.loss.discriminator(twin.D(real()).logits, twin.D(twin.G(z())).logits, twin.rng)
     torch.testing.assert_close(move_d(state), expected)
     with torch.no_grad():
-        score = twin.loss.generator(state.D(twin.G(z(3))).logits)
+        of_real = state.D(real()).logits if twin.loss.pairs else None
+        score = twin.loss.generator(state.D(twin.G(z(3))).logits, of_real, twin.rng)
     torch.testing.assert_close(move_g(state, 3), score)
 
 
@@ -166,6 +166,18 @@ def test_every_image_meets_its_own_label(replay: int) -> None:
     move_g(state, 4, LABELS)
     ((_, g_labels),) = D.seen
     assert torch.equal(g_labels, LABELS)
+
+
+@pytest.mark.parametrize(("loss", "passes"), [("bce", 1), ("relativistic", 2)])
+def test_d_sees_real_images_in_a_step_of_g_only_where_the_loss_asks_for_pairs(loss: str, passes: int) -> None:
+    state = state_of(model__conditioning="concat", loss__name=loss)
+    D = Recording(state.D)
+    state = replace(state, D=D, d_forward=D)
+    fake = state.generate(z(), LABELS, for_g=True)
+    g_step(state, real(), LABELS, fake)
+    seen = {torch.equal(images, real()): labels for images, labels in D.seen}
+    assert len(D.seen) == passes and len(seen) == passes
+    assert all(torch.equal(labels, LABELS) for labels in seen.values())
 
 
 def test_acgan_learns_the_classes() -> None:

@@ -1,24 +1,20 @@
 """`metrics.name=MODULE:FACTORY`: an extractor that the user brings."""
 
 import hashlib
-import importlib
 import inspect
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import field_validator
 from torch import nn
 
+from gansearch import foreign
 from gansearch.cache import sha256
-from gansearch.errors import UserError, one_line
+from gansearch.errors import UserError
 from gansearch.metrics.extractors.base import Extractor, loaded, tensors
 from gansearch.registry import component
-
-_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 @component
@@ -31,13 +27,6 @@ class Imported(Extractor):
     """
 
     name: str
-
-    @field_validator("name")
-    @classmethod
-    def _has_the_form(cls, name: str) -> str:
-        if not _NAME.fullmatch(name):
-            raise ValueError("write MODULE:FACTORY, two names without spaces, as in my_features:make")
-        return name
 
     def weights_hash(self) -> str:
         digest = hashlib.sha256("".join(self._sources()).encode())
@@ -83,20 +72,7 @@ class Imported(Extractor):
         return [str(path)]
 
     def _factory(self) -> Callable[..., Any]:
-        module_name, _, attribute = self.name.partition(":")
-        here = str(Path.cwd())
-        if here not in sys.path:  # as `python -m` does
-            sys.path.insert(0, here)
-        try:
-            factory = getattr(importlib.import_module(module_name), attribute)
-        except (ImportError, AttributeError, SyntaxError) as error:
-            raise UserError(
-                f"metrics.name={self.name} cannot be imported ({type(error).__name__}: {one_line(error)}): give "
-                "MODULE:FACTORY, the module in this folder or installed"
-            ) from error
-        if isinstance(factory, nn.Module) or not callable(factory):
-            raise UserError(f"metrics.name={self.name} is not a function: give a function that makes a torch module")
-        return factory
+        return foreign.find("metrics.name", self.name)
 
     def _sources(self) -> list[str]:
         """Returns the SHA-256 of the source files of MODULE and of the factory, which can be the same file."""
@@ -104,3 +80,8 @@ class Imported(Extractor):
         names = [self.name.partition(":")[0], *([factory.__module__] if hasattr(factory, "__qualname__") else [])]
         files = [getattr(sys.modules.get(name), "__file__", None) for name in names]
         return [sha256(Path(file)) for file in dict.fromkeys(files) if file]
+
+
+def adapt(found: Any) -> type[Extractor] | None:
+    """Returns the component for a factory, None for what can't be called."""
+    return Imported if callable(found) and not isinstance(found, nn.Module) else None
