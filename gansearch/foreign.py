@@ -87,6 +87,7 @@ def _look_here() -> None:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
+    importlib.invalidate_caches()  # a notebook may have written the module a moment ago
 
 
 def load_file(path: Path, name: str) -> ModuleType:

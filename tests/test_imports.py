@@ -64,7 +64,8 @@ def reached(module: str) -> set[str]:
     while todo:
         for name in imports(todo.pop()) - seen:
             seen.add(name)
-            todo += [name] if name in MODULES else []
+            # The package itself imports its parts when they are used, so it leads nowhere.
+            todo += [name] if name in MODULES and name != "gansearch" else []
     return seen
 
 
@@ -90,7 +91,6 @@ def test_imports_are_seen_wherever_they_stand() -> None:
 
 def test_every_room_stands_on_a_floor() -> None:
     assert {room(module) for module in MODULES if module != "gansearch"} == set(FLOOR)
-    assert imports("gansearch") <= {"importlib", "importlib.metadata", "importlib.metadata.version"}
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - {"gansearch"}))
@@ -127,6 +127,8 @@ def test_the_ground_floor_is_light(module: str) -> None:
     ("command", "heavy"),
     [
         ("import gansearch.run, gansearch.training.loop", {"ray", "optuna"}),
+        ("import gansearch", {"ray", "optuna", "torch", "pandas", "matplotlib", "pydantic", "rich"}),
+        ("import gansearch.door", {"ray", "optuna", "torch", "pandas", "matplotlib"}),
         (
             "import gansearch.cli.analyze, gansearch.cli.search, gansearch.analysis.plotting",
             {"ray", "torch", "optuna"},

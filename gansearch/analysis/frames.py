@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -48,6 +49,16 @@ def evaluations_frame(run: Run) -> pd.DataFrame:
     names.sort(key=lambda name: places.get(name, 0))
     rows = [row for trial in run.ledger.values() for row in trial.evals]
     return pd.DataFrame({name: _column(map(attrgetter(name), rows), _TYPES.get(name, "float64")) for name in names})
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Writes a frame as a Parquet file. There a column has values of one type, so mixed choices become texts."""
+    mixed = {
+        str(name): column.astype("string").astype("category")
+        for name, column in frame.items()
+        if isinstance(column.dtype, pd.CategoricalDtype) and len(set(map(type, column.cat.categories))) > 1
+    }
+    frame.assign(**mixed).to_parquet(path, index=False)
 
 
 def _column(values: Iterable[Any], dtype: Any) -> pd.Series:

@@ -1,8 +1,8 @@
-"""The ranking of a run's trials by their lowest FID, as data, as a table, as JSON and as CSV."""
+"""The ranking of a run's trials by their lowest FID, as data, as a table and as JSON."""
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal, TextIO
@@ -15,7 +15,6 @@ from gansearch.run.ledger import TrialState
 from gansearch.run.loaded import Run
 from gansearch.run.protocol import Floor
 from gansearch.run.rows import Relation, Status
-from gansearch.run.space import Parameter
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -98,14 +97,6 @@ def _ranked(run: Run, trial: TrialState, rank: int | None) -> Ranked:
 def to_json(rows: Iterable["DataclassInstance"]) -> str:
     """Returns dataclasses as a list of objects in strict JSON; what is not known is null."""
     return json.dumps([asdict(row) for row in rows], indent=2, allow_nan=False)
-
-
-def to_csv(rows: Sequence[Ranked], params: Mapping[str, Parameter]) -> str:
-    """Returns one line for each trial, with one column for each parameter of a space; what does not apply is empty."""
-    # Imports pandas, which the table does without.
-    from gansearch.analysis.frames import ranking_frame
-
-    return ranking_frame(rows, params).to_csv(index=False, lineterminator="\n")
 
 
 _NUMBERS = ("min FID", "at kimg", "mean FID", "max FID", "kimg")

@@ -195,7 +195,8 @@ def _domain_text(schema: Mapping[str, Any]) -> str:
         return " | ".join(map(_value_text, schema["enum"]))
     if schema.get("type") == "boolean":
         return "true | false"
-    return ", ".join(text.format(schema[key]) for key, text in _BOUNDS.items() if key in schema)
+    bounds = ", ".join(text.format(schema[key]) for key, text in _BOUNDS.items() if key in schema)
+    return bounds or ("finite" if schema.get("type") == "number" else "")
 
 
 def _value_text(value: Any) -> str:

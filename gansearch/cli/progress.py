@@ -1,10 +1,10 @@
 """Shows the progress of a search: a live table in a terminal, plain lines in a pipe."""
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -40,11 +40,12 @@ class Progress:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Shows the table within the block, if stderr is a terminal."""
-        if not sys.stderr.isatty():
+        """Shows the table within the block, if stderr is a terminal or the output of a notebook that can show it."""
+        console = Console(stderr=True)
+        if not console.is_terminal and not (console.is_jupyter and find_spec("ipywidgets")):
             yield
             return
-        with Live(console=Console(stderr=True), get_renderable=self._render, refresh_per_second=2) as self._live:
+        with Live(console=console, get_renderable=self._render, refresh_per_second=2) as self._live:
             yield
 
     def _render(self) -> RenderableType:

@@ -1,5 +1,6 @@
 """The values that a parameter may take: one of Optuna's distributions as data."""
 
+import warnings
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
@@ -10,6 +11,9 @@ from gansearch.errors import UserError, unknown
 
 DISTRIBUTIONS = ("FloatDistribution", "IntDistribution", "CategoricalDistribution")
 _TOLERANCE = 1e-8
+
+# Optuna warns that a journal can't hold a class. It never has to: a choice that is a class becomes its name here.
+warnings.filterwarnings("ignore", message="Choices for a categorical distribution should be", category=UserWarning)
 
 Value = Annotated[bool | int | FiniteFloat | str | None, BeforeValidator(reference)]
 """A value of a parameter, in a form that JSON keeps apart from all others. A class becomes its name `MODULE:CLASS`."""

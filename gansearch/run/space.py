@@ -118,7 +118,7 @@ class Space(Data):
             value that it has in the base.
     """
 
-    base: TrialConfig
+    base: TrialConfig = TrialConfig()
     params: dict[str, Parameter]
     baselines: tuple[str, ...] = ()
     trials: int = Field(16, ge=1)

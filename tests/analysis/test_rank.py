@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gansearch.analysis.rank import rank, to_csv, to_json, write_table
+from gansearch.analysis.frames import ranking_frame
+from gansearch.analysis.rank import rank, to_json, write_table
 from gansearch.analysis.status import describe
 from gansearch.analysis.text import params_text
 from gansearch.run import Run, load
@@ -78,7 +79,7 @@ def test_minimum_mean_and_maximum_are_over_a_trials_evaluations(tmp_path):
     ]
     assert "min FID  at kimg  mean FID  max FID  kimg" in header
     assert [row["mean_fid"] for row in json.loads(to_json(ranked))] == [90.0, 330.6875, None]
-    frame = pd.read_csv(io.StringIO(to_csv(ranked, {})))
+    frame = pd.read_csv(io.StringIO(ranking_frame(ranked, {}).to_csv(index=False)))
     assert frame["best_fid"].tolist()[:2] == [90.0, 238.5] and frame["max_fid"].tolist()[:2] == [90.0, 472.0]
 
 
@@ -120,7 +121,7 @@ def test_json_is_strict_and_holds_every_field(rows):
 
 def test_csv_gives_back_every_number(rows, tmp_path):
     path = tmp_path / "rank.csv"
-    path.write_text(to_csv(rows, SPACE.params))
+    path.write_text(ranking_frame(rows, SPACE.params).to_csv(index=False))
     frame = pd.read_csv(path, dtype={"trial_id": str}, float_precision="round_trip")
     assert list(frame.columns[-len(PARAMS) :]) == list(PARAMS)
     assert len(frame) == len(rows)

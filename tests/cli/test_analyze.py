@@ -3,6 +3,7 @@ import json
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from gansearch.analysis.text import fid_text
@@ -61,6 +62,22 @@ def test_the_floor_ends_the_table_alone(runs, capsys):
     assert _call(runs, "rank", "measured", "--json") == 0
     rows = json.loads(capsys.readouterr().out)
     assert isinstance(rows, list) and rows[0]["best_fid"] <= rows[0]["mean_fid"] <= rows[0]["max_fid"]
+
+
+def test_parquet_holds_the_same_trials_with_their_types_and_the_evaluations_of_those(runs, capsys):
+    trials, evaluations = runs / "trials.parquet", runs / "evaluations.parquet"
+    assert _call(runs, "rank", "demo", "--top", "2", "--parquet", str(trials), "--json") == 0
+    ranked = json.loads(capsys.readouterr().out)
+    frame = pd.read_parquet(trials)
+    assert frame["trial_id"].tolist() == [row["trial_id"] for row in ranked]
+    assert frame["best_fid"].tolist() == [row["best_fid"] for row in ranked]
+    for path in ("optim.g_lr", "model.attention_at"):
+        assert frame[path].astype("string").tolist() == [str(row["params"][path]) for row in ranked]
+    assert _call(runs, "rank", "demo", "--top", "2", "--evaluations", "--parquet", str(evaluations)) == 0
+    rows = pd.read_parquet(evaluations)
+    assert set(rows["trial_id"]) == set(frame["trial_id"])
+    assert rows.groupby("trial_id")["fid"].min().to_dict() == dict(zip(frame.trial_id, frame.best_fid, strict=True))
+    capsys.readouterr()
 
 
 def test_csv_holds_the_same_trials_as_the_table(runs, capsys):
@@ -134,6 +151,8 @@ def test_a_run_without_a_finite_fid_ends_with_3(runs, capsys, command):
         (["rank"], "RUN"),
         (["rank", "broken"], "search.json is broken"),
         (["rank", "demo", "--csv", "missing/file.csv"], "choose another --csv"),
+        (["rank", "demo", "--parquet", "missing/file.parquet"], "choose another --parquet"),
+        (["rank", "demo", "--evaluations"], "name the file to write with --csv FILE or --parquet FILE"),
         (["plot", "demo", "--out", "file"], "choose another folder with --out"),
         (["export", "demo", "--measure", "1"], "--measure: 1 shows no spread: give 2"),
         (["export", "demo", "--measure", "x"], "--measure: x is not"),

@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.datasets import CIFAR10
 
 from gansearch import registry
-from gansearch.config import DataConfig
+from gansearch.config import DataConfig, TrialConfig
 from gansearch.contracts.base import Property, properties, verdicts
 from gansearch.data.base import Dataset, Images, NoSplit, Split
 from gansearch.errors import UserError
@@ -139,6 +139,6 @@ def test_a_broken_data_set_is_caught_in_one_line(load: Callable[[Dataset, Split]
 @pytest.mark.parametrize("name", sorted(registry.classes("data")))
 def test_a_resolution_too_small_and_an_unknown_option_are_refused(name: str) -> None:
     with pytest.raises(UserError, match=r"data\.resolution=4"):
-        registry.build("data", DataConfig(name=name, resolution=4))
+        TrialConfig().override({"data.name": name, "data.resolution": 4})
     with pytest.raises(UserError, match=r"data\.resolutoin.*did you mean data\.resolution"):
         registry.build("data", DataConfig.model_validate({"name": name, "resolutoin": 32}))

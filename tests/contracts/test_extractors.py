@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from gansearch import registry
 from gansearch.contracts.base import Property, properties, verdicts
 from gansearch.metrics.extractors.base import Extractor
-from gansearch.registry import IMPORTED, component
+from gansearch.registry import component
 from tests.contracts.holding import hold
 
-NAMES = sorted(name for name in registry.classes("metrics") if name != IMPORTED)
+NAMES = sorted(registry.classes("metrics"))
 
 
 @pytest.mark.parametrize("name", NAMES)

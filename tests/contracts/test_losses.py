@@ -189,7 +189,7 @@ BROKEN: list[tuple[str, Loss, str]] = [
     (
         "no component",
         type("Plain", (Hinge,), {})(),
-        r"survive.*: Plain has no options of its own: decorate it with @comp",
+        r"survive.*: Plain lacks the options that it declares: decorate it with @comp",
     ),
 ]
 

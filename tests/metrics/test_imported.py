@@ -205,7 +205,8 @@ def test_weights_that_are_drawn_are_the_same_in_every_process(write: Callable[[s
     torch.rand(7)
     assert hashed("own:make") == first
     code = (
-        "import torch; torch.rand(3); from gansearch import foreign; foreign.permit(['own:make']); from gansearch.metrics.extractors.imported import Imported;"
+        "import torch; torch.rand(3); from gansearch import foreign; foreign.permit(['own:make']);"
+        "from gansearch.metrics.extractors.imported import Imported;"
         "print(Imported(name='own:make').weights_hash())"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(registry.__file__).parents[1])}

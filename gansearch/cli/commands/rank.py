@@ -1,14 +1,20 @@
 """`rank RUN`: the trials by their lowest FID."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gansearch.analysis.rank import rank, to_csv, to_json, write_table
+from gansearch.analysis.rank import Ranked, rank, to_json, write_table
 from gansearch.cli.arguments import add_run, loaded_run
 from gansearch.cli.command import Command
 from gansearch.cli.parser import OK, Parser, positive_int
 from gansearch.cli.results import no_fid
 from gansearch.errors import UserError
+from gansearch.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def _arguments(parser: Parser) -> None:
@@ -16,25 +22,47 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--top", metavar="N", type=positive_int, help="only the N best (default: all trials)")
     parser.add_argument("--json", action="store_true", help="a list of objects instead of a table")
     parser.add_argument("--csv", metavar="FILE", type=Path, help="also write FILE, one column per parameter")
+    parser.add_argument("--parquet", metavar="FILE", type=Path, help="the same, with types; pandas and others read it")
+    parser.add_argument(
+        "--evaluations", action="store_true", help="write one line per evaluation to these files, not one per trial"
+    )
 
 
 def _run(args: argparse.Namespace) -> int:
     run = loaded_run(args)
-    rows = rank(run)
+    rows = rank(run)[: args.top]
+    if args.evaluations and not (args.csv or args.parquet):
+        raise UserError("--evaluations: name the file to write with --csv FILE or --parquet FILE")
     if args.csv:
-        _write(args.csv, to_csv(rows[: args.top], run.manifest.space.params))
+        frame = _frame(run, rows, evaluations=args.evaluations)
+        _write("--csv", args.csv, lambda path: frame.to_csv(path, index=False, lineterminator="\n"))
+    if args.parquet:
+        from gansearch.analysis.frames import write_parquet
+
+        frame = _frame(run, rows, evaluations=args.evaluations)
+        _write("--parquet", args.parquet, lambda path: write_parquet(frame, path))
     if args.json:
-        print(to_json(rows[: args.top]))
+        print(to_json(rows))
     else:
-        write_table(rows, run.manifest.floor, top=args.top)
+        write_table(rank(run), run.manifest.floor, top=args.top)
     return OK if run.ledger.best else no_fid(run.dir.path)
 
 
-def _write(path: Path, text: str) -> None:
+def _frame(run: Run, rows: list[Ranked], *, evaluations: bool) -> "pd.DataFrame":
+    # Imports pandas, which the table does without.
+    from gansearch.analysis.frames import evaluations_frame, ranking_frame
+
+    if not evaluations:
+        return ranking_frame(rows, run.manifest.space.params)
+    frame = evaluations_frame(run)
+    return frame[frame["trial_id"].isin([row.trial_id for row in rows])]
+
+
+def _write(option: str, path: Path, write: Callable[[Path], None]) -> None:
     try:
-        path.write_text(text, encoding="utf-8", newline="")
+        write(path)
     except OSError as error:
-        raise UserError(f"cannot write {path} ({error.strerror}): choose another --csv") from None
+        raise UserError(f"cannot write {path} ({error.strerror}): choose another {option}") from None
 
 
 COMMAND = Command(
