@@ -266,7 +266,7 @@ def _set(tree: dict[str, Any], path: str, value: Any) -> None:
     kind = type(getattr(TrialConfig(), section, None))
     if not issubclass(kind, Section) or not key or ("." in key and not issubclass(kind, ArtifactsConfig)):
         raise unknown("option", path, TrialConfig().flat())
-    if not issubclass(kind, Component) and key not in kind.model_fields:
+    if kind.model_config["extra"] != "allow" and key not in kind.model_fields:
         raise unknown("option", path, [f"{section}.{name}" for name in kind.model_fields])
     if key == "name" and tree[section]["name"] != value:
         tree[section] = {name: tree[section][name] for name in kind.model_fields if name != "name"}

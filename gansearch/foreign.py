@@ -29,6 +29,7 @@ Allowed = bool | str | type | Iterable[str | type]
 """What a call may allow of the code that a file names: all (True), none (False), or certain names or classes."""
 
 _permitted: set[str] = set()
+_sources: dict[str, tuple[ModuleType, Source]] = {}  # of a module as it was imported
 _received: dict[str, Any] = {}  # what a script or a notebook has defined, by name, in a process of Ray
 
 
@@ -132,8 +133,13 @@ def require(code: Mapping[str, Source], names: Iterable[str]) -> None:
             sys.path.append(str(_root(Path(recorded.file), module_name)))
         if not _is_found(module_name):
             continue  # `find` raises, with the option that has the name
-        _imported(module_name)
-        if _source(module_name).sha256 != recorded.sha256:
+        try:
+            module = _imported(module_name)
+        except (Exception, SystemExit) as error:  # as in `find`
+            raise UserError(
+                f"{recorded.file}, which the run uses, can't be imported ({type(error).__name__}: {one_line(error)})"
+            ) from error
+        if getattr(module, "__file__", None) and _source(module_name).sha256 != recorded.sha256:
             raise UserError(
                 f"{recorded.file} has changed since the run started (module {module_name}): restore it or start a new "
                 "run; to use it as it is now, remove it from `code` in the file that names it"
@@ -157,11 +163,11 @@ def _root(file: Path, module_name: str) -> Path:
 def travelling(module_names: Iterable[str]) -> list[str]:
     """Returns the files and folders that a node needs to import these modules. Installed packages do not travel."""
     found: set[str] = set()
-    for name in module_names:
-        for other in _with_imported(name) if name != _MAIN else ():
-            file = _file(sys.modules[other.partition(".")[0]])
-            if not _is_installed(file):
-                found.add(str(file.parent if file.name == "__init__.py" else file))
+    for name in set(module_names) - {_MAIN}:
+        root, files = _files(name)
+        if files and not _is_installed(root):
+            tops = {root / other.partition(".")[0] for other in files}
+            found.update(str(top if top.is_dir() else top.with_suffix(".py")) for top in tops)
     return sorted(found)
 
 
@@ -178,12 +184,24 @@ def receive(found: Mapping[str, Any]) -> None:
 def _source(module_name: str) -> Source:
     if module_name == _MAIN:
         return Source(file=_MAIN, sha256=hashlib.sha256(_main_source().encode()).hexdigest())
+    module = sys.modules[module_name]
+    known = _sources.get(module_name)
+    if known is None or known[0] is not module:
+        _sources[module_name] = known = module, _hashed(module_name)
+    return known[1]
+
+
+def _hashed(module_name: str) -> Source:
+    files = _files(module_name)[1]
+    if not files:  # a module without a source, such as a built-in one
+        return Source(file=module_name, sha256=hashlib.sha256(sys.version.encode()).hexdigest())
     digest = hashlib.sha256()
-    for name in _with_imported(module_name):
-        digest.update(f"{name} {sha256(_file(sys.modules[name]))}\n".encode())
-    file = _file(sys.modules[module_name])
-    is_here = file.is_relative_to(Path.cwd())
-    return Source(file=str(file.relative_to(Path.cwd()) if is_here else file), sha256=digest.hexdigest())
+    for name, path in sorted(files.items()):
+        digest.update(f"{name} {sha256(path)}\n".encode())
+    file = files[module_name]
+    return Source(
+        file=str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file), sha256=digest.hexdigest()
+    )
 
 
 def _main_source() -> str:
@@ -196,48 +214,53 @@ def _main_source() -> str:
     return "".join(map(inspect.getsource, functions))
 
 
-def _with_imported(module_name: str) -> list[str]:
-    """Returns a module and the modules beside it that it imports, directly or through others, sorted by name."""
-    found: set[str] = set()
+def _files(module_name: str) -> tuple[Path, dict[str, Path]]:
+    """Returns the sources of a module that was imported, and of the modules beside it that it imports.
+
+    Returns:
+        The folder from which Python imports them, and the file of each by its name. Of an installed package only the
+        package's own modules count.
+    """
+    file = getattr(sys.modules[module_name], "__file__", None)
+    if file is None or not file.endswith(".py"):
+        return Path(), {}
+    root = _root(Path(file), module_name)
+    top = module_name.partition(".")[0] if _is_installed(root) else None
+    found: dict[str, Path] = {}
     todo = [module_name]
     while todo:
         name = todo.pop()
-        module = sys.modules.get(name)
-        if name not in found and module is not None and _is_beside(module, module_name):
-            found.add(name)
-            todo += [*_imports(module), name.rpartition(".")[0]]
-    return sorted(found)
+        path = _path_of(root, name)
+        if path is None or name in found or top not in {None, name.partition(".")[0]}:
+            continue
+        found[name] = path
+        todo += [*_imports(path, name), *_parents(name)]
+    return root, found
 
 
-def _is_beside(module: ModuleType, module_name: str) -> bool:
-    """Returns whether a module is of the same package, or lies below the same folder and is not installed."""
-    file = getattr(module, "__file__", None)
-    if file is None or not file.endswith(".py") or module.__name__.partition(".")[0] == "gansearch":
-        return False
-    top = module_name.partition(".")[0]
-    if module.__name__.partition(".")[0] == top:
-        return True
-    own = _file(sys.modules[top])
-    root = _root(own, top)
-    return not _is_installed(own) and not _is_installed(Path(file)) and Path(file).is_relative_to(root)
+def _path_of(root: Path, name: str) -> Path | None:
+    """Returns the source file of a module below a folder; None where there is none, or it is a part of gansearch."""
+    if not name or name.partition(".")[0] == "gansearch":
+        return None
+    base = root.joinpath(*name.split("."))
+    return next((path for path in (base.with_name(f"{base.name}.py"), base / "__init__.py") if path.is_file()), None)
 
 
-def _file(module: ModuleType) -> Path:
-    assert module.__file__ is not None
-    return Path(module.__file__)
+def _parents(name: str) -> list[str]:
+    return [name.rpartition(".")[0]] if "." in name else []
 
 
 def _is_installed(file: Path) -> bool:
     return any(file.is_relative_to(folder) for folder in _INSTALLED if folder)
 
 
-def _imports(module: ModuleType) -> Iterator[str]:
-    """Yields the names of the modules that a module's source imports."""
-    for node in ast.walk(ast.parse(_file(module).read_bytes())):
+def _imports(path: Path, name: str) -> Iterator[str]:
+    """Yields the names of the modules that a source file, the module `name`, imports."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            package = module.__name__ if hasattr(module, "__path__") else module.__name__.rpartition(".")[0]
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package or None)
             yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")

@@ -93,7 +93,17 @@ def components(names: dict[str, Any]) -> list[Any]:
 
 
 @pytest.mark.usefixtures("importable")
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block.page.relative_to(ROOT)}:{block.line}")
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(
+            block,
+            id=f"{block.page.relative_to(ROOT)}:{block.line}",
+            marks=[pytest.mark.slow] if "gs.search(" in block.source else [],
+        )
+        for block in BLOCKS
+    ],
+)
 def test_a_python_block_of_the_docs_runs_as_it_is_written(block: Block) -> None:
     for component in components(imported(block)):
         kind = kind_of(component)

@@ -149,7 +149,9 @@ def configure(space: Space, changes: Mapping[str, Any], max_kimg: float | None) 
     fixed = dict(changes)
     for path in space.ordered:
         domain, when = space.params[path].domain, space.params[path].when
-        if path in changes and not domain.contains(changes[path]):
+        # Any component may be chosen: whether there is one of that name is for the registry to say.
+        is_free = path.endswith(".name") and when is None
+        if path in changes and not is_free and not domain.contains(changes[path]):
             raise domain.outside(path, changes[path])
         numerator, is_ratio, _ = path.partition("/")
         if is_ratio and numerator in changes:

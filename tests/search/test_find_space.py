@@ -112,10 +112,14 @@ def test_what_is_set_is_searched_no_more(changes: dict[str, Any], searched: set[
 def test_a_setting_that_does_not_fit_is_refused() -> None:
     with pytest.raises(UserError, match=r"optim\.g_lr=0\.5 is outside the space's domain, 0\.0001 to 0\.01"):
         configure(SPACE, {"optim.g_lr": 0.5}, None)
-    with pytest.raises(UserError, match=r"unknown value of loss\.name: 'hinge'"):
-        configure(SPACE, {"loss.name": "hinge"}, None)
     with pytest.raises(UserError, match=r"unknown option 'optim\.d_stesp'; did you mean optim\.d_steps"):
         configure(SPACE, {"optim.d_stesp": 2}, None)
+
+
+def test_a_component_that_the_space_does_not_search_can_be_set() -> None:
+    space = configure(SPACE, {"loss.name": "mine:LSGAN"}, None)
+    assert space.base.loss.name == "mine:LSGAN"
+    assert not [path for path in space.params if path.startswith("loss.")]
 
 
 def test_a_length_is_brought_to_whole_evaluations() -> None:

@@ -1,0 +1,29 @@
+"""The notebook of the docs runs as it is written, in a kernel of its own."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+import gansearch
+
+PAGE = Path(gansearch.__file__).parent.parent / "docs/howto/python.ipynb"
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_as_it_is_written(tmp_path: Path) -> None:
+    notebook = nbformat.read(PAGE, as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    search, frame, figure = (_outputs(notebook, text) for text in ("gs.search(", "run.trials()", "run.plot()"))
+    shown = [output for output in search if "application/vnd.jupyter.widget-view+json" in output.get("data", {})]
+    assert shown, "the search has shown a live table"
+    assert "4 trials" in search[-1]["data"]["text/plain"] + str(search[-1]["data"])
+    assert frame[0]["data"]["text/html"].count("<tr") == 5
+    assert "image/png" in figure[0]["data"]
+    assert (tmp_path / "runs/notebook/best/generator.safetensors").is_file()
+
+
+def _outputs(notebook: nbformat.NotebookNode, text: str) -> list[nbformat.NotebookNode]:
+    (cell,) = [cell for cell in notebook.cells if cell.cell_type == "code" and text in cell.source]
+    return cell.outputs
