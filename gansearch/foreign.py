@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import linecache
 import re
 import sys
 import sysconfig
@@ -205,13 +206,14 @@ def _hashed(module_name: str) -> Source:
 
 
 def _main_source() -> str:
-    """Returns the source of a script, or of the classes and functions that a notebook has defined."""
+    """Returns the source of a script, or of those cells of a notebook that define classes and functions."""
     main = sys.modules[_MAIN]
     if getattr(main, "__file__", None):
         return inspect.getsource(main)
     own = [value for value in vars(main).values() if getattr(value, "__module__", None) == _MAIN]
     functions = [part for value in own for part in [value, *vars(value).values()] if inspect.isfunction(part)]
-    return "".join(map(inspect.getsource, functions))
+    cells = {function.__code__.co_filename for function in functions}
+    return "".join(sorted("".join(linecache.getlines(cell)) for cell in cells))
 
 
 def _files(module_name: str) -> tuple[Path, dict[str, Path]]:

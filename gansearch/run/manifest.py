@@ -24,8 +24,8 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from gansearch.cache import atomic_write
-from gansearch.config import Component, TrainConfig
-from gansearch.errors import UserError, one_line
+from gansearch.config import Component, TrainConfig, describe
+from gansearch.errors import UserError, one_line, unknown
 from gansearch.run.paths import RunDir, join
 from gansearch.run.protocol import Floor, Protocol
 from gansearch.run.space import Space
@@ -289,8 +289,13 @@ class Plan:
         return Plan(self.run, self.space.replaced(base=base), options)
 
     def with_options(self, changes: Mapping[str, Any]) -> "Plan":
-        """Returns this plan with some options changed."""
-        return Plan(self.run, self.space, dataclasses.replace(self.options, **changes))
+        """Returns this plan with some options changed. Raises UserError for an unknown option or a wrong value."""
+        if unknown_names := set(changes) - {field.name for field in dataclasses.fields(Options)}:
+            raise unknown("option of a search", unknown_names.pop(), [f.name for f in dataclasses.fields(Options)])
+        try:
+            return Plan(self.run, self.space, dataclasses.replace(self.options, **changes))
+        except ValidationError as error:
+            raise UserError(describe(error)) from None
 
 
 def _versions() -> dict[str, str]:
