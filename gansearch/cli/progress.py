@@ -1,10 +1,10 @@
-"""Shows the progress of a search: a live table in a terminal, plain lines in a pipe."""
+"""Shows the progress of a search: a live table in a terminal or a notebook, plain lines in a pipe."""
 
 import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
+from io import StringIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -17,6 +17,7 @@ from gansearch.run.rows import Eval, Row, Start
 logger = logging.getLogger(__name__)
 
 _TABLE_ROWS = 30
+_NOTEBOOK_WIDTH = 110  # characters
 
 
 class Progress:
@@ -27,12 +28,15 @@ class Progress:
         self._ledger = Ledger()
         self._began: tuple[float, float] | None = None
         self._live: Live | None = None
+        self._update: Callable[[], None] | None = None  # of the table in a notebook
 
     def listen(self, row: Row, ledger: Ledger) -> None:
         self._ledger = ledger
         if self._began is None:
             self._began = time.monotonic(), self._done()
-        if self._live is None and not isinstance(row, Start):
+        if self._update is not None:
+            self._update()
+        elif self._live is None and not isinstance(row, Start):
             best = ledger.best
             lowest = f"; lowest so far {best.best.fid:.2f} (trial {best.trial_id})" if best and best.best else ""
             left = f"; {self._left()}" if isinstance(row, Eval) else ""
@@ -40,13 +44,34 @@ class Progress:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Shows the table within the block, if stderr is a terminal or the output of a notebook that can show it."""
+        """Shows the table within the block, if stderr is a terminal or a notebook."""
         console = Console(stderr=True)
-        if not console.is_terminal and not (console.is_jupyter and find_spec("ipywidgets")):
+        if console.is_jupyter:
+            with self._shown_in_notebook():
+                yield
+        elif console.is_terminal:
+            with Live(console=console, get_renderable=self._render, refresh_per_second=2) as self._live:
+                yield
+        else:
             yield
-            return
-        with Live(console=console, get_renderable=self._render, refresh_per_second=2) as self._live:
+
+    @contextmanager
+    def _shown_in_notebook(self) -> Iterator[None]:
+        """Shows the table in the output of a cell, where it is replaced at each row."""
+        from IPython.display import HTML, display
+
+        output = display(HTML(self._html()), display_id=True)
+        self._update = lambda: output.update(HTML(self._html()))
+        try:
             yield
+        finally:
+            self._update()
+            self._update = None
+
+    def _html(self) -> str:
+        console = Console(record=True, file=StringIO(), width=_NOTEBOOK_WIDTH, force_jupyter=False)
+        console.print(self._render())
+        return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 
     def _render(self) -> RenderableType:
         table = render_status(self._ledger, total=self._trials, max_kimg=self._max_kimg, rows=_TABLE_ROWS)

@@ -1,6 +1,6 @@
 """Sets up Ray Tune for the queue of a search, runs Tune, and handles the end."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
@@ -43,6 +43,16 @@ def tune_trials(search: "Search") -> None:
             recorder.end(trial.trial_id, "stopped", stopper.spent)
 
 
+class _NoReport(tune.ProgressReporter):
+    """Reports nothing. Tune's own reporter clears the output of a notebook's cell, however quiet it is to be."""
+
+    def should_report(self, trials: list[Any], done: bool = False) -> bool:
+        return False
+
+    def report(self, trials: list[Any], done: bool, *sys_info: Any) -> None:
+        pass
+
+
 def _tuner(search: "Search", stopper: BudgetStopper) -> tune.Tuner:
     plan, cluster = search.plan, search.cluster
     constants = {
@@ -70,6 +80,7 @@ def _tuner(search: "Search", stopper: BudgetStopper) -> tune.Tuner:
             callbacks=[TrialEvents(search.recorder)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the trial saves by itself
             failure_config=tune.FailureConfig(max_failures=_MOST_FAILURES),
+            progress_reporter=_NoReport(),
             verbose=0,
         ),
     )
