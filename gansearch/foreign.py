@@ -164,7 +164,7 @@ def _root(file: Path, module_name: str) -> Path:
 def travelling(module_names: Iterable[str]) -> list[str]:
     """Returns the files and folders that a node needs to import these modules. Installed packages do not travel."""
     found: set[str] = set()
-    for name in set(module_names) - {_MAIN}:
+    for name in (set(module_names) - {_MAIN}) & set(sys.modules):
         root, files = _files(name)
         if files and not _is_installed(root):
             tops = {root / other.partition(".")[0] for other in files}

@@ -6,6 +6,7 @@ from typing import Any
 
 import optuna
 
+from gansearch import foreign
 from gansearch.data.base import Images
 from gansearch.errors import UserError, one_line, unknown
 from gansearch.recipes import recipe
@@ -29,9 +30,10 @@ def check_components(plan: Plan) -> None:
     """Refuses a search whose sampler, scheduler or loggers can't be built, or whose sampler proposes nothing.
 
     Raises:
-        UserError: A name or an option is wrong, or the first proposal fails.
+        UserError: A name or an option is wrong, a source has changed since the start, or the first proposal fails.
     """
     options = plan.options
+    foreign.require(plan.space.base.code, plan.component_names)
     sampler: Sampler = build("sampler", options.sampler)
     if options.scheduler is not None:
         build("scheduler", options.scheduler)

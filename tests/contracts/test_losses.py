@@ -188,7 +188,7 @@ BROKEN: list[tuple[str, Loss, str]] = [
     ("a class term of its own", broken(auxiliary=lambda *_: 1.0), r"Its class term .*: it is not 0 without classes"),
     (
         "no component",
-        type("Plain", (Hinge,), {})(),
+        type("Plain", (Hinge,), {"__annotations__": {"margin": float}, "margin": 1.0})(),
         r"survive.*: Plain lacks the options that it declares: decorate it with @comp",
     ),
 ]
