@@ -244,8 +244,11 @@ def describe(error: ValidationError, prefix: str = "") -> str:
 
 def reference(value: Any) -> Any:
     """Returns the name `MODULE:NAME` of a class or function, and any other value as it is."""
-    is_code = callable(value) and hasattr(value, "__qualname__")
-    return f"{value.__module__}:{value.__qualname__}" if is_code else value
+    if not (callable(value) and hasattr(value, "__qualname__")):
+        return value
+    if not value.__qualname__.isidentifier():
+        raise UserError(f"{value.__qualname__} can't be found by its name: define it at the top level of its module")
+    return f"{value.__module__}:{value.__qualname__}"
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

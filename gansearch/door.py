@@ -14,6 +14,7 @@ from gansearch import foreign
 from gansearch.analysis.rank import Ranked, rank
 from gansearch.cli.progress import Progress
 from gansearch.config import reference
+from gansearch.errors import UserError
 from gansearch.logs import shown_on_stderr
 from gansearch.run import Plan, RunDir, Space, find_run, new_run
 from gansearch.run import Run as Loaded
@@ -167,12 +168,13 @@ def search(
         UserError: Something is wrong or missing; nothing was started.
         KeyboardInterrupt: The search was interrupted.
     """
-    from gansearch.search.find_space import find_space, permitted
+    from gansearch.search.find_space import find_space, permit_named, permitted
     from gansearch.search.planning import plan_search
 
     found = permitted("space", space) if isinstance(space, Space) else find_space(str(space))
     run = new_run(name or dated("search" if isinstance(space, Space) else str(space)), Path(runs_dir))
-    changes = {**_data_options(data), **(options or {})}
+    changes = {str(path): reference(value) for path, value in {**_data_options(data), **(options or {})}.items()}
+    permit_named(changes)
     search_options |= {} if trials is None else {"trials": trials}
     return _run(plan_search(found, run, changes, max_kimg, **search_options), _start, on_row)
 
@@ -186,6 +188,8 @@ def _data_options(data: str | type | Path | None) -> dict[str, Any]:
         return {}
     if isinstance(data, type):
         return {"data.name": reference(data)}
+    if not isinstance(data, str | Path):
+        raise UserError(f"data: {data!r} is no name, folder or class of a data set")
     if isinstance(data, Path) or Path(data).is_dir():
         return {"data.name": "image_folder", "data.dir": str(Path(data).absolute())}
     return {"data.name": data}

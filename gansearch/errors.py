@@ -20,6 +20,11 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UserError:
     return UserError(f"unknown {what} {name!r}; {hint}")
 
 
+def kind_and_message(error: BaseException) -> str:
+    """Returns the type and the message of `error` on one line, for an error in code of the user's."""
+    return f"{type(error).__name__}: {one_line(error)}"
+
+
 def one_line(error: BaseException) -> str:
     """Returns the message of `error` on one line, or the error's type where the message is empty."""
     return " ".join(str(error).split()) or type(error).__name__

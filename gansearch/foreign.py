@@ -30,6 +30,7 @@ Allowed = bool | str | type | Iterable[str | type]
 """What a call may allow of the code that a file names: all (True), none (False), or certain names or classes."""
 
 _permitted: set[str] = set()
+_trusted: set[str] = set()  # names whose file may also say where their code lies
 _sources: dict[str, tuple[ModuleType, Source]] = {}  # of a module as it was imported
 _received: dict[str, Any] = {}  # what a script or a notebook has defined, by name, in a process of Ray
 
@@ -47,7 +48,9 @@ def permit(names: Iterable[str]) -> None:
 def allow(allowed: Allowed, names: Iterable[str]) -> None:
     """Permits those of the `names` in a file that the caller allows: all of them, or the given names and classes."""
     if isinstance(allowed, bool):
-        permit(names if allowed else ())
+        trusted = list(names) if allowed else []
+        permit(trusted)
+        _trusted.update(trusted)
     else:
         permit(map(reference, [allowed] if isinstance(allowed, str | type) else allowed))
 
@@ -114,60 +117,59 @@ def sources(module_names: Iterable[str]) -> dict[str, Source]:
 
     The hash covers the module and those modules beside it that it imports, directly or through others.
     """
-    return {name: _source(name) for name in sorted(set(module_names))}
+    return {name: _source(name, _root_of(name)) for name in sorted(set(module_names))}
 
 
 def require(code: Mapping[str, Source], names: Iterable[str]) -> None:
-    """Imports the modules of those `names` that are permitted, and compares them with the sources that a run recorded.
+    """Compares the sources of those `names` that are permitted with the sources that a run recorded, before they run.
 
-    A module that Python does not find is looked for where it lay when the run started.
+    A module that Python does not find is looked for where it lay when the run started, if the caller trusts the file
+    that says so (`allow`).
 
     Raises:
         UserError: A source has changed since.
     """
-    for module_name in sorted({name.partition(":")[0] for name in set(names) & _permitted} - {_MAIN}):
+    _look_here()
+    for name in sorted(set(names) & _permitted):
+        module_name = name.partition(":")[0]
         recorded = code.get(module_name)
-        if recorded is None:
+        if recorded is None or module_name == _MAIN:
             continue
-        _look_here()
-        if not _is_found(module_name):
-            sys.path.append(str(_root(Path(recorded.file), module_name)))
-        if not _is_found(module_name):
-            continue  # `find` raises, with the option that has the name
-        try:
-            module = _imported(module_name)
-        except (Exception, SystemExit) as error:  # as in `find`
-            raise UserError(
-                f"{recorded.file}, which the run uses, can't be imported ({type(error).__name__}: {one_line(error)})"
-            ) from error
-        if getattr(module, "__file__", None) and _source(module_name).sha256 != recorded.sha256:
+        root = _root_of(module_name)
+        if root is None and name in _trusted:
+            root = _root(Path(recorded.file), module_name)
+            if root is not None:
+                sys.path.append(str(root))
+        if root is not None and _source(module_name, root).sha256 != recorded.sha256:
             raise UserError(
                 f"{recorded.file} has changed since the run started (module {module_name}): restore it or start a new "
                 "run; to use it as it is now, remove it from `code` in the file that names it"
             )
 
 
-def _is_found(module_name: str) -> bool:
-    if module_name in sys.modules:
-        return True
-    try:
-        return importlib.util.find_spec(module_name) is not None
-    except ModuleNotFoundError:  # the package of a module is missing
-        return False
+def _root_of(module_name: str) -> Path | None:
+    """Returns the folder from which Python imports, or has imported, a module with a source file; imports nothing."""
+    file = getattr(sys.modules.get(module_name), "__file__", None)
+    if file is not None:
+        return _root(Path(file), module_name)
+    return next((Path(folder) for folder in sys.path if _path_of(Path(folder), module_name)), None)
 
 
-def _root(file: Path, module_name: str) -> Path:
-    """Returns the folder from which Python imports `module_name` as `file`."""
-    return file.absolute().parents[module_name.count(".") + (file.name == "__init__.py")]
+def _root(file: Path, module_name: str) -> Path | None:
+    """Returns the folder from which Python imports `module_name` as `file`; None where it would not."""
+    depth = module_name.count(".") + (file.name == "__init__.py")
+    parents = file.absolute().parents
+    root = parents[depth] if depth < len(parents) else None
+    return root if root is not None and _path_of(root, module_name) == file.absolute() else None
 
 
 def travelling(module_names: Iterable[str]) -> list[str]:
     """Returns the files and folders that a node needs to import these modules. Installed packages do not travel."""
     found: set[str] = set()
-    for name in (set(module_names) - {_MAIN}) & set(sys.modules):
-        root, files = _files(name)
-        if files and not _is_installed(root):
-            tops = {root / other.partition(".")[0] for other in files}
+    for name in set(module_names) - {_MAIN}:
+        root = _root_of(name)
+        if root is not None and not _is_installed(root):
+            tops = {root / other.partition(".")[0] for other in _files(name, root)}
             found.update(str(top if top.is_dir() else top.with_suffix(".py")) for top in tops)
     return sorted(found)
 
@@ -182,27 +184,25 @@ def receive(found: Mapping[str, Any]) -> None:
     _received.update(found)
 
 
-def _source(module_name: str) -> Source:
+def _source(module_name: str, root: Path | None) -> Source:
+    """Returns the source of a module that Python imports from `root`; one without a source file has no `root`."""
     if module_name == _MAIN:
         return Source(file=_MAIN, sha256=hashlib.sha256(_main_source().encode()).hexdigest())
-    module = sys.modules[module_name]
-    known = _sources.get(module_name)
-    if known is None or known[0] is not module:
-        _sources[module_name] = known = module, _hashed(module_name)
-    return known[1]
-
-
-def _hashed(module_name: str) -> Source:
-    files = _files(module_name)[1]
-    if not files:  # a module without a source, such as a built-in one
+    if root is None:
         return Source(file=module_name, sha256=hashlib.sha256(sys.version.encode()).hexdigest())
+    module, known = sys.modules.get(module_name), _sources.get(module_name)
+    if known is not None and known[0] is module is not None:
+        return known[1]
     digest = hashlib.sha256()
+    files = _files(module_name, root)
     for name, path in sorted(files.items()):
         digest.update(f"{name} {sha256(path)}\n".encode())
     file = files[module_name]
-    return Source(
-        file=str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file), sha256=digest.hexdigest()
-    )
+    is_here = file.is_relative_to(Path.cwd())
+    source = Source(file=str(file.relative_to(Path.cwd()) if is_here else file), sha256=digest.hexdigest())
+    if module is not None:
+        _sources[module_name] = module, source
+    return source
 
 
 def _main_source() -> str:
@@ -216,17 +216,11 @@ def _main_source() -> str:
     return "".join(sorted("".join(linecache.getlines(cell)) for cell in cells))
 
 
-def _files(module_name: str) -> tuple[Path, dict[str, Path]]:
-    """Returns the sources of a module that was imported, and of the modules beside it that it imports.
+def _files(module_name: str, root: Path) -> dict[str, Path]:
+    """Returns the source files, by module, of a module that lies below `root` and of those beside it that it imports.
 
-    Returns:
-        The folder from which Python imports them, and the file of each by its name. Of an installed package only the
-        package's own modules count.
+    Of an installed package only the package's own modules count.
     """
-    file = getattr(sys.modules[module_name], "__file__", None)
-    if file is None or not file.endswith(".py"):
-        return Path(), {}
-    root = _root(Path(file), module_name)
     top = module_name.partition(".")[0] if _is_installed(root) else None
     found: dict[str, Path] = {}
     todo = [module_name]
@@ -237,7 +231,7 @@ def _files(module_name: str) -> tuple[Path, dict[str, Path]]:
             continue
         found[name] = path
         todo += [*_imports(path, name), *_parents(name)]
-    return root, found
+    return found
 
 
 def _path_of(root: Path, name: str) -> Path | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gansearch import foreign, registry
-from gansearch.config import Component, LossConfig, TrialConfig
+from gansearch.config import Component, LossConfig, Source, TrialConfig
 from gansearch.errors import UserError
 from tests.test_registry import LEAST_SQUARES
 
@@ -60,6 +60,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     before, path = set(sys.modules), list(sys.path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(foreign, "_permitted", set())
+    monkeypatch.setattr(foreign, "_trusted", set())
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a file that changes within a second is read again
     (tmp_path / "mine.py").write_text(MINE)
     (tmp_path / "helper.py").write_text("HALF = 0.5\n")
@@ -171,7 +172,24 @@ def test_a_module_that_python_does_not_find_is_looked_for_where_it_was(mine: Pat
     with pytest.raises(UserError, match="can't be imported"):
         registry.resolve(config)
     recorded = config.code["mine"].model_copy(update={"file": str(elsewhere / "mine.py")})
-    assert registry.resolve(config.model_copy(update={"code": {"mine": recorded}})).loss == config.loss
+    moved = config.model_copy(update={"code": {"mine": recorded}})
+    with pytest.raises(UserError, match="can't be imported"):  # the file may not say where code lies
+        registry.resolve(moved)
+    foreign.allow(True, ["mine:LeastSquares"])
+    assert registry.resolve(moved).loss == config.loss
+
+
+@pytest.mark.parametrize("file", ["/x.py", "a/b.py", "elsewhere/mine.txt", "elsewhere/mine.py"])
+def test_a_recorded_file_that_is_not_the_module_is_not_loaded(mine: Path, file: str) -> None:
+    (mine / "elsewhere").mkdir()
+    (mine / "elsewhere/mine.py").write_text("open('ran', 'w').close()\n")
+    code = {"a.b.c.d": Source(file=file, sha256="0"), "elsewhere.mine": Source(file=file, sha256="0")}
+    names = {"a.b.c.d:X", "elsewhere.mine:X"}
+    foreign.allow(True, names)
+    with pytest.raises(UserError, match=r"has changed since|can't be imported"):
+        foreign.require(code, names)
+        foreign.find("loss.name", "a.b.c.d:X")
+    assert not (mine / "ran").exists()
 
 
 def test_files_beside_a_module_travel_with_it_and_installed_packages_do_not(mine: Path) -> None:

@@ -48,9 +48,7 @@ def loaded_run(args: argparse.Namespace) -> Run:
 
 
 def add_allow_code(parser: Parser) -> None:
-    parser.add_argument(
-        "--allow-code", action="store_true", help="run code from outside the package that the run's files name"
-    )
+    parser.add_argument("--allow-code", action="store_true", help="run code from outside the package that files name")
 
 
 def add_space(parser: Parser, *, optional: bool = False) -> None:
@@ -69,6 +67,7 @@ def add_settings(parser: Parser) -> None:
         "--config", metavar="FILE", type=Path, help="set the options of a YAML or JSON file; --set wins"
     )
     add_set(parser, "set an option, e.g. train.batch=32")
+    add_allow_code(parser)
     parser.add_argument("--data-dir", metavar="DIR", help="the image folder, or the folder of a data set")
     parser.add_argument("--max-kimg", type=positive_float, metavar="K", help="full length in thousands of real images")
 
@@ -80,7 +79,10 @@ def given_settings(args: argparse.Namespace) -> Mapping[str, Any]:
 
     settings = parse_settings(args.set, args.data_dir)
     permit_named(settings)  # what stands on the command line may run, what stands in a file may not
-    return settings if args.config is None else overridden(read_config(args.config), settings)
+    if args.config is not None:
+        settings = overridden(read_config(args.config), settings)
+        permit_named(settings if args.allow_code else {})
+    return settings
 
 
 def add_scheduling(parser: Parser) -> None:

@@ -41,6 +41,8 @@ class TorchDataset(Dataset):
         if not items:
             raise UserError(f"data {where} has no images of the split {split}: give it some")
         pairs = [item if isinstance(item, tuple | list) else (item, None) for item in items]
+        if any(len(pair) != 2 for pair in pairs) or len({pair[1] is None for pair in pairs}) > 1:
+            raise UserError(f"data {where}: make every item an image, or every item a pair (image, label)")
         try:
             pixels = torch.stack(list(_squares((pair[0] for pair in pairs), self.resolution)))
             labels = None if pairs[0][1] is None else torch.tensor([int(pair[1]) for pair in pairs])
@@ -75,8 +77,12 @@ class TorchDataset(Dataset):
 
 def _squares(images: Iterable[Any], resolution: int) -> Iterator[Tensor]:
     """Yields images as uint8 (C, resolution, resolution); raises ValueError for what is no image."""
+    channels = 0
     for image in images:
         pixels = _pixels(image)
+        channels = channels or len(pixels)
+        if len(pixels) != channels:
+            raise ValueError(f"images have {channels} and {len(pixels)} channels: give all of them the same")
         side, (height, width) = min(pixels.shape[1:]), pixels.shape[1:]
         top, left = (height - side) // 2, (width - side) // 2
         yield resize(pixels[None, :, top : top + side, left : left + side].contiguous(), resolution)[0]

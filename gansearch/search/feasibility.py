@@ -6,9 +6,8 @@ from typing import Any
 
 import optuna
 
-from gansearch import foreign
 from gansearch.data.base import Images
-from gansearch.errors import UserError, one_line, unknown
+from gansearch.errors import UserError, kind_and_message, one_line, unknown
 from gansearch.recipes import recipe
 from gansearch.registry import SECTIONS, build, resolve
 from gansearch.run import Plan
@@ -30,21 +29,23 @@ def check_components(plan: Plan) -> None:
     """Refuses a search whose sampler, scheduler or loggers can't be built, or whose sampler proposes nothing.
 
     Raises:
-        UserError: A name or an option is wrong, a source has changed since the start, or the first proposal fails.
+        UserError: A name or an option is wrong, or the first proposal fails.
     """
     options = plan.options
-    foreign.require(plan.space.base.code, plan.component_names)
     sampler: Sampler = build("sampler", options.sampler)
     if options.scheduler is not None:
         build("scheduler", options.scheduler)
+    names = [logger.name for logger in options.loggers]
     for logger in options.loggers:
         build("logger", logger)
+        if names.count(logger.name) > 1:
+            raise UserError(f"logger {logger.name} is given twice: give it once")
     try:
         draw(plan.space, optuna.create_study(), sampler.build(seed=0), seed=0)
     except UserError:
         raise
     except Exception as error:  # a sampler may be the user's code: whatever is wrong in it is the user's to fix
-        raise UserError(f"sampler {options.sampler.name}: {type(error).__name__}: {one_line(error)}") from error
+        raise UserError(f"sampler {options.sampler.name}: {kind_and_message(error)}") from error
 
 
 def check_space(space: Space) -> None:

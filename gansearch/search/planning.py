@@ -11,7 +11,7 @@ from gansearch import foreign
 from gansearch.config import Component, describe, reference
 from gansearch.errors import UserError
 from gansearch.run import Options, Plan, RunDir, Space
-from gansearch.search.find_space import configure, permit_named
+from gansearch.search.find_space import configure
 
 logger = logging.getLogger(__name__)
 
@@ -45,20 +45,22 @@ def plan_search(
     Raises:
         UserError: An option is unknown or outside its domain, or the first rung lies beyond the full length.
     """
-    changes = {path: reference(value) for path, value in changes.items()}
+    changes = {str(path): reference(value) for path, value in changes.items()}
+    names = [loggers] if isinstance(loggers, str | type) else list(loggers)
     own = {
         "sampler": _chosen("sampler", sampler, changes),
-        "scheduler": None if scheduler in {None, "none"} else _chosen("scheduler", scheduler, changes),
-        "loggers": tuple(_chosen(f"logger.{reference(logger)}", logger, changes) for logger in loggers),
+        "scheduler": None if scheduler is None or scheduler == "none" else _chosen("scheduler", scheduler, changes),
+        "loggers": tuple(_chosen(f"logger.{reference(name)}", name, changes) for name in names),
     }
-    permit_named(changes)
+    _refuse_leftovers(changes)
     space = configure(space, changes, max_kimg)
     train = space.base.train
     if max_kimg and train.max_kimg != max_kimg:
         logger.info("length: %g kimg, the nearest with all evaluations at whole batches", train.max_kimg)
-    storage = options.get("storage")
-    if storage and "://" not in storage:
-        options["storage"] = str(Path(storage).absolute())
+    if options.get("address") == "local":
+        options["address"] = None
+    if storage := options.get("storage"):
+        options["storage"] = str(storage) if "://" in str(storage) else str(Path(storage).absolute())
     try:
         chosen = Options(**{"trials": space.trials, **own, **options})
     except ValidationError as error:
@@ -73,8 +75,22 @@ def plan_search(
 def _chosen(prefix: str, choice: Any, changes: dict[str, Any]) -> Component:
     """Returns the component of a choice, with its options, which are taken out of `changes`; permits its code."""
     name = reference(choice)
+    if not isinstance(name, str):
+        raise UserError(f"{prefix}: {choice!r} is neither a name nor a class")
     foreign.permit([name])
-    paths = [path for path in changes if path.startswith(f"{prefix}.")]
-    return Component.model_validate(
-        {"name": name, **{path.removeprefix(f"{prefix}."): changes.pop(path) for path in paths}}
-    )
+    paths = [path for path in changes if path.startswith(f"{prefix}.") and path != f"{prefix}.name"]
+    options = {path.removeprefix(f"{prefix}."): changes.pop(path) for path in paths}
+    return Component.model_validate({"name": name, **options})
+
+
+def _refuse_leftovers(changes: Mapping[str, Any]) -> None:
+    """Raises UserError for an option of a sampler, a scheduler or a logger that this search does not have."""
+    for path in changes:
+        kind, _, rest = path.partition(".")
+        if kind in {"sampler", "scheduler", "logger"}:
+            given = f"--{kind} NAME"
+            raise UserError(
+                f"{path}: choose it with {given}"
+                if rest.endswith("name")
+                else f"{path} is an option of nothing that this search uses: give {given} too"
+            )

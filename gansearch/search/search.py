@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gansearch import foreign, registry
 from gansearch.data.loader import load_images
-from gansearch.errors import UserError
+from gansearch.errors import UserError, kind_and_message
 from gansearch.metrics.extractors.base import unload
 from gansearch.metrics.floor import floor_of
 from gansearch.metrics.reference import Reference, protocol_of, reference_of
@@ -52,6 +52,7 @@ class Search:
 
     def __init__(self, plan: Plan, listener: Listener) -> None:
         self.plan, self.ledger, self.queue = plan, Ledger(), TrialQueue()
+        foreign.require(plan.space.base.code, plan.component_names)
         self.scheduler = PolicyScheduler(_policy(plan), plan.rungs)
         self.shutdown = GracefulShutdown()
         self.how_to_continue = f"run `{command('resume', plan.run.path, *plan.code_flag)}`"
@@ -82,9 +83,10 @@ class Search:
         self.plan = replace(self.plan, space=self.plan.space.replaced(base=base))
 
     def rehearse(self) -> None:
-        """Checks all that `start` checks, raises the same errors, and leaves nothing on the disk.
+        """Checks what `start` checks, raises the same errors, and leaves nothing on the disk.
 
-        A cluster at an address is joined. Without an address no Ray is started: this machine's resources are counted.
+        No logger is opened. A cluster at an address is joined. Without an address no Ray is started: this machine's
+        resources are counted.
         """
         with self.shutdown.handling(), locked_run(self.plan):
             self._prepare()
@@ -203,7 +205,10 @@ def _policy(plan: Plan) -> Policy:
     if plan.options.scheduler is None:
         return lambda trial_id, images, fid: True
     scheduler: Scheduler = registry.build("scheduler", plan.options.scheduler)
-    return scheduler.policy(plan.rungs, plan.options.eta)
+    try:
+        return scheduler.policy(plan.rungs, plan.options.eta)
+    except Exception as error:  # it may be the user's code: whatever is wrong in it is the user's to fix
+        raise UserError(f"scheduler {plan.options.scheduler.name}: {kind_and_message(error)}") from error
 
 
 def prepare(plan: Plan, before: Protocol | None = None) -> Reference:

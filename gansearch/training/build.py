@@ -2,9 +2,10 @@
 
 import torch
 
-from gansearch import registry
+from gansearch import foreign, registry
 from gansearch.config import TrialConfig
 from gansearch.data.base import Images
+from gansearch.errors import UserError, kind_and_message
 from gansearch.losses.base import Loss
 from gansearch.models.base import ImageShape, Model
 from gansearch.models.conditional import Discriminator, Generator
@@ -26,11 +27,17 @@ def build_networks(config: TrialConfig, shape: ImageShape, device: torch.device)
     """Builds G and D with weights that the seed of the configuration alone decides.
 
     Raises:
-        UserError: The options of the model do not fit one another, the loss or the shape.
+        UserError: The options of the model do not fit one another, the loss or the shape, or a model from outside the
+            package fails.
     """
     model: Model = registry.build("model", config.model)
     loss: Loss = registry.build("loss", config.loss)
-    return networks_of(model, loss, shape, config.seed, device)
+    try:
+        return networks_of(model, loss, shape, config.seed, device)
+    except Exception as error:
+        if isinstance(error, UserError) or not foreign.is_foreign(config.model.name):
+            raise
+        raise UserError(f"model {config.model.name}: {kind_and_message(error)}") from error
 
 
 def networks_of(

@@ -2,10 +2,11 @@
 
 import torch
 
-from gansearch import registry
+from gansearch import foreign, registry
 from gansearch.config import TrialConfig
 from gansearch.data.base import Images
-from gansearch.errors import UserError
+from gansearch.errors import UserError, kind_and_message
+from gansearch.losses.base import Loss
 from gansearch.models.base import Model
 from gansearch.training.build import build_networks, image_shape, likely_shape
 
@@ -19,11 +20,13 @@ def check(config: TrialConfig) -> TrialConfig:
         The configuration with the defaults of all components written out.
 
     Raises:
-        UserError: A component or an option is unknown, the networks can't be built, or G would make no step.
+        UserError: A component or an option is unknown, the networks can't be built, a loss from outside the package
+            fails, or G would make no step.
     """
     config = registry.resolve(config)
     with _META:
         build_networks(config, likely_shape(config), _META)
+    _try_loss(config)
     steps = config.train.eval_images // config.train.batch
     if config.optim.d_steps > steps:
         raise UserError(
@@ -42,6 +45,26 @@ def check_data(config: TrialConfig, images: Images) -> None:
     with _META:
         build_networks(config, image_shape(images), _META)
     check_images(registry.build("model", config.model), config.train.batch, images)
+
+
+def _try_loss(config: TrialConfig) -> None:
+    """Calls a loss from outside the package once, so that no trial starts with a loss that fails in every trial."""
+    if not foreign.is_foreign(config.loss.name):
+        return
+    loss: Loss = registry.build("loss", config.loss)
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.linspace(-1, 1, 4)
+    try:
+        terms = loss.discriminator(logits, -logits, rng)
+        values = [loss.generator(logits, -logits if loss.pairs else None, rng)]
+    except Exception as error:
+        raise UserError(f"loss {config.loss.name}: {kind_and_message(error)}") from error
+    values += terms if isinstance(terms, tuple | list) else []
+    if len(values) != 3 or not all(isinstance(value, torch.Tensor) and value.shape == () for value in values):
+        raise UserError(
+            f"loss {config.loss.name}: make `discriminator` return two scalar tensors, the terms of real and of "
+            "generated images, and `generator` one"
+        )
 
 
 def check_images(model: Model, batch: int, images: Images) -> None:

@@ -14,6 +14,9 @@ from tests.cli.test_search import refused
 PARTS = """
 import torch
 from gansearch.losses.base import Loss
+from gansearch.models.dcgan import DCGAN
+from gansearch.search.schedulers.base import Scheduler
+from gansearch.training.artifacts.base import Artifact
 
 class Good(Loss):
     def discriminator(self, real, fake, rng):
@@ -25,6 +28,26 @@ class Good(Loss):
 class UpsideDown(Good):
     def generator(self, fake, real, rng):
         return (fake + 1).square().mean()
+
+class Single(Good):
+    def discriminator(self, real, fake, rng):
+        return real.mean()
+
+class Raising(Good):
+    def generator(self, fake, real, rng):
+        raise KeyError("mine")
+
+class Broken(DCGAN):
+    def upsampler(self, inputs, shape):
+        raise ValueError("my model")
+
+class Sched(Scheduler):
+    def policy(self, rungs, eta):
+        raise ValueError("my policy")
+
+class Once(Artifact):
+    def files(self, snapshot):
+        raise ValueError("my artifact")
 
 class Net(torch.nn.Module):
     pass
@@ -73,6 +96,14 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (["--set", "artifacts.parts:Good=true"], ["artifact.name=parts:Good", "artifacts.base.Artifact"]),
         (["--set", "artifacts.smaples=false"], ["artifacts.smaples", "artifacts.samples"]),
         (["--set", "code.parts=1"], ["code.parts"]),
+        (["--set", "loss.name=parts:Single"], ["loss parts:Single", "two scalar tensors"]),
+        (["--set", "loss.name=parts:Raising"], ["loss parts:Raising", "KeyError", "mine"]),
+        (["--set", "model.name=parts:Broken"], ["model parts:Broken", "ValueError: my model"]),
+        (["--scheduler", "parts:Sched"], ["scheduler parts:Sched", "ValueError: my policy"]),
+        (["--logger", "csv", "--logger", "csv"], ["csv is given twice"]),
+        (["--set", "sampler.name=random"], ["--sampler NAME"]),
+        (["--scheduler", "none", "--set", "scheduler.x=1"], ["scheduler.x", "--scheduler NAME"]),
+        (["--set", "logger.csv.x=1"], ["logger.csv.x", "--logger NAME"]),
     ],
 )
 def test_a_wrong_part_is_refused(arguments: list[str], hints: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,6 +143,25 @@ def test_a_file_of_a_run_runs_no_code(
     assert not Path("ran").exists() and "parts" not in sys.modules
 
 
+@pytest.mark.parametrize("command", [["start", "digits", "--dry-run"], ["doctor", "digits"], ["trial", "dcgan"]])
+@pytest.mark.parametrize("line", ["loss.name: evil:X", "artifacts.evil:X: true", "data.name: evil:X"])
+def test_a_file_of_options_runs_no_code(command: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("evil.py").write_text("open('ran', 'w').close()\n")
+    Path("options.yaml").write_text(f"{line}\n")
+    assert main([*command, "--config", "options.yaml"]) == 2
+    assert "is code that a file names" in capsys.readouterr().err
+    assert not Path("ran").exists()
+
+
+def test_an_artifact_that_fails_is_switched_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    small = {"model.features": 8, "metrics.num_fake": 64, "train.batch": 16, "train.evaluations": 2}
+    settings = [word for path, value in small.items() for word in ("--set", f"{path}={value}")]
+    settings += ["--max-kimg", "0.064", "--set", "artifacts.parts:Once=true"]
+    assert main(["trial", "dcgan", *settings, "--out", "out"]) == 0
+    assert "artifact parts:Once is switched off: ValueError: my artifact" in caplog.text
+    assert len(list((tmp_path / "out/trials/0000/samples").iterdir())) == 2
+
+
 def test_check_tells_what_holds(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "parts:Good"]) == 0
     out = capsys.readouterr().out.splitlines()
@@ -119,7 +169,7 @@ def test_check_tells_what_holds(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(line.startswith("  ok    ") for line in out[1:])
     assert main(["check", "parts.py"]) == 2
     out = capsys.readouterr().out.splitlines()
-    assert [line for line in out if not line.startswith("  ")] == ["parts:Good (loss)", "parts:UpsideDown (loss)"]
+    assert {"parts:Good (loss)", "parts:UpsideDown (loss)", "parts:Once (artifact)"} <= set(out)
     assert any(line.startswith("  FAIL  ") for line in out[out.index("parts:UpsideDown (loss)") :])
 
 

@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from gansearch.cli.arguments import add_allow_code, add_runs_dir, add_settings, given_settings
+from gansearch.cli.arguments import add_runs_dir, add_settings, given_settings
 from gansearch.cli.command import Command
 from gansearch.cli.parser import OK, Parser
 from gansearch.recipes import RECIPES
@@ -21,7 +21,6 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's directory (default: runs/NAME-TIME)")
     add_runs_dir(parser)
     add_settings(parser)
-    add_allow_code(parser)
 
 
 def _run(args: argparse.Namespace) -> int:

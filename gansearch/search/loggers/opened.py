@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from gansearch import registry
 from gansearch.config import Component
-from gansearch.errors import UserError, one_line
+from gansearch.errors import UserError, kind_and_message
 from gansearch.run import Ledger, Run
 from gansearch.run.rows import Row
 from gansearch.search.loggers.base import Listener, Logger
@@ -26,11 +26,11 @@ def open_loggers(run: Run) -> list[AbstractContextManager[Listener]]:
 @contextmanager
 def _opened(choice: Component, run: Run) -> Iterator[Listener]:
     logger: Logger = registry.build("logger", choice)
-    context = logger.opened(run)
     try:
+        context = logger.opened(run)
         listen = context.__enter__()
     except Exception as error:  # whatever a logger needs is the user's to provide
-        raise UserError(f"logger {choice.name}: {type(error).__name__}: {one_line(error)}: fix that first") from error
+        raise UserError(f"logger {choice.name}: {kind_and_message(error)}: fix that first") from error
     failed = False
 
     def log(row: Row, ledger: Ledger) -> None:
@@ -42,8 +42,10 @@ def _opened(choice: Component, run: Run) -> Iterator[Listener]:
                 failed = True
                 _logger.exception("logger %s failed and is switched off; the search goes on", choice.name)
 
-    yield log
     try:
-        context.__exit__(None, None, None)
-    except Exception:
-        _logger.exception("logger %s failed at its end", choice.name)
+        yield log
+    finally:
+        try:
+            context.__exit__(None, None, None)  # also where the search ends by an error, which is not the logger's
+        except Exception:
+            _logger.exception("logger %s failed at its end", choice.name)
