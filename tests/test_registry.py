@@ -1,5 +1,6 @@
 """Names to classes: found in their folders, their options checked and written out."""
 
+import importlib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields
@@ -10,7 +11,7 @@ import pytest
 
 import gansearch.losses
 from gansearch import registry
-from gansearch.config import TrialConfig, from_json
+from gansearch.config import Component, TrialConfig, from_json
 from gansearch.errors import UserError
 from gansearch.registry import SECTIONS, Kind
 
@@ -157,6 +158,35 @@ def test_a_name_that_is_taken_twice_is_refused(plugins: Callable[..., None]) -> 
     plugins("two", "[gansearch.losses]", "hinge = plugin_two:LeastSquares")
     with pytest.raises(UserError, match=r"is taken twice, by plugin_.*:LeastSquares and plugin_.*:LeastSquares of i"):
         registry.resolve(TrialConfig().override({"loss.name": "bce"}))
+
+
+ONE_FILE: dict[Kind, str] = {
+    "model": "from gansearch.models.mlp import MLP as Base",
+    "data": "from gansearch.data.digits import Digits as Base",
+    "metrics": "from gansearch.metrics.extractors.digits_classifier import DigitsClassifier as Base",
+    "sampler": "from gansearch.search.samplers.random import Random as Base",
+    "scheduler": "from gansearch.search.schedulers.asha import ASHA as Base",
+    "logger": "from gansearch.search.loggers.csv import CSV as Base",
+    "artifact": "from gansearch.training.artifacts.curves import Curves as Base",
+    "plot": "from gansearch.analysis.plots.curves import Curves as Base",
+}
+
+
+@pytest.mark.parametrize("kind", ONE_FILE)
+def test_one_new_file_is_a_new_component_of_any_kind(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = importlib.import_module(registry._FOLDERS[kind].package)
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    (tmp_path / "novel.py").write_text(f"{ONE_FILE[kind]}\n\n\nclass Novel(Base):\n    pass\n")
+    forget()
+    try:
+        assert "novel" in registry.classes(kind)
+        assert registry.build(kind, Component(name="novel")) is not None
+    finally:
+        forget()
+        vars(package).pop("novel", None)
+        sys.modules.pop(f"{package.__name__}.novel", None)
 
 
 def test_a_file_holds_one_component(losses_folder: Path) -> None:
