@@ -14,6 +14,7 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -84,7 +85,18 @@ def find(what: str, name: str) -> Any:
 
 def _imported(module_name: str) -> ModuleType:
     _look_here()
-    return importlib.import_module(module_name)
+    with _no_bytecode():
+        return importlib.import_module(module_name)
+
+
+@contextmanager
+def _no_bytecode() -> Iterator[None]:
+    """Lets Python leave no `__pycache__` beside the user's files."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def _look_here() -> None:
@@ -96,19 +108,17 @@ def _look_here() -> None:
 
 
 def load_file(path: Path, name: str) -> ModuleType:
-    """Runs a Python file as the module `name` and returns the module; writes no bytecode beside the file."""
+    """Runs a Python file as the module `name` and returns the module."""
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
-        spec.loader.exec_module(module)
+        with _no_bytecode():
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
-    finally:
-        sys.dont_write_bytecode = writes_bytecode
     return module
 
 
