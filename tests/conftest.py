@@ -1,7 +1,6 @@
 """What all tests share."""
 
 import sys
-import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -25,13 +24,13 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _own_modules() -> Iterator[None]:
+def _own_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A module that a test writes and imports is forgotten: the next test may write another one of that name."""
     before, path = set(sys.modules), list(sys.path)
     yield
     sys.path[:] = path
     for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None)).startswith(tempfile.gettempdir()):
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path_factory.getbasetemp())):
             del sys.modules[name]
 
 

@@ -20,7 +20,9 @@ class ASHA(Scheduler):
             at_rung = fids.get(images)
             if at_rung is None or trial_id in at_rung:
                 return True
-            cutoff = float(np.quantile(list(at_rung.values()), 1 / eta)) if at_rung else math.inf
+            # In this form, of negated FIDs, rounding is Ray's, so that ties are decided as Ray decides them.
+            best = [-other for other in at_rung.values()]
+            cutoff = -float(np.percentile(best, (1 - 1 / eta) * 100)) if best else math.inf
             at_rung[trial_id] = fid
             return fid <= cutoff
 
