@@ -176,11 +176,7 @@ def search(
     changes = {str(path): reference(value) for path, value in {**_data_options(data), **(options or {})}.items()}
     permit_named(changes)
     search_options |= {} if trials is None else {"trials": trials}
-    return _run(plan_search(found, run, changes, max_kimg, **search_options), _start, on_row)
-
-
-def _start(search: "Search") -> None:
-    search.start()
+    return _run(plan_search(found, run, changes, max_kimg, **search_options), lambda search: search.start(), on_row)
 
 
 def _data_options(data: str | type | Path | None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from typing import Any
 
 from gansearch.cache import sha256
 from gansearch.config import Source, reference
-from gansearch.errors import UserError, one_line
+from gansearch.errors import UserError, kind_and_message
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 _MAIN = "__main__"
@@ -79,7 +79,7 @@ def find(what: str, name: str) -> Any:
         if module_name == _MAIN:
             reason = "it was defined in a script or a notebook: define it here too, or move it into a module"
         else:
-            reason = f"{type(error).__name__}: {one_line(error)}; its module must be in this folder or installed"
+            reason = f"{kind_and_message(error)}; its module must be in this folder or installed"
         raise UserError(f"{what}={name} can't be imported ({reason})") from error
 
 
@@ -139,8 +139,10 @@ def require(code: Mapping[str, Source], names: Iterable[str]) -> None:
     Raises:
         UserError: A source has changed since.
     """
-    _look_here()
-    for name in sorted(set(names) & _permitted):
+    chosen = sorted(set(names) & _permitted)
+    if chosen:
+        _look_here()
+    for name in chosen:
         module_name = name.partition(":")[0]
         recorded = code.get(module_name)
         if recorded is None or module_name == _MAIN:

@@ -1,7 +1,6 @@
 """The Python door: a search from a script, in the main thread or another one, with classes of one's own."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +83,10 @@ def test_what_is_wrong_is_said_before_anything_starts(folder: Path) -> None:
     assert not list(folder.iterdir())
 
 
-@pytest.fixture
-def runs(folder: Path) -> Iterator[dict[str, gs.Run]]:
-    yield {}
-
-
 @pytest.mark.slow
-def test_a_search_in_a_thread_with_a_class_of_one_s_own(folder: Path, runs: dict[str, gs.Run]) -> None:
+def test_a_search_in_a_thread_with_a_class_of_one_s_own() -> None:
     rows: list[Any] = []
+    runs: dict[str, gs.Run] = {}
 
     def work() -> None:
         runs["one"] = gs.search(SPACE, name="one", trials=2, max_kimg=0.72, on_row=rows.append, scheduler=None)

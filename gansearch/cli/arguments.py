@@ -125,12 +125,8 @@ def add_budgets(parser: Parser) -> None:
 
 
 def given_resources(args: argparse.Namespace) -> dict[str, Any]:
-    """Returns the fields of `Options` for resources and budgets that the command line sets.
-
-    `--address local` asks for a new Ray.
-    """
-    given = _given(args, _RESOURCES)
-    return {**given, "address": None} if given.get("address") == "local" else given
+    """Returns the fields of `Options` for resources and budgets that the command line sets."""
+    return _given(args, _RESOURCES)
 
 
 def _given(args: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from gansearch.config import TrialConfig
-from gansearch.contracts.base import holds, require, survives_json
+from gansearch.contracts.base import holds, require
 from gansearch.training.artifacts.base import Artifact, File, Snapshot
 from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer
@@ -41,11 +41,6 @@ def _require_files(files: list[File]) -> None:
         path = PurePosixPath(name)
         require(not path.is_absolute() and ".." not in path.parts, f"{name} lies outside the folder of the trial")
         require(isinstance(content, bytes) and content, f"the content of {name} is {type(content).__name__}, not bytes")
-
-
-@holds("Its options survive config.json.")
-def options_survive(artifact: Artifact) -> None:
-    survives_json(artifact)
 
 
 @holds("Its files lie in the trial's folder, and no evaluation overwrites the files of another.")

@@ -19,7 +19,8 @@ from pydantic_core import to_jsonable_python
 from torch import nn
 
 import gansearch.contracts
-from gansearch.errors import one_line, unknown
+from gansearch import registry
+from gansearch.errors import kind_and_message, one_line, unknown
 
 
 class Violation(AssertionError):  # noqa: N818 - a verdict on a component, not a fault of the program
@@ -87,7 +88,8 @@ def properties(kind: str) -> list[Property]:
     """Returns the contract of a kind; raises UserError where that kind has none."""
     if kind not in _contracts():
         raise unknown("kind of component", kind, kinds())
-    return [value for value in vars(_contracts()[kind]).values() if isinstance(value, Property)]
+    own = [value for value in vars(_contracts()[kind]).values() if isinstance(value, Property)]
+    return [options_survive, *own] if kind in registry.KINDS else own
 
 
 def verdicts(kind: str, component: Any) -> Iterator[Verdict]:
@@ -106,7 +108,7 @@ def verdicts(kind: str, component: Any) -> Iterator[Verdict]:
             except Violation as violation:
                 reason = one_line(violation)
             except Exception as error:  # noqa: BLE001 - somebody's code: whatever it raises is the verdict
-                reason = f"{type(error).__name__}: {one_line(error)}"
+                reason = kind_and_message(error)
             if reason is not None:
                 reason = f"{change}: {reason}" if change else reason
                 break
@@ -162,8 +164,12 @@ def require_gradients(network: str, module: nn.Module) -> None:
         require(slope.abs().sum() > 0 or parameter.dim() < 2, f"the gradient of {network}'s {name} is 0")
 
 
-def survives_json(component: Any) -> None:
-    """Raises Violation unless a component can be built again from its options as a trial's config.json holds them."""
+@holds("Its options survive the files of a run.")
+def options_survive(component: Any) -> None:
+    """Raises Violation unless a component can be built again from its options as config.json or search.json has them.
+
+    The property of every component, of whatever kind.
+    """
     cls = type(component)
     is_whole = "__dataclass_fields__" in vars(cls) or "__annotations__" not in vars(cls)
     require(is_whole, f"{cls.__name__} lacks the options that it declares: decorate it with @component")

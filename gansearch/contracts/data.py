@@ -3,7 +3,7 @@
 import torch
 from pydantic import ValidationError
 
-from gansearch.contracts.base import Violation, changed, holds, require, survives_json
+from gansearch.contracts.base import Violation, changed, holds, require
 from gansearch.data.base import Dataset, Images, NoSplit
 from gansearch.errors import UserError
 
@@ -15,11 +15,6 @@ def _test_images(dataset: Dataset) -> Images | None:
         return dataset.load("test")
     except NoSplit:
         return None
-
-
-@holds("Its options survive config.json.")
-def options_survive(dataset: Dataset) -> None:
-    survives_json(dataset)
 
 
 @holds("Images are square, uint8 (N, C, H, W) with one or three channels, of the resolution asked for, and differ.")

@@ -1,6 +1,6 @@
 """The contract of a logger."""
 
-from gansearch.contracts.base import holds, require, survives_json
+from gansearch.contracts.base import holds, require
 from gansearch.contracts.example import example_run, rows
 from gansearch.run.rows import Row
 from gansearch.search.loggers.base import Logger
@@ -13,11 +13,6 @@ def _log(logger: Logger, before: list[Row], new: list[Row]) -> None:
         for row in new:
             run.ledger.add(row)
             log(row, run.ledger)
-
-
-@holds("Its options survive search.json.")
-def options_survive(logger: Logger) -> None:
-    survives_json(logger)
 
 
 @holds("It takes every row of a new run.")

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from gansearch.config import TrialConfig
-from gansearch.contracts.base import Violation, changed, holds, require, require_gradients, survives_json
+from gansearch.contracts.base import Violation, changed, holds, require, require_gradients
 from gansearch.losses.base import Critic, Loss
 from gansearch.models.conditional import Discriminator, Plain
 from gansearch.models.conditional import Generator as GeneratorNet
@@ -89,11 +89,6 @@ def _require_scalar(name: str, value: Tensor) -> None:
     require(isinstance(value, Tensor), f"{name} is {type(value).__name__}, not a tensor")
     require(value.shape == (), f"{name} has the shape {tuple(value.shape)}: return a scalar, the mean over images")
     require(value.dtype == torch.float32, f"{name} is {value.dtype}, not float32")
-
-
-@holds("Its options survive config.json.")
-def options_survive(loss: Loss) -> None:
-    survives_json(loss)
 
 
 @holds(

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gansearch.contracts.base import changed, holds, require, survives_json
+from gansearch.contracts.base import changed, holds, require
 from gansearch.metrics.extractors.base import Extractor, loaded
 
 SUBJECT = Extractor
@@ -19,11 +19,6 @@ def _images(channels: int = 3, size: int = 32) -> Tensor:
 
 def _features(extractor: Extractor, images: Tensor) -> Tensor:
     return extractor.features(loaded(extractor, _CPU), images)
-
-
-@holds("Its options survive config.json.")
-def options_survive(extractor: Extractor) -> None:
-    survives_json(extractor)
 
 
 @holds("Features are finite and as many for grey as for coloured images, of any resolution.")

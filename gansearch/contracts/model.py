@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from gansearch.contracts.base import changed, holds, require, require_gradients, survives_json
+from gansearch.contracts.base import changed, holds, require, require_gradients
 from gansearch.errors import UserError, one_line
 from gansearch.models.base import ImageShape, Model
 from gansearch.models.conditional import Discriminator, DiscriminatorOutput, Generator
@@ -89,11 +89,6 @@ def _images(shape: ImageShape) -> Tensor:
 
 def _label(number: int) -> Tensor:
     return torch.full((_BATCH,), number)
-
-
-@holds("Its options survive config.json.")
-def options_survive(model: Model) -> None:
-    survives_json(model)
 
 
 @holds("It accepts images of 8, 16, 32 or 64 rows, and refuses others in one line.")

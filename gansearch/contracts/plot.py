@@ -5,7 +5,7 @@ import re
 from matplotlib.figure import Figure
 
 from gansearch.analysis.plots.base import Plot
-from gansearch.contracts.base import holds, require, survives_json
+from gansearch.contracts.base import holds, require
 from gansearch.contracts.example import example_run, rows
 from gansearch.run.rows import Row
 
@@ -17,11 +17,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 def _draw(plot: Plot, of: list[Row]) -> dict[str, Figure]:
     with example_run(of) as run:
         return dict(plot.figures(run))
-
-
-@holds("It has no options that a run would have to record.")
-def options_survive(plot: Plot) -> None:
-    survives_json(plot)
 
 
 @holds("Its figures are matplotlib figures with plain names.")

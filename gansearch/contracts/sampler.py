@@ -5,7 +5,7 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from gansearch.contracts.base import holds, require, survives_json
+from gansearch.contracts.base import holds, require
 from gansearch.contracts.example import SPACE
 from gansearch.search.samplers.base import Sampler
 from gansearch.search.study import distribution, draw
@@ -34,11 +34,6 @@ def _proposals(sampler: Sampler) -> list[dict[str, Any]]:
             )
         )
     return found
-
-
-@holds("Its options survive search.json.")
-def options_survive(sampler: Sampler) -> None:
-    survives_json(sampler)
 
 
 @holds("Whatever it proposes lies in the domains, with those parameters that apply.")

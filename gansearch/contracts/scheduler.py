@@ -3,7 +3,7 @@
 import itertools
 import random
 
-from gansearch.contracts.base import holds, require, survives_json
+from gansearch.contracts.base import holds, require
 from gansearch.search.schedulers.base import Scheduler
 
 SUBJECT = Scheduler
@@ -31,11 +31,6 @@ def _decisions(scheduler: Scheduler, *, twice: bool = False) -> list[object]:
         if not found[-1]:
             stopped.add(trial)
     return found
-
-
-@holds("Its options survive search.json.")
-def options_survive(scheduler: Scheduler) -> None:
-    survives_json(scheduler)
 
 
 @holds("A decision is True or False.")

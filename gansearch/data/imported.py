@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils import data
 
 from gansearch.data.base import Dataset, Images, NoSplit, Split, resize
-from gansearch.errors import UserError, one_line
+from gansearch.errors import UserError, kind_and_message, one_line
 from gansearch.registry import component, from_signature
 
 _TRANSFORMS = ("transform", "target_transform", "transforms")  # of torchvision; a trial has its own
@@ -37,7 +37,7 @@ class TorchDataset(Dataset):
         except NoSplit:
             raise
         except Exception as error:  # the user's code: whatever is wrong in it is the user's to fix
-            raise UserError(f"data {where}: {type(error).__name__}: {one_line(error)}") from error
+            raise UserError(f"data {where}: {kind_and_message(error)}") from error
         if not items:
             raise UserError(f"data {where} has no images of the split {split}: give it some")
         pairs = [item if isinstance(item, tuple | list) else (item, None) for item in items]

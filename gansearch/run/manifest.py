@@ -39,7 +39,8 @@ _GRACE = 0.1
 class Options:
     """How a search runs. Times are in seconds. None means no limit, or a value that fits the machine.
 
-    Without a `scheduler` no trial is stopped early. A logger has the options of its class, as the other two have.
+    Without an `address`, or with `local`, the search starts a Ray of its own. Without a `scheduler` no trial is stopped
+    early. A logger has the options of its class, as the other two have.
     """
 
     trials: Annotated[int, Field(ge=1)]
@@ -54,7 +55,7 @@ class Options:
     max_concurrent: Annotated[int, Field(ge=1)] | None = None
     cpus_per_trial: Annotated[float, Field(gt=0)] = 1
     gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
-    address: str | None = None
+    address: Annotated[str | None, BeforeValidator(lambda address: None if address == "local" else address)] = None
     storage: str | None = None
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 import gansearch
 from gansearch import foreign
 from gansearch.config import describe
-from gansearch.errors import UserError, one_line, unknown
+from gansearch.errors import UserError, kind_and_message, unknown
 from gansearch.logs import warn_once
 from gansearch.run.domain import Value, is_among
 from gansearch.run.space import Clause, Condition, Parameter, Space
@@ -66,7 +66,7 @@ def _run(where: str, load: Callable[[], Any]) -> Any:
     except ValidationError as error:
         raise UserError(f"space {where}: {error.title}: {describe(error)}") from error
     except (Exception, SystemExit) as error:  # a space is the user's code: whatever is wrong in it is the user's to fix
-        raise UserError(f"space {where}: {type(error).__name__}: {one_line(error)}") from error
+        raise UserError(f"space {where}: {kind_and_message(error)}") from error
 
 
 def module_of_file(name: str) -> ModuleType:

@@ -45,7 +45,7 @@ def plan_search(
     Raises:
         UserError: An option is unknown or outside its domain, or the first rung lies beyond the full length.
     """
-    changes = {str(path): reference(value) for path, value in changes.items()}
+    changes = dict(changes)
     names = [loggers] if isinstance(loggers, str | type) else list(loggers)
     own = {
         "sampler": _chosen("sampler", sampler, changes),
@@ -57,8 +57,6 @@ def plan_search(
     train = space.base.train
     if max_kimg and train.max_kimg != max_kimg:
         logger.info("length: %g kimg, the nearest with all evaluations at whole batches", train.max_kimg)
-    if options.get("address") == "local":
-        options["address"] = None
     if storage := options.get("storage"):
         options["storage"] = str(storage) if "://" in str(storage) else str(Path(storage).absolute())
     try:

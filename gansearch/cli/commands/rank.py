@@ -30,7 +30,8 @@ def _arguments(parser: Parser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     run = loaded_run(args)
-    rows = rank(run)[: args.top]
+    ranked = rank(run)
+    rows = ranked[: args.top]
     if args.evaluations and not (args.csv or args.parquet):
         raise UserError("--evaluations: name the file to write with --csv FILE or --parquet FILE")
     if args.csv:
@@ -44,7 +45,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.json:
         print(to_json(rows))
     else:
-        write_table(rank(run), run.manifest.floor, top=args.top)
+        write_table(ranked, run.manifest.floor, top=args.top)
     return OK if run.ledger.best else no_fid(run.dir.path)
 
 
