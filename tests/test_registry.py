@@ -14,6 +14,7 @@ from gansearch import registry
 from gansearch.config import Component, TrialConfig, from_json
 from gansearch.errors import UserError
 from gansearch.registry import SECTIONS, Kind
+from gansearch.search.find_space import find_space
 
 NAMES = [(kind, name) for kind in SECTIONS for name in registry.classes(kind)]
 
@@ -147,6 +148,16 @@ def test_an_entry_point_of_an_installed_package_is_a_name(plugins: Callable[...,
         registry.resolve(TrialConfig().override({"loss.name": "lss"}))
     with pytest.raises(UserError, match=r"^model\.name=net: plugin_one:Net can't be imported \(.*no attribute 'Net'"):
         registry.resolve(TrialConfig().override({"model.name": "net"}))
+
+
+def test_a_space_of_an_installed_package_is_a_name_unless_it_is_taken(plugins: Callable[..., None]) -> None:
+    source = "import gansearch as gs\nSPACE = gs.Space(params={}, trials=3)\n"
+    plugins("three", "[gansearch.spaces]", "mine = plugin_three:SPACE", "digits = plugin_three:SPACE", source=source)
+    assert find_space("mine").trials == 3
+    with pytest.raises(
+        UserError, match=r"^space digits is taken twice, by .*digits\.py and by plugin_three:SPACE of an"
+    ):
+        find_space("digits")
 
 
 def test_a_name_that_is_taken_twice_is_refused(plugins: Callable[..., None]) -> None:

@@ -34,7 +34,7 @@ def find_space(name: str) -> Space:
             entry points `gansearch.spaces` of installed packages; or `MODULE:NAME`.
 
     Raises:
-        UserError: There is no such space.
+        UserError: There is no such space, or a file and an installed package have one of that name.
     """
     if name.endswith(".py") or "/" in name:
         return permitted(name, getattr(module_of_file(name), "SPACE", None))
@@ -43,6 +43,11 @@ def find_space(name: str) -> Space:
         return permitted(name, foreign.find("space", name))
     files = space_files()
     installed = {entry.name: entry for entry in entry_points(group="gansearch.spaces")}
+    if name in files and name in installed:
+        raise UserError(
+            f"space {name} is taken twice, by {files[name]} and by {installed[name].value} of an installed package: "
+            "give the file's path, or that MODULE:NAME"
+        )
     if name in files:
         return permitted(name, getattr(module_of_file(str(files[name])), "SPACE", None))
     if name in installed:
