@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 from gansearch import registry
 from gansearch.config import ArtifactsConfig, Component, TrialConfig
 from gansearch.errors import unknown
+from gansearch.run.domain import as_typed
 
 _TYPES = {"integer": "int", "number": "float", "boolean": "bool", "string": "str", "array": "list", "null": "null"}
 _BOUNDS = {
@@ -148,7 +149,7 @@ def _of_a_search(section: registry.Kind) -> Iterator[Block]:
 def _artifacts() -> Iterator[Option]:
     known: dict[str, Any] = registry.classes("artifact")
     for name, cls in known.items():
-        yield Option(f"artifacts.{name}", "bool", _value_text(cls.default), "true | false", _about(cls))
+        yield Option(f"artifacts.{name}", "bool", as_typed(cls.default), "true | false", _about(cls))
 
 
 def _options(cls: type, properties: Mapping[str, Mapping[str, Any]], prefix: str) -> Iterator[Option]:
@@ -156,7 +157,7 @@ def _options(cls: type, properties: Mapping[str, Mapping[str, Any]], prefix: str
     documented = _documented(cls)
     for name, schema in properties.items():
         help = schema.get("description") or documented.get(name, "")
-        default = _value_text(schema["default"]) if "default" in schema else "required"
+        default = as_typed(schema["default"]) if "default" in schema else "required"
         yield Option(f"{prefix}{name}", _type_text(schema), default, _domain_text(schema), help)
 
 
@@ -190,15 +191,10 @@ def _domain_text(schema: Mapping[str, Any]) -> str:
     if "anyOf" in schema:
         return " or ".join(filter(None, map(_domain_text, schema["anyOf"])))
     if "const" in schema:
-        return _value_text(schema["const"])
+        return as_typed(schema["const"])
     if "enum" in schema:
-        return " | ".join(map(_value_text, schema["enum"]))
+        return " | ".join(map(as_typed, schema["enum"]))
     if schema.get("type") == "boolean":
         return "true | false"
     bounds = ", ".join(text.format(schema[key]) for key, text in _BOUNDS.items() if key in schema)
     return bounds or ("finite" if schema.get("type") == "number" else "")
-
-
-def _value_text(value: Any) -> str:
-    """Returns a value as `--set` takes it."""
-    return {True: "true", False: "false", None: "null"}[value] if isinstance(value, bool | None) else str(value)

@@ -24,6 +24,11 @@ def is_among(value: Any, values: Iterable[Any]) -> bool:
     return any(value == other and isinstance(value, bool) == isinstance(other, bool) for other in values)
 
 
+def as_typed(value: Any) -> str:
+    """Returns a value as `--set` takes it: `true`, `null`, `wgan`, `0.01`."""
+    return {True: "true", False: "false", None: "null"}[value] if isinstance(value, bool | None) else str(value)
+
+
 class Data(BaseModel):
     """A part of a space: it does not change, and a field that is not declared is refused."""
 

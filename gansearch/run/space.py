@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError, unknown
-from gansearch.run.domain import DISTRIBUTIONS, Data, Domain, Value, is_among
+from gansearch.run.domain import DISTRIBUTIONS, Data, Domain, Value, as_typed, is_among
 
 _NOT_GIVEN: Any = object()
 
@@ -20,7 +20,7 @@ class Condition(Data):
     among: tuple[Value, ...] = Field(min_length=1)
 
     def __str__(self) -> str:
-        return f"{self.path}={' or '.join(map(str, self.among))}"
+        return f"{self.path}={' or '.join(map(as_typed, self.among))}"
 
     def holds(self, params: Mapping[str, Any]) -> bool:
         return self.path in params and is_among(params[self.path], self.among)
@@ -50,7 +50,7 @@ class Clause(RootModel[dict[str, tuple[Value, ...]]]):
         return self
 
     def __str__(self) -> str:
-        return ", ".join(f"{path}={' or '.join(map(str, values))}" for path, values in self.root.items())
+        return ", ".join(f"{path}={' or '.join(map(as_typed, values))}" for path, values in self.root.items())
 
 
 @dataclass(frozen=True)

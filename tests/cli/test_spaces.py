@@ -24,6 +24,7 @@ SPACE = Space(
     },
     baselines=["dcgan"],
     trials=7,
+    forbidden=[{"model.spectral_norm": True, "loss.name": ["wgan"]}],
 )
 '''
 
@@ -59,6 +60,7 @@ def test_the_parameters_of_one_space(name: str, capsys: pytest.CaptureFixture[st
         ["model.spectral_norm", "false | true", "-"],
         ["loss.name", "bce | wgan", "-"],
         ["loss.clip", "0.01 to 0.1", "loss.name=wgan"],
+        ["forbidden: model.spectral_norm=true, loss.name=wgan"],
         ["7 trials; baselines: dcgan"],
     ]
 

@@ -255,7 +255,7 @@ def test_what_is_forbidden_is_decided_too(changes: dict[str, Any], forbidden: li
 
 
 def test_forbidden_settings_are_refused() -> None:
-    with pytest.raises(UserError, match=r"forbidden in this space: model\.spectral_norm=True, loss\.name=wgan"):
+    with pytest.raises(UserError, match=r"forbidden in this space: model\.spectral_norm=true, loss\.name=wgan"):
         configure(FORBIDDEN, {"model.name": "dcgan", "model.spectral_norm": True, "loss.name": "wgan"}, None)
 
 

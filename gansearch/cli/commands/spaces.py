@@ -10,7 +10,7 @@ from gansearch.cli.command import Command
 from gansearch.cli.parser import OK, Parser
 from gansearch.errors import UserError, one_line
 from gansearch.run import Space
-from gansearch.run.space import Domain
+from gansearch.run.domain import Domain, as_typed
 
 
 def _arguments(parser: Parser) -> None:
@@ -51,7 +51,9 @@ def _about(path: Path) -> str:
 def _write_parameters(space: Space) -> None:
     table = Table(("parameter", "domain", "applies when"), ())
     for path, parameter in space.params.items():
-        table.add(path, _domain_text(parameter.domain), MISSING if parameter.when is None else str(parameter.when))
+        conditions = " and ".join(map(str, space.conditions(path)))
+        table.add(path, _domain_text(parameter.domain), conditions or MISSING)
+    table.notes += [f"forbidden: {clause}" for clause in space.forbidden]
     table.notes.append(f"{space.trials} trials; baselines: {', '.join(space.baselines) or 'none'}")
     table.write()
 
@@ -59,15 +61,11 @@ def _write_parameters(space: Space) -> None:
 def _domain_text(domain: Domain) -> str:
     """Returns the values of a domain: `bce | wgan`, or `0.0001 to 0.01, log`."""
     if domain.is_categorical:
-        return " | ".join(map(_choice_text, domain.choices))
+        return " | ".join(map(as_typed, domain.choices))
     low, high, step = domain.range.low, domain.range.high, domain.range.step
     whole = ", whole" if domain.name == "IntDistribution" else ""
     steps = f", step {step:g}" if step not in {None, 1} else ""
     return f"{low:g} to {high:g}{whole}{steps}{', log' if domain.range.log else ''}"
-
-
-def _choice_text(choice: object) -> str:
-    return {True: "true", False: "false", None: "null"}[choice] if isinstance(choice, bool | None) else str(choice)
 
 
 COMMAND = Command(
