@@ -196,5 +196,10 @@ def _domain_text(schema: Mapping[str, Any]) -> str:
         return " | ".join(map(as_typed, schema["enum"]))
     if schema.get("type") == "boolean":
         return "true | false"
-    bounds = ", ".join(text.format(schema[key]) for key, text in _BOUNDS.items() if key in schema)
+    bounds = ", ".join(text.format(_bound(schema[key])) for key, text in _BOUNDS.items() if key in schema)
     return bounds or ("finite" if schema.get("type") == "number" else "")
+
+
+def _bound(bound: Any) -> str:
+    """Returns a bound or a pattern. Whether pydantic writes 0 or 0.0 depends on its version."""
+    return f"{bound:g}" if isinstance(bound, float) else str(bound)
