@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from gansearch.analysis.text import conditions_text, value_text
-from gansearch.run.ledger import TrialState, best_trial
+from gansearch.run.ledger import Standing, TrialState, best_trial
 from gansearch.run.loaded import Run
 from gansearch.run.protocol import Floor
-from gansearch.run.rows import Status
 
 # Below this ratio of highest to lowest, a linear FID axis shows more.
 _WIDE = 8.0
@@ -21,7 +20,7 @@ class Curve(NamedTuple):
 
     trial_id: str
     number: int
-    status: Status | Literal["running"]
+    status: Standing
     kimg: list[float]
     fid: list[float]
 
@@ -54,7 +53,7 @@ class Point(NamedTuple):
     x: float
     fid: float
     trial_id: str
-    status: Status | Literal["running"]
+    status: Standing
 
 
 class ParamInfo(NamedTuple):

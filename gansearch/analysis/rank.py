@@ -5,16 +5,25 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.text import Text
 
 from gansearch.analysis.table import STATUS_COLOURS, Table
-from gansearch.analysis.text import MISSING, fid_text, flat_text, floor_text, kimg_text, origin_text, params_text
-from gansearch.run.ledger import TrialState
+from gansearch.analysis.text import (
+    MISSING,
+    fid_text,
+    flat_text,
+    floor_text,
+    kimg_text,
+    origin_text,
+    params_text,
+    reason_text,
+)
+from gansearch.run.ledger import Standing, TrialState
 from gansearch.run.loaded import Run
 from gansearch.run.protocol import Floor
-from gansearch.run.rows import Relation, Status
+from gansearch.run.rows import Relation
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -45,7 +54,7 @@ class Ranked:
     mean_fid: float | None
     max_fid: float | None
     kimg: float
-    status: Status | Literal["running"]
+    status: Standing
     reason: str | None
     origin: str
     parent: str | None
@@ -84,7 +93,7 @@ def _ranked(run: Run, trial: TrialState, rank: int | None) -> Ranked:
         max_fid=max(fids, default=None),
         kimg=trial.kimg,
         status=trial.status,
-        reason=trial.end.reason if trial.end else None,
+        reason=reason_text(trial),
         origin=trial.start.origin,
         parent=trial.start.parent,
         relation=trial.start.relation,

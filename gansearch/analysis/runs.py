@@ -33,7 +33,7 @@ class RunLine:
             run can't be read. What was stopped in between, by a budget too, is `interrupted`: `resume` continues it.
         params: How many parameters are searched; this and all below is None for a damaged run.
         ended: How many trials have ended.
-        total: How many trials there will be.
+        total: How many trials there will be; None where a budget ends the search.
         best_fid: The lowest FID, None before the first evaluation.
         created: When the search was started, in ISO 8601.
         fault: Why a damaged run can't be read, else None.
@@ -75,8 +75,8 @@ def _described(paths: RunDir) -> RunLine:
 
 def _is_done(run: Run) -> bool:
     """Returns whether every trial that the search was to propose was proposed, and has ended."""
-    ledger = run.ledger
-    return ledger.num_proposed >= run.manifest.options.trials and all(trial.end for trial in ledger.values())
+    ledger, limit = run.ledger, run.manifest.options.trials
+    return (limit is None or ledger.num_proposed >= limit) and all(trial.end for trial in ledger.values())
 
 
 def write_runs(runs: list[RunLine], file: TextIO | None = None) -> None:
@@ -90,6 +90,6 @@ def write_runs(runs: list[RunLine], file: TextIO | None = None) -> None:
             table.add(run.name, state, MISSING, MISSING, MISSING, MISSING)
             table.notes.append(f"{run.name}: {run.fault}")
             continue
-        trials = f"{run.ended} of {run.total}"
+        trials = f"{run.ended}" if run.total is None else f"{run.ended} of {run.total}"
         table.add(run.name, state, str(run.params), trials, fid_text(run.best_fid), (run.created or MISSING)[:19])
     table.write(file)

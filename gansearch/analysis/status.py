@@ -5,18 +5,18 @@ from typing import Any
 from rich.text import Text
 
 from gansearch.analysis.table import STATUS_COLOURS, Table
-from gansearch.analysis.text import fid_text, flat_text, kimg_text, origin_text, share_text
+from gansearch.analysis.text import fid_text, kimg_text, origin_text, reason_text, share_text
 from gansearch.run.ledger import Ledger, TrialState
 
-_COLUMNS = ("#", "trial", "origin", "kimg", "FID", "best FID", "status")
+_COLUMNS = ("#", "trial", "origin", "kimg", "FID", "best FID", "status", "why")
 
 
-def render_status(ledger: Ledger, *, total: int, max_kimg: float, rows: int | None = None) -> Table:
+def render_status(ledger: Ledger, *, total: int | None, max_kimg: float, rows: int | None = None) -> Table:
     """Returns the trials by number as a table, with a summary below it.
 
     Args:
         ledger: The trials so far.
-        total: How many trials there will be.
+        total: How many trials there will be; None where a budget ends the search.
         max_kimg: The full length of a trial.
         rows: How many trials the table shows; None for all. Ended ones with the highest FIDs are left out first.
     """
@@ -33,10 +33,12 @@ def render_status(ledger: Ledger, *, total: int, max_kimg: float, rows: int | No
             fid_text(trial.evals[-1].fid if trial.evals else None),
             fid_text(trial.best.fid if trial.best else None),
             Text(trial.status, style=STATUS_COLOURS[trial.status]),
+            reason_text(trial) or "",
             style="bold" if trial is best else "",
         )
     hidden = f", {len(trials) - len(shown)} not shown" if len(shown) < len(trials) else ""
-    summary = f"{sum(trial.end is not None for trial in trials)} of {total} trials ended{hidden}"
+    of_all = "" if total is None else f" of {total}"
+    summary = f"{sum(trial.end is not None for trial in trials)}{of_all} trials ended{hidden}"
     if best and best.best:
         summary += f"; lowest FID {fid_text(best.best.fid)}: trial {best.trial_id} at {kimg_text(best.best.kimg)} kimg"
     table.notes.append(summary)
@@ -50,8 +52,8 @@ def describe(trial: TrialState) -> str:
     line = f"trial {trial.number} ({trial.trial_id}, {_origin(trial)}): {trial.status} at {kimg_text(trial.kimg)} kimg"
     if trial.evals and trial.best:
         line += f", FID {fid_text(trial.evals[-1].fid)}, best {fid_text(trial.best.fid)}"
-    if trial.end and trial.end.reason:
-        line += f" ({flat_text(trial.end.reason)})"
+    if reason := reason_text(trial):
+        line += f" ({reason})"
     return line
 
 
@@ -69,7 +71,7 @@ def as_json(ledger: Ledger) -> list[dict[str, Any]]:
             "fid": trial.evals[-1].fid if trial.evals else None,
             "best_fid": trial.best.fid if trial.best else None,
             "best_kimg": trial.best.kimg if trial.best else None,
-            "reason": trial.end.reason if trial.end else None,
+            "reason": reason_text(trial),
         }
         for trial in _by_number(ledger)
     ]

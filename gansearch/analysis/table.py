@@ -9,7 +9,14 @@ from rich.padding import Padding
 from rich.text import Text
 
 # The colours of a trial's status in a terminal.
-STATUS_COLOURS = {"completed": "green", "stopped": "yellow", "running": "cyan", "diverged": "red", "failed": "red"}
+STATUS_COLOURS = {
+    "completed": "green",
+    "stopped": "yellow",
+    "running": "cyan",
+    "waiting": "blue",
+    "diverged": "red",
+    "failed": "red",
+}
 
 _GAP = Text("  ")
 _INDENT = (0, 0, 0, 6)

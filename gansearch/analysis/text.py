@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gansearch.run.ledger import TrialState
 from gansearch.run.protocol import Floor
 from gansearch.run.rows import Relation
 from gansearch.run.space import Condition
@@ -52,6 +53,23 @@ def conditions_text(conditions: Iterable[Condition]) -> str:
 def origin_text(origin: str, parent: str | None, relation: Relation | None) -> str:
     """Returns who proposed a trial, and which earlier trial the trial follows."""
     return origin if relation is None else f"{origin} ({_RELATIONS[relation]} {parent})"
+
+
+def reason_text(trial: TrialState) -> str | None:
+    """Returns why a trial has ended, waits or went on, on one line; None where nothing is to say."""
+    if trial.end and trial.end.reason:
+        return flat_text(trial.end.reason)
+    if not trial.decisions or trial.status in {"completed", "diverged"}:
+        return None
+    row = trial.decisions[-1]
+    what = {"waits": "waits", "stops": "stopped", "goes on": "went on"}[row.verdict]
+    if trial.status == "stopped":
+        what = "not promoted" if row.verdict == "waits" else what
+    line = f"{what} at {kimg_text(row.kimg)} kimg"
+    if row.fid is None:
+        return line
+    cut = "no cut yet" if row.cut is None else f"cut {fid_text(row.cut)}"
+    return f"{line}: FID {fid_text(row.fid)}, {cut} of {row.compared}"
 
 
 def flat_text(text: str) -> str:

@@ -73,7 +73,7 @@ def _to_download(space: Space) -> bool:
 
 def _cost(plan: Plan) -> None:
     """Trains the base for some batches and prints the cost that follows for a search: an order of magnitude."""
-    base, trials = plan.space.base, plan.options.trials
+    base, trials = plan.space.base, plan.options.trials or plan.space.trials
     train = base.train
     images = train.batch * _PROBE_BATCHES
     changes = {"train.max_kimg": images / 1000, "train.evaluations": _PROBE_EVALUATIONS}

@@ -21,9 +21,12 @@ _NOTEBOOK_WIDTH = 110  # characters
 
 
 class Progress:
-    """Follows a search by the rows that `listen` gets. `total` returns how many trials a ledger will have."""
+    """Follows a search by the rows that `listen` gets.
 
-    def __init__(self, total: Callable[[Ledger], int], max_kimg: float) -> None:
+    `total` returns how many trials a ledger will have; None where a budget ends the search.
+    """
+
+    def __init__(self, total: Callable[[Ledger], int | None], max_kimg: float) -> None:
         self._total, self._max_kimg = total, max_kimg
         self._ledger = Ledger()
         self._began: tuple[float, float] | None = None
@@ -74,7 +77,7 @@ class Progress:
         return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 
     def _render(self) -> RenderableType:
-        table = render_status(self._ledger, total=self._trials, max_kimg=self._max_kimg, rows=_TABLE_ROWS)
+        table = render_status(self._ledger, total=self._total(self._ledger), max_kimg=self._max_kimg, rows=_TABLE_ROWS)
         return Group(table, Text(self._left()))
 
     def _done(self) -> float:
@@ -84,10 +87,12 @@ class Progress:
 
     @property
     def _trials(self) -> int:
-        return max(1, self._total(self._ledger), len(self._ledger))
+        return max(1, self._total(self._ledger) or 0, len(self._ledger))
 
     def _left(self) -> str:
         done = self._done()
+        if self._total(self._ledger) is None:
+            return "until the budget is spent"
         if self._began is None or done <= self._began[1]:
             return "time left: not known yet"
         began, before = self._began

@@ -61,7 +61,7 @@ def train_finals(
     """
     from gansearch.search.queue import finals_queue
 
-    if not finals_queue(run.plan, run.ledger, finalists, seeds):
+    if finals_queue(run.plan, run.ledger, finalists, seeds).is_empty:
         return None
     from gansearch.cli.progress import Progress
     from gansearch.search.search import Search

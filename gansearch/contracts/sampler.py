@@ -2,37 +2,33 @@
 
 from typing import Any
 
-import optuna
-from optuna.trial import TrialState
-
 from gansearch.contracts.base import holds, require
 from gansearch.contracts.example import SPACE
+from gansearch.search.drawing import draw
+from gansearch.search.history import History
 from gansearch.search.samplers.base import Sampler
-from gansearch.search.study import distribution, draw
 
 SUBJECT = Sampler
 
-_TRIALS = 14  # enough that a sampler that begins with random trials comes to its own proposals
+_TRIALS = 24  # enough that a sampler that begins with random trials comes to its own proposals
+_RUNGS = (1600, 4800)
 
 
 def _proposals(sampler: Sampler) -> list[dict[str, Any]]:
-    """Returns what a sampler proposes in a search in which every third trial is pruned and one fails."""
-    study, found = optuna.create_study(), []
+    """Returns proposals in a search in which one third of the trials goes on, two diverge and one runs."""
+    history, found = History(_RUNGS), []
     for number in range(_TRIALS):
-        params = draw(SPACE, study, sampler.build(number), number)
+        params = draw(SPACE, history, sampler, number)
         found.append(params)
-        pruned, failed = number % 3 == 2, number == 4
-        state = TrialState.FAIL if failed else TrialState.PRUNED if pruned else TrialState.COMPLETE
+        history.params[number] = params
         fid = 100 * params["optim.g_lr"] + 10 * (params["loss.name"] == "wgan")
-        study.add_trial(
-            optuna.trial.create_trial(
-                state=state,
-                value=fid if state == TrialState.COMPLETE else None,
-                params=params,
-                distributions={path: distribution(SPACE.params[path].domain) for path in params},
-                intermediate_values={} if failed else {1600: fid},
-            )
-        )
+        if number in {4, 11}:
+            history.diverged.add(number)
+        elif number == 9:
+            history.running.add(number)
+        else:
+            for rung in _RUNGS[: 1 + (number % 3 == 0)]:
+                history.fids[rung][number] = fid
     return found
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from gansearch.contracts.base import holds, require
 from gansearch.registry import resolve
 from gansearch.run.space import Space, ratio
+from gansearch.search.drawing import draw_at_random
 from gansearch.search.feasibility import baseline_params, check_space
-from gansearch.search.study import draw_at_random
 
 SUBJECT = Space
 

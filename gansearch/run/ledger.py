@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gansearch.errors import unknown
-from gansearch.run.rows import End, Eval, Row, Start, Status, images_of, trial_id_of
+from gansearch.run.rows import Decision, End, Eval, Row, Start, Status, images_of, trial_id_of
+
+Standing = Status | Literal["running", "waiting"]
 
 
 @dataclass
@@ -16,6 +18,7 @@ class TrialState:
 
     start: Start
     evals: list[Eval] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
     end: End | None = None
 
     @property
@@ -41,8 +44,20 @@ class TrialState:
         return self.status == "diverged" or (self.status == "completed" and self.images >= images)
 
     @property
-    def status(self) -> Status | Literal["running"]:
-        return self.end.status if self.end else "running"
+    def status(self) -> Standing:
+        if self.end:
+            return self.end.status
+        return "waiting" if self.is_held else "running"
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the scheduler's last word is that the trial waits, or stops."""
+        return bool(self.decisions) and self.decisions[-1].verdict != "goes on"
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether the trial was running when its driver was killed, or when a budget was spent."""
+        return not self.is_held and (self.end is None or self.end.status == "stopped")
 
     @property
     def best(self) -> Eval | None:
@@ -82,12 +97,13 @@ class Ledger(dict[str, TrialState]):
 
     Rows of a trial whose start row is lost are left out: without its parameters the trial can be neither ranked nor
     continued. `without_start` has the numbers of these trials. The numbers are not given to new trials, whose
-    checkpoints would lie in the same folder.
+    checkpoints would lie in the same folder. `rows` has all other rows that were no duplicates, in their order.
     """
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         super().__init__()
         self.without_start: dict[str, int] = {}
+        self.rows: list[Row] = []
         for row in rows:
             self.add(row)
 
@@ -96,6 +112,11 @@ class Ledger(dict[str, TrialState]):
         if isinstance(row, Start):
             return row.trial_id in self
         state = self[row.trial_id]
+        if isinstance(row, Decision):
+            last = state.decisions[-1] if state.decisions else None
+            reopens = state.status == "stopped" and row.verdict == "goes on"
+            is_new = last is None or (row.kimg, row.verdict) != (last.kimg, last.verdict)
+            return not (reopens or (is_new and state.end is None))
         if state.end is not None:
             return True
         return isinstance(row, Eval) and bool(state.evals) and row.kimg <= state.evals[-1].kimg
@@ -107,11 +128,15 @@ class Ledger(dict[str, TrialState]):
             return
         if self.is_duplicate(row):
             return
+        self.rows.append(row)
         match row:
             case Start():
                 self[row.trial_id] = TrialState(row)
             case Eval():
                 self[row.trial_id].evals.append(row)
+            case Decision():
+                self[row.trial_id].decisions.append(row)
+                self[row.trial_id].end = None
             case End():
                 self[row.trial_id].end = row
 
@@ -136,9 +161,9 @@ class Ledger(dict[str, TrialState]):
         """How many trials the search has proposed, lost ones included; trials with a parent do not count."""
         return self.next_number - self._num_with_parent
 
-    def total(self, trials: int) -> int:
+    def total(self, trials: int | None) -> int | None:
         """Returns how many trials there will be once a search has proposed `trials`, with those that have a parent."""
-        return trials + self._num_with_parent
+        return None if trials is None else trials + self._num_with_parent
 
     @property
     def _num_with_parent(self) -> int:
@@ -156,6 +181,13 @@ class Ledger(dict[str, TrialState]):
             return evals
         first = evals[0].kimg if evals else math.inf
         return [*(row for row in self.history(parent) if row.kimg < first), *evals]
+
+    def fid_at(self, trial_id: str, images: int) -> float | None:
+        """Returns a trial's lowest FID up to a length: what the trial is worth there, for all that compares trials.
+
+        It is None before the first evaluation.
+        """
+        return min((row.fid for row in self.history(trial_id) if row.images <= images), default=None)
 
     def _continued(self, trial_id: str) -> str | None:
         """Returns the earlier trial that `trial_id` continues; None where there is none, or its rows are lost."""

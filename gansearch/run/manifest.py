@@ -30,9 +30,10 @@ from gansearch.run.paths import RunDir, join
 from gansearch.run.protocol import Floor, Protocol
 from gansearch.run.space import Space
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _PACKAGES = ("gansearch", "ray", "torch", "torchvision", "optuna", "torch-fidelity", "numpy")
-_GRACE = 0.1
+_FIRST_RUNG = 1 / 27  # of the full length
+_LAST_RUNG = 1 / 2
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
@@ -40,16 +41,17 @@ class Options:
     """How a search runs. Times are in seconds. None means no limit, or a value that fits the machine.
 
     Without an `address`, or with `local`, the search starts a Ray of its own. Without a `scheduler` no trial is stopped
-    early. A logger has the options of its class, as the other two have.
+    early. A logger has the options of its class, as the other two have. Without a number of `trials` a budget ends the
+    search: there is one then.
     """
 
-    trials: Annotated[int, Field(ge=1)]
+    trials: Annotated[int, Field(ge=1)] | None
     seed: Annotated[int, Field(ge=0)] = 0
     sampler: Component = Component(name="tpe")
     scheduler: Component | None = Component(name="asha")
     loggers: Annotated[tuple[Component, ...], Field(strict=False)] = ()
     eta: Annotated[int, Field(ge=2)] = 3
-    first_rung: Annotated[int, Field(ge=1, description="in evaluations; None: a tenth of all")] | None = None
+    first_rung: Annotated[int, Field(ge=1, description="in evaluations; None: a 27th of all")] | None = None
     time_budget: Annotated[float, Field(gt=0)] | None = None
     gpu_hours: Annotated[float, Field(gt=0)] | None = None
     max_concurrent: Annotated[int, Field(ge=1)] | None = None
@@ -62,15 +64,16 @@ class Options:
 def rungs(train: TrainConfig, eta: int, first: int | None = None) -> list[int]:
     """Returns the images at which ASHA decides, the full length last.
 
-    Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", algorithm 2.
+    Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", algorithm 2, but without a rung in the
+    second half: a trial that is stopped there has already cost the most of its length.
 
     Args:
         train: The length of a trial and its evaluations.
         eta: One trial in `eta` passes a rung, and each rung lies `eta` times as far as the one before.
-        first: The evaluations before the first rung; None means a tenth of all.
+        first: The evaluations before the first rung; None means a 27th of all.
     """
-    steps = [first or max(1, round(_GRACE * train.evaluations))]
-    while steps[-1] * eta < train.evaluations:
+    steps = [first or max(1, round(_FIRST_RUNG * train.evaluations))]
+    while steps[-1] * eta <= _LAST_RUNG * train.evaluations:
         steps.append(steps[-1] * eta)
     decisions = [step * train.eval_images for step in steps if step < train.evaluations]
     return [*decisions, train.max_images]
@@ -181,7 +184,7 @@ class Manifest(BaseModel):
     @property
     def rungs_kimg(self) -> list[float]:
         """The kimg at which the scheduler compares trials, the full length last; empty for a trial alone."""
-        return [images / 1000 for images in _rungs(self.space, self.options)] if self.options.trials > 1 else []
+        return [images / 1000 for images in _rungs(self.space, self.options)] if self.options.trials != 1 else []
 
     def save(self, run: RunDir) -> None:
         """Writes `search.json`, whole or not at all. Raises UserError where the file can't be written."""
@@ -276,6 +279,8 @@ class Plan:
         base, options = self.space.base, self.options
         if not more_trials and max_kimg is None:
             raise UserError("nothing to extend: give --trials +N, --max-kimg K or both")
+        if more_trials and self.options.trials is None:
+            raise UserError(f"--trials +{more_trials}: a budget ends this search, not a number; resume it with another")
         if more_trials and not self.space.params:
             raise UserError(
                 f"--trials +{more_trials}: the run searches nothing, all would be the same; give --max-kimg"
@@ -286,7 +291,8 @@ class Plan:
             options = dataclasses.replace(options, first_rung=self.rungs[0] // base.train.eval_images)
             next_one = base.train.max_kimg + base.train.eval_images / 1000
             base = base.lengthened(max(max_kimg, next_one))
-        options = dataclasses.replace(options, trials=options.trials + more_trials)
+        if options.trials is not None:
+            options = dataclasses.replace(options, trials=options.trials + more_trials)
         return Plan(self.run, self.space.replaced(base=base), options)
 
     def with_options(self, changes: Mapping[str, Any]) -> "Plan":

@@ -23,6 +23,7 @@ from gansearch.logs import warn_once
 
 Status = Literal["completed", "stopped", "diverged", "failed"]
 Relation = Literal["retry", "continuation", "final"]
+Verdict = Literal["goes on", "waits", "stops"]
 
 # Strict: a number written as text is damage, not a number.
 _SCHEMA = ConfigDict(strict=True, extra="forbid", defer_build=True)
@@ -132,6 +133,32 @@ class Eval(Evaluation, _Identified):
 
 
 @dataclass(frozen=True, kw_only=True, config=_SCHEMA)
+class Decision(_Identified):
+    """The scheduler has compared a trial with others, or a resumed search lets a trial go on that a budget had cut.
+
+    A trial that waits, and one that has ended as stopped, trains further after a decision that it goes on.
+
+    Args:
+        kimg: The length that the trial has reached.
+        verdict: What the trial does now.
+        fid: The trial's lowest FID so far; None where nothing was compared.
+        cut: The highest FID that goes on; None where so few were compared that there is none.
+        compared: How many FIDs were compared, the trial's own included; 0 where nothing was compared.
+    """
+
+    event: Literal["decision"] = "decision"
+    kimg: Kimg
+    verdict: Verdict
+    fid: FiniteFloat | None = None
+    cut: FiniteFloat | None = None
+    compared: Number = 0
+
+    @property
+    def images(self) -> int:
+        return images_of(self.kimg)
+
+
+@dataclass(frozen=True, kw_only=True, config=_SCHEMA)
 class End(_Identified):
     """A trial has ended. `best_fid` and `best_kimg` are None where the trial was never evaluated."""
 
@@ -147,7 +174,7 @@ class End(_Identified):
         return images_of(self.kimg)
 
 
-Row = Start | Eval | End
+Row = Start | Eval | Decision | End
 
 
 @cache

@@ -4,8 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import optuna
-
 from gansearch.data.base import Images
 from gansearch.errors import UserError, kind_and_message, one_line, unknown
 from gansearch.recipes import recipe
@@ -14,8 +12,9 @@ from gansearch.run import Plan
 from gansearch.run.domain import Value, is_among
 from gansearch.run.space import Clause, Condition, Space, ratio
 from gansearch.search.corners import corners
+from gansearch.search.drawing import draw, draw_at_random
+from gansearch.search.history import History
 from gansearch.search.samplers.base import Sampler
-from gansearch.search.study import draw, draw_at_random
 from gansearch.training.feasibility import check, check_data
 
 # Options that would make the FIDs of two trials incomparable, or put evaluations at different kimg.
@@ -41,7 +40,7 @@ def check_components(plan: Plan) -> None:
         if names.count(logger.name) > 1:
             raise UserError(f"logger {logger.name} is given twice: give it once")
     try:
-        draw(plan.space, optuna.create_study(), sampler.build(seed=0), seed=0)
+        draw(plan.space, History(plan.rungs), sampler, seed=0)
     except UserError:
         raise
     except Exception as error:  # a sampler may be the user's code: whatever is wrong in it is the user's to fix

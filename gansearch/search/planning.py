@@ -39,8 +39,8 @@ def plan_search(
         sampler: The name of a sampler, `MODULE:CLASS`, or a class.
         scheduler: The name of a scheduler, `MODULE:CLASS`, or a class; `none` or None stops no trial.
         loggers: Names or classes of loggers.
-        **options: Further fields of `gansearch.run.Options`. Without `trials` there are as many as the space says; a
-            `storage` that is a path becomes absolute.
+        **options: Further fields of `gansearch.run.Options`. Without `trials` a budget alone ends the search, and
+            without a budget there are as many trials as the space says. A `storage` that is a path becomes absolute.
 
     Raises:
         UserError: An option is unknown or outside its domain, or the first rung lies beyond the full length.
@@ -60,7 +60,8 @@ def plan_search(
     if storage := options.get("storage"):
         options["storage"] = str(storage) if "://" in str(storage) else str(Path(storage).absolute())
     try:
-        chosen = Options(**{"trials": space.trials, **own, **options})
+        has_budget = any(options.get(name) is not None for name in ("time_budget", "gpu_hours"))
+        chosen = Options(**{"trials": None if has_budget else space.trials, **own, **options})
     except ValidationError as error:
         raise UserError(describe(error)) from None
     if chosen.first_rung is not None and chosen.first_rung > train.evaluations:

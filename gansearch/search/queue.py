@@ -1,5 +1,6 @@
 """The trials that a run still has to train. Only the rows decide, so every driver of a run builds the same queue."""
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,13 +32,47 @@ class Proposal:
 
 
 class TrialQueue:
-    """The trials to start, in order: first the unfinished ones of an interrupted driver, then new ones."""
+    """The trials to start, in order: first the unfinished ones of an interrupted driver, then new ones.
 
-    def __init__(self, unfinished: Iterable[TrialState] = (), proposals: Iterable[Proposal] = ()) -> None:
+    Args:
+        unfinished: The trials of an interrupted driver.
+        proposals: New trials that are known already.
+        sampled: How many trials are to be sampled after these; None has no end, so that a budget ends the search.
+        seed: The seed of sampled trials.
+        promotes: Whether trials that wait for their promotion are to go on.
+    """
+
+    def __init__(
+        self,
+        unfinished: Iterable[TrialState] = (),
+        proposals: Iterable[Proposal] = (),
+        sampled: int | None = 0,
+        seed: int = 0,
+        *,
+        promotes: bool = False,
+    ) -> None:
         self.unfinished, self.proposals = deque(unfinished), deque(proposals)
+        self.promotes = promotes
+        self._sampled, self._seed = sampled, seed
 
-    def __len__(self) -> int:
-        return len(self.unfinished) + len(self.proposals)
+    @property
+    def is_empty(self) -> bool:
+        """Whether no trial is to start; one that waits may still be promoted."""
+        return not self.unfinished and self.new_trials() == 0
+
+    def new_trials(self) -> int | None:
+        """Returns how many trials are still to be proposed; None where there is no end."""
+        return None if self._sampled is None else len(self.proposals) + self._sampled
+
+    def next_proposal(self) -> Proposal | None:
+        """Takes the next new trial out of the queue; None where there is none."""
+        if self.proposals:
+            return self.proposals.popleft()
+        if self._sampled == 0:
+            return None
+        if self._sampled is not None:
+            self._sampled -= 1
+        return Proposal(None, "sampled", self._seed)
 
 
 def search_queue(plan: Plan, ledger: Ledger, *, retry_failed: bool = False) -> TrialQueue:
@@ -60,11 +95,13 @@ def search_queue(plan: Plan, ledger: Ledger, *, retry_failed: bool = False) -> T
         if (relation, trial.trial_id) not in followed
     ]
     origins = {trial.start.origin for trial in trials}
-    space, missing = plan.space, max(0, plan.options.trials - ledger.num_proposed)
+    space, limit = plan.space, plan.options.trials
+    missing = None if limit is None else max(0, limit - ledger.num_proposed)
     baselines = [name for name in space.baselines if f"baseline:{name}" not in origins][:missing]
     proposals += [Proposal(baseline_params(space, name), f"baseline:{name}", seed) for name in baselines]
-    proposals += [Proposal(None, "sampled", seed)] * (missing - len(baselines))
-    return TrialQueue((trial for trial in trials if trial.end is None and not trial.is_final), proposals)
+    sampled = None if missing is None else missing - len(baselines)
+    unfinished = (trial for trial in trials if trial.is_unfinished and not trial.is_final)
+    return TrialQueue(unfinished, proposals, sampled, seed, promotes=True)
 
 
 def _to_continue(plan: Plan, trials: Iterable[TrialState]) -> list[TrialState]:
@@ -80,7 +117,8 @@ def _to_continue(plan: Plan, trials: Iterable[TrialState]) -> list[TrialState]:
         if trial.status == "completed" and trial.evals and trial.images < full and not trial.is_final
     ]
     for length in sorted({trial.images for trial in short}):
-        completed = sorted((trial for trial in short if trial.images == length), key=lambda trial: trial.evals[-1].fid)
+        completed = [trial for trial in short if trial.images == length]
+        completed.sort(key=lambda trial: trial.best.fid if trial.best else math.inf)
         chosen += completed[: max(1, round(len(completed) / plan.options.eta))]
     return chosen
 

@@ -9,7 +9,10 @@ from gansearch.config import TrialConfig
 from gansearch.registry import build, resolve
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Plan
-from gansearch.run.rows import Eval, Evaluation, Row, Start, Status, Writer, trial_id_of
+from gansearch.run.rows import Decision, Eval, Evaluation, Row, Start, Status, Writer, trial_id_of
+from gansearch.search.decisions import Decisions
+from gansearch.search.drawing import draw
+from gansearch.search.history import History
 from gansearch.search.loggers.base import Listener
 from gansearch.search.queue import Proposal
 from gansearch.search.samplers.base import Sampler
@@ -17,18 +20,21 @@ from gansearch.search.study import Study
 
 
 class Recorder:
-    """Records the events of trials, so that ledger, rows and study agree. No event is recorded twice.
+    """Records the events of trials, so that ledger, rows, history and study agree. No event is recorded twice.
 
+    What a trial's parameters are, and whether it goes on, follows from the rows before, so both are decided here.
     `fault` is the first error of a write to the disk. Tune would hide this error behind one of Tune's own.
     """
 
     def __init__(self, plan: Plan, writer: Writer, ledger: Ledger, listener: Listener) -> None:
         self.ledger = ledger
         self.fault: OSError | None = None
-        self._run, self._space = plan.run, plan.space
+        self._run, self._space, self._seed = plan.run, plan.space, plan.options.seed
         self._writer, self._listener = writer, listener
-        sampler: Sampler = build("sampler", plan.options.sampler)
-        self._study = Study(plan.run.study_journal, plan.run.name, plan.space, ledger, plan.options.seed, sampler)
+        self._sampler: Sampler = build("sampler", plan.options.sampler)
+        self._history = History.of(ledger, plan.rungs)
+        self._decisions = Decisions(plan, ledger)
+        self._study = Study(plan.run.study_journal, plan.run.name, plan.space, ledger)
 
     def __getstate__(self) -> dict[str, Any]:
         """Returns nothing: Tune pickles this object for Tune's own way of resuming, which is not used here."""
@@ -38,7 +44,9 @@ class Recorder:
         """Starts a new trial. The configuration is written to the disk before the start row."""
         with self._disk():
             number = self.ledger.next_number
-            params = self._study.propose(number, proposal.params, counts=proposal.relation != "final")
+            params = proposal.params
+            if params is None:
+                params = draw(self._space, self._history, self._sampler, (self._seed * 1_000_003 + number) % 2**32)
             row = Start(
                 trial_id=trial_id_of(number),
                 number=number,
@@ -53,9 +61,23 @@ class Recorder:
         return self.ledger[row.trial_id], config
 
     def restart(self, trial: TrialState) -> TrialConfig:
-        """Writes and returns the configuration of an unfinished trial, as an extended search has a new length."""
+        """Lets an unfinished or promoted trial go on. Its configuration is written, as an extended search has a length.
+
+        A trial that a budget had cut is open again by a row that says so.
+        """
         with self._disk():
+            if trial.end is not None:
+                self._write(Decision(trial_id=trial.trial_id, number=trial.number, kimg=trial.kimg, verdict="goes on"))
             return self._configure(trial.start)
+
+    def promote(self, *, last: bool) -> TrialState | None:
+        """Returns a waiting trial that goes on now, None where there is none. `last`: no trial will be proposed."""
+        with self._disk():
+            decision = self._decisions.promote(last=last)
+            if decision is None:
+                return None
+            self._write(decision)
+        return self.ledger[decision.trial_id]
 
     def _configure(self, start: Start) -> TrialConfig:
         config = self._space.config(start.params, start.seed, resolve=resolve)
@@ -63,18 +85,38 @@ class Recorder:
         atomic_write(self._run.trial_config(start.trial_id), lambda staging: staging.write_text(text))
         return config
 
-    def evaluation(self, trial_id: str, evaluation: Evaluation, node: str | None = None) -> None:
-        """Records an evaluation. An evaluation that was recorded before the trial was restarted changes nothing."""
+    def evaluation(self, trial_id: str, evaluation: Evaluation, node: str | None = None) -> bool:
+        """Records an evaluation and what is decided there; returns whether the trial goes on.
+
+        An evaluation that was recorded before the trial was restarted changes nothing.
+        """
         with self._disk():
-            row = Eval(trial_id=trial_id, number=self.ledger[trial_id].number, node=node, **vars(evaluation))
-            if self._write(row):
-                self._study.observe(row)
+            trial = self.ledger[trial_id]
+            if self._write(Eval(trial_id=trial_id, number=trial.number, node=node, **vars(evaluation))):
+                self.decide(trial)
+            return not trial.is_held
+
+    def decide(self, trial: TrialState) -> None:
+        """Records what is decided about a trial at its last evaluation, if anything is."""
+        decision = self._decisions.at(trial)
+        if decision is not None:
+            self._write(decision)
 
     def end(self, trial_id: str, status: Status, reason: str | None, kimg: float | None = None) -> None:
         with self._disk():
-            row = self.ledger[trial_id].ended(status, reason, kimg)
-            if self._write(row):
-                self._study.finish(row, self.ledger.history(trial_id))
+            self._write(self.ledger[trial_id].ended(status, reason, kimg))
+
+    def end_if_stopped(self, trial_id: str) -> None:
+        """Ends a trial that the scheduler has stopped; one that waits stays open."""
+        trial = self.ledger[trial_id]
+        if trial.decisions and trial.decisions[-1].verdict == "stops":
+            self.end(trial_id, "stopped", None)
+
+    def end_all(self, spent: str | None) -> None:
+        """Ends the open trials of a search that is over: those that wait, and those that a `spent` budget has cut."""
+        for trial in list(self.ledger.values()):
+            if trial.end is None and not trial.is_final:
+                self.end(trial.trial_id, "stopped", None if trial.is_held else spent)
 
     def failed(self, trial_id: str, traceback: str) -> None:
         """Records a trial that raised an error: the traceback in `error.txt`, the last line as the reason."""
@@ -87,6 +129,8 @@ class Recorder:
             return False
         self._writer.append(row)
         self.ledger.add(row)
+        self._history.update(self.ledger, row.trial_id)
+        self._study.note(row)
         self._listener(row, self.ledger)
         return True
 

@@ -61,12 +61,16 @@ def _remove_empty(folders: list[Path]) -> None:
             folder.rmdir()
 
 
-def check_room(plan: Plan, trials: int) -> None:
-    """Raises UserError where the disk can't be written or is too full for the checkpoints of `trials` more trials."""
+def check_room(plan: Plan, trials: int | None) -> None:
+    """Raises UserError where the disk can't be written or is too full for the checkpoints of `trials` more trials.
+
+    Where a budget ends the search (None) it is room for one trial at a time that is asked for.
+    """
     try:
         _write_probe(plan)
     except OSError as error:
         raise UserError(f"can't write to {plan.run.path} ({one_line(error)}): name another --runs-dir") from None
+    trials = trials or 1
     needed = 2**20
     if plan.options.storage is None:
         needed += trials * checkpoint_bytes(plan)

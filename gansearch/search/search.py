@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gansearch import foreign, registry
 from gansearch.data.loader import load_images
-from gansearch.errors import UserError, kind_and_message
+from gansearch.errors import UserError
 from gansearch.metrics.extractors.base import unload
 from gansearch.metrics.floor import floor_of
 from gansearch.metrics.reference import Reference, protocol_of, reference_of
@@ -17,16 +17,15 @@ from gansearch.run.loaded import Run, load
 from gansearch.run.manifest import Manifest, Plan
 from gansearch.run.protocol import Protocol
 from gansearch.run.rows import Row, Writer
+from gansearch.search.decisions import policy_of
 from gansearch.search.feasibility import check_components, check_space, check_space_data
 from gansearch.search.loggers.base import Listener
 from gansearch.search.loggers.opened import open_loggers
 from gansearch.search.queue import TrialQueue, finals_queue, search_queue
 from gansearch.search.ray.cluster import Cluster, ray_session, this_machine
-from gansearch.search.ray.scheduler import PolicyScheduler
 from gansearch.search.ray.tuning import tune_trials
 from gansearch.search.recorder import Recorder
 from gansearch.search.run_lock import check_room, locked_run
-from gansearch.search.schedulers.base import Policy, Scheduler
 from gansearch.search.shutdown import GracefulShutdown
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device
@@ -53,7 +52,7 @@ class Search:
     def __init__(self, plan: Plan, listener: Listener) -> None:
         self.plan, self.ledger, self.queue = plan, Ledger(), TrialQueue()
         foreign.require(plan.space.base.code, plan.component_names)
-        self.scheduler = PolicyScheduler(_policy(plan), plan.rungs)
+        policy_of(plan)
         self.shutdown = GracefulShutdown()
         self.how_to_continue = f"run `{command('resume', plan.run.path, *plan.code_flag)}`"
         self._listener = listener
@@ -115,7 +114,7 @@ class Search:
             if budget is not None and used >= budget:
                 raise UserError(f"--gpu-hours {budget:g}: the search has used {used:.3g} already; give more")
             queue = search_queue(plan, self.ledger)
-            if not queue:
+            if queue.is_empty:
                 raise UserError(
                     f"{plan.run.path}: no trial was completed that could go on: extend with --trials +N too"
                 )
@@ -141,9 +140,9 @@ class Search:
             self.recorder = Recorder(self.plan, writer, self.ledger, listen)
             self._end_decided_trials(complete=amend)
             self.queue = queue()
-            if not self.queue:
+            if self.queue.is_empty and not (self.queue.promotes and self._has_open_trials()):
                 return
-            check_room(self.plan, len(self.queue.proposals))
+            check_room(self.plan, self.queue.new_trials())
             with self._session():
                 if amend:
                     self.plan.amended(self._manifest).save(run)
@@ -151,7 +150,7 @@ class Search:
                 tune_trials(self)
 
     def _end_decided_trials(self, *, complete: bool) -> None:
-        """Ends the trials that were to be stopped when a driver was killed before it wrote the end row.
+        """Decides about the trials that had come to a rung when a driver was killed before it wrote that down.
 
         With `complete` also trials that have come to the length so far. Without it they are handed out once more: their
         actor has the animation of their samples to make.
@@ -160,9 +159,12 @@ class Search:
         for trial in list(self.ledger.values()):
             if complete and trial.end is None and trial.images >= full:
                 self.recorder.end(trial.trial_id, "completed", None)
-        for trial_id in self.scheduler.replay(self.ledger):
-            kimg = self.ledger[trial_id].kimg
-            self.recorder.end(trial_id, "stopped", f"not among the best at {kimg:g} kimg")
+            elif trial.evals and not trial.is_held and not trial.is_final and trial.end is None:
+                self.recorder.decide(trial)
+            self.recorder.end_if_stopped(trial.trial_id)
+
+    def _has_open_trials(self) -> bool:
+        return any(trial.end is None and not trial.is_final for trial in self.ledger.values())
 
     @contextmanager
     def _session(self) -> Iterator[None]:
@@ -186,10 +188,9 @@ class Search:
             yield listen
 
     def _log_start(self, known: str) -> None:
-        length, slots = self.plan.space.base.train.max_kimg, self.cluster.slots
-        logger.info(
-            "%s: %s%d trials to go to %g kimg, %d at once", self.plan.run.path, known, len(self.queue), length, slots
-        )
+        length, slots, new = self.plan.space.base.train.max_kimg, self.cluster.slots, self.queue.new_trials()
+        count = "trials" if new is None else f"{new + len(self.queue.unfinished)} trials to go"
+        logger.info("%s: %s%s to %g kimg, %d at once", self.plan.run.path, known, count, length, slots)
 
     @property
     def is_saved(self) -> bool:
@@ -198,17 +199,6 @@ class Search:
             return False
         saved = Manifest.load(self.plan.run)
         return (saved.space, saved.options.trials) == (self.plan.space, self.plan.options.trials)
-
-
-def _policy(plan: Plan) -> Policy:
-    """Returns the policy of a plan's scheduler; without a scheduler every trial goes on."""
-    if plan.options.scheduler is None:
-        return lambda trial_id, images, fid: True
-    scheduler: Scheduler = registry.build("scheduler", plan.options.scheduler)
-    try:
-        return scheduler.policy(plan.rungs, plan.options.eta)
-    except Exception as error:  # it may be the user's code: whatever is wrong in it is the user's to fix
-        raise UserError(f"scheduler {plan.options.scheduler.name}: {kind_and_message(error)}") from error
 
 
 def prepare(plan: Plan, before: Protocol | None = None) -> Reference:

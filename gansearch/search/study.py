@@ -1,188 +1,146 @@
-"""Proposals of a sampler, and an Optuna study of the trials that can always be rebuilt from the rows of a run."""
+"""An Optuna study that mirrors the trials of a run, for `optuna-dashboard` and other programs that read one."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution, json_to_distribution
-from optuna.samplers import BaseSampler, RandomSampler
+from optuna.distributions import BaseDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
-from optuna.trial import create_trial
 
-from gansearch.errors import UserError
-from gansearch.run.domain import Domain
+from gansearch.errors import one_line
+from gansearch.logs import warn_once
 from gansearch.run.ledger import Ledger, TrialState
-from gansearch.run.rows import End, Eval
+from gansearch.run.rows import End, Eval, Row, Start, trial_id_of
 from gansearch.run.space import Space
-from gansearch.search.samplers.base import Sampler
-from gansearch.search.samplers.tpe import TPE
+from gansearch.search.drawing import distribution
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-_DEFAULT = TPE()
-_DRAWS = 32  # of the sampler, until one is not forbidden
-_RANDOM_DRAWS = 2000
-_FINAL = "final"  # user attribute of a trial that does not count: in Optuna's study it fails
+_FINAL = "final"  # user attribute of a trial that is no part of the search: in Optuna's study it fails
 
 
 class Study:
-    """Proposes parameters. A trial has the same number in Optuna as in the run; a step of Optuna is one image shown."""
+    """Mirrors the rows of a run. A trial has the same number in Optuna; a step of Optuna is one image shown.
 
-    def __init__(
-        self, journal: Path, name: str, space: Space, ledger: Ledger, seed: int, sampler: Sampler = _DEFAULT
-    ) -> None:
-        """Writes `journal` anew from `ledger`: the rows are the truth, and an earlier journal may lack some of them."""
-        for stale in journal.parent.glob(f"{journal.name}*"):  # also the lock file of a driver that was killed
-            stale.unlink()
-        self._space, self._seed, self._sampler = space, seed, sampler
-        storage = JournalStorage(JournalFileBackend(str(journal)))
-        # This study records. It never samples, as its trials are given their parameters.
-        recording = RandomSampler(seed=seed)
-        self._study = optuna.create_study(storage=storage, study_name=name, direction="minimize", sampler=recording)
-        self._running: dict[int, optuna.Trial] = {}
-        trials = {trial.number: trial for trial in ledger.values()}
-        for number in range(ledger.next_number):
-            trial = trials.get(number)
-            if trial is None:  # the rows of this trial are lost, its number is not
-                self._study.add_trial(create_trial(state=OptunaState.FAIL))
-            elif trial.end is None:
-                self.propose(number, trial.start.params, counts=not trial.is_final)
+    Nothing of the search depends on it. The journal is only appended to, so that a program that has it open reads on
+    after a `resume`. Where it contradicts the rows, because some were lost or a trial that had ended goes on, its study
+    is deleted and written anew, in the same file.
+    """
+
+    def __init__(self, journal: Path, name: str, space: Space, ledger: Ledger) -> None:
+        """Opens or makes the journal, and adds what it lacks."""
+        self._journal, self._name, self._ledger = journal, name, ledger
+        self._domains: dict[str, BaseDistribution] = {
+            path: distribution(parameter.domain) for path, parameter in space.params.items()
+        }
+        for lock in journal.parent.glob(f"{journal.name}.*"):  # of a driver that was killed
+            lock.unlink()
+        try:
+            self._open()
+        except (ValueError, KeyError, AssertionError) as error:  # what a damaged line makes Optuna raise
+            warn_once(f"{journal} is damaged ({one_line(error)}): it is written anew from the rows")
+            journal.unlink()
+            self._open()
+
+    def _open(self) -> None:
+        if self._journal.exists():
+            content = self._journal.read_bytes()
+            with self._journal.open("r+b") as file:
+                file.truncate(content.rfind(b"\n") + 1)
+        self._storage = JournalStorage(JournalFileBackend(str(self._journal)))
+        names = [study.study_name for study in self._storage.get_all_studies()]
+        if names == [self._name]:
+            self._study_id = self._storage.get_study_id_from_name(self._name)
+            known = self._storage.get_all_trials(self._study_id, deepcopy=False)
+            if len(known) <= self._ledger.next_number and all(map(self._agrees, known)):
+                self._catch_up(known)
+                return
+        self._write_anew()
+
+    def note(self, row: Row) -> None:
+        """Mirrors a row that the ledger has."""
+        trial = self._ledger[row.trial_id]
+        match row:
+            case Start():
+                self._add(trial)
+            case Eval():
+                self._storage.set_trial_intermediate_value(self._ids[row.number], row.images, row.fid)
+            case End():
+                state, value = self._outcome(trial)
+                self._storage.set_trial_state_values(self._ids[row.number], state, None if value is None else [value])
+            case _ if self._ended(row.number):  # a decision that an ended trial goes on, which Optuna does not know
+                self._write_anew()
+
+    def _write_anew(self) -> None:
+        for study in self._storage.get_all_studies():
+            self._storage.delete_study(study._study_id)
+        self._study_id = self._storage.create_new_study([StudyDirection.MINIMIZE], self._name)
+        self._catch_up([])
+
+    def _catch_up(self, known: list[FrozenTrial]) -> None:
+        """Adds what the study lacks; it has the `known` trials, which agree with the rows."""
+        self._ids = [trial._trial_id for trial in known]
+        trials = {trial.number: trial for trial in self._ledger.values()}
+        for frozen in known:
+            trial = trials.get(frozen.number)
+            if trial is not None and not frozen.state.is_finished():
                 for row in trial.evals:
-                    self.observe(row)
-            else:
-                self._study.add_trial(_ended(trial, ledger.history(trial.trial_id), space))
+                    if row.images not in frozen.intermediate_values:
+                        self.note(row)
+                if trial.end is not None:
+                    self.note(trial.end)
+        for number in range(len(known), self._ledger.next_number):
+            self._add(trials.get(number))
 
-    def propose(self, number: int, params: dict[str, Any] | None = None, *, counts: bool = True) -> dict[str, Any]:
-        """Returns the parameters of trial `number`: `params` where they are given, else sampled ones.
+    def _add(self, trial: TrialState | None) -> None:
+        """Adds the next trial as it is by now; None stands for a trial whose rows are lost."""
+        frozen = create_trial(state=OptunaState.FAIL) if trial is None else self._frozen(trial)
+        self._ids.append(self._storage.create_new_trial(self._study_id, frozen))
 
-        A trial that does not count is in the study for the sake of its number: the sampler learns nothing from it.
-        The sampler is seeded for each trial, so a proposal depends on the seed, the number and the rows alone, and a
-        resumed search does not draw its first random trials again.
-        """
-        if params is None:
-            seed = (self._seed * 1_000_003 + number) % 2**32
-            params = draw(self._space, self._study, self._sampler.build(seed), seed)
-        self._study.enqueue_trial(params)
-        trial = self._study.ask()
-        if trial.number != number:
-            raise RuntimeError(
-                f"the study is at trial {trial.number}, the run at {number}: is a second driver writing?"
-            )
-        if not counts:
-            trial.set_user_attr(_FINAL, True)
-        self._running[number] = trial
-        return suggest(trial, self._space)
+    def _frozen(self, trial: TrialState) -> FrozenTrial:
+        state, value = self._outcome(trial)
+        frozen = create_trial(
+            state=state,
+            value=value,
+            params=trial.start.params,
+            distributions={path: self._domains[path] for path in trial.start.params},
+            intermediate_values={row.images: row.fid for row in trial.evals},
+            user_attrs={_FINAL: True} if trial.is_final else {},
+        )
+        frozen.datetime_start = _naive(trial.start.time)
+        frozen.datetime_complete = _naive(trial.end.time) if trial.end else None
+        return frozen
 
-    def observe(self, row: Eval) -> None:
-        self._running[row.number].report(row.fid, row.images)
+    def _outcome(self, trial: TrialState) -> tuple[OptunaState, float | None]:
+        """Returns Optuna's state for a trial, and the lowest FID of a complete trial."""
+        if trial.end is None:
+            return OptunaState.RUNNING, None
+        history = self._ledger.history(trial.trial_id)
+        if trial.is_final or trial.status == "failed" or (trial.status == "completed" and not history):
+            return OptunaState.FAIL, None
+        if trial.status != "completed":
+            return OptunaState.PRUNED, None
+        return OptunaState.COMPLETE, min(row.fid for row in history)
 
-    def finish(self, row: End, history: Sequence[Eval]) -> None:
-        """Reports the outcome of a trial to Optuna: for a completed trial the lowest FID of its `history`.
+    def _agrees(self, frozen: FrozenTrial) -> bool:
+        """Returns whether the rows can follow what the study says of a trial; a lost one has to have ended."""
+        trial = self._ledger.get(trial_id_of(frozen.number))
+        if trial is None:
+            return frozen.state.is_finished()
+        told = {row.images: row.fid for row in trial.evals}
+        state, value = self._outcome(trial)
+        return (
+            frozen.params == trial.start.params
+            and frozen.intermediate_values.items() <= told.items()
+            and (not frozen.state.is_finished() or (frozen.state, frozen.value) == (state, value))
+        )
 
-        A trial that was stopped or that diverged counts as pruned, so that TPE avoids similar parameters.
-        """
-        trial = self._running.pop(row.number)
-        state, value = _outcome(row, history, self._space, counts=not trial.user_attrs)
-        self._study.tell(trial, value, state=state)
-
-
-def draw(space: Space, study: optuna.Study, sampler: BaseSampler, seed: int) -> dict[str, Any]:
-    """Returns parameters for the next trial of a study, which stays as it is. They are never a forbidden combination.
-
-    The sampler works on a copy of the study in memory. There a forbidden draw fails and the sampler draws again, so in
-    the study itself a forbidden draw takes no number. It also leaves no trace of what a sampler notes about a trial:
-    a study that was rebuilt from rows would lack that, so its proposals could differ.
-
-    Raises:
-        UserError: Neither the sampler nor random draws find parameters that are not forbidden.
-    """
-    copy = optuna.create_study(direction="minimize", sampler=sampler)
-    copy.add_trials(study.get_trials(deepcopy=False))
-    for _ in range(_DRAWS):
-        trial = copy.ask()
-        params = suggest(trial, space)
-        if space.violated(params) is None:
-            return params
-        copy.tell(trial, state=OptunaState.FAIL)
-    return draw_at_random(space, seed)
-
-
-def draw_at_random(space: Space, seed: int) -> dict[str, Any]:
-    """Returns parameters drawn uniformly from their domains, and drawn again while they are forbidden.
-
-    Raises:
-        UserError: A large number of draws in a row is forbidden.
-    """
-    sampler, study = RandomSampler(seed=seed), optuna.create_study()
-    study.ask()
-    (unused,) = study.get_trials()  # random draws do not look at the trial that Optuna passes on
-    distributions = {path: distribution(space.params[path].domain) for path in space.ordered}
-    for _ in range(_RANDOM_DRAWS):
-        params: dict[str, Any] = {}
-        for path, values in distributions.items():
-            if space.applies(path, params):
-                params[path] = sampler.sample_independent(study, unused, path, values)
-        clause = space.violated(params)
-        if clause is None:
-            return params
-    raise UserError(
-        f"{_RANDOM_DRAWS} random trials of this space in a row are forbidden, for instance by {clause}: remove or "
-        "narrow that"
-    )
-
-
-def suggest(trial: optuna.Trial, space: Space) -> dict[str, Any]:
-    """Returns Optuna's values for all parameters that apply."""
-    chosen: dict[str, Any] = {}
-    for path in space.ordered:
-        if space.applies(path, chosen):
-            chosen[path] = _suggest(trial, path, space.params[path].domain)
-    return chosen
-
-
-def _suggest(trial: optuna.Trial, path: str, domain: Domain) -> Any:
-    match distribution(domain):
-        case FloatDistribution(low=low, high=high, step=step, log=log):
-            return trial.suggest_float(path, low, high, step=step, log=log)
-        case IntDistribution(low=low, high=high, step=step, log=log):
-            return trial.suggest_int(path, low, high, step=step, log=log)
-    return trial.suggest_categorical(path, domain.choices)
-
-
-def distribution(domain: Domain) -> BaseDistribution:
-    """Returns the Optuna distribution of a domain."""
-    return json_to_distribution(domain.model_dump_json())
-
-
-def _outcome(row: End, history: Sequence[Eval], space: Space, *, counts: bool) -> tuple[OptunaState, float | None]:
-    """Returns Optuna's state for a trial that has ended, and the lowest FID of a complete trial."""
-    if not counts or row.status == "failed":
-        return OptunaState.FAIL, None
-    if row.status != "completed" or row.images < space.base.train.max_images:  # or the search was extended since
-        return OptunaState.PRUNED, None
-    if not history:  # the rows of its evaluations are lost
-        return OptunaState.FAIL, None
-    return OptunaState.COMPLETE, min(row.fid for row in history)
-
-
-def _ended(trial: TrialState, history: Sequence[Eval], space: Space) -> optuna.trial.FrozenTrial:
-    assert trial.end is not None
-    state, value = _outcome(trial.end, history, space, counts=not trial.is_final)
-    frozen = create_trial(
-        state=state,
-        value=value,
-        params=trial.start.params,
-        distributions={path: distribution(space.params[path].domain) for path in trial.start.params},
-        intermediate_values={row.images: row.fid for row in trial.evals},
-        user_attrs={_FINAL: True} if trial.is_final else {},
-    )
-    frozen.datetime_start = _naive(trial.start.time)
-    frozen.datetime_complete = _naive(trial.end.time)
-    return frozen
+    def _ended(self, number: int) -> bool:
+        return self._storage.get_trial(self._ids[number]).state.is_finished()
 
 
 def _naive(time: str) -> datetime:

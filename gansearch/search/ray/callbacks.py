@@ -52,6 +52,11 @@ class BudgetStopper(Stopper):
         return {}
 
 
+def evaluation_of(result: dict[str, Any]) -> Evaluation:
+    """Returns the evaluation in a result of `GANTrial`."""
+    return Evaluation(**{field.name: result[field.name] for field in fields(Evaluation)})
+
+
 class TrialEvents(Callback):
     """Passes Tune's events to the recorder."""
 
@@ -59,9 +64,8 @@ class TrialEvents(Callback):
         self._recorder = recorder
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
-        if "fid" in result:
-            evaluation = Evaluation(**{field.name: result[field.name] for field in fields(Evaluation)})
-            self._recorder.evaluation(trial.config["trial_id"], evaluation, result["node"])
+        if "fid" in result:  # of the last evaluation Tune does not tell the scheduler
+            self._recorder.evaluation(trial.config["trial_id"], evaluation_of(result), result["node"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         trial_id, result = trial.config["trial_id"], trial.last_result or {}
@@ -72,7 +76,7 @@ class TrialEvents(Callback):
         elif result.get("images", 0) >= trial.config["config"].train.max_images:
             self._recorder.end(trial_id, "completed", None)
         else:
-            self._recorder.end(trial_id, "stopped", f"not among the best at {result['kimg']:g} kimg")
+            self._recorder.end_if_stopped(trial_id)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         text = Path(trial.error_file).read_text() if trial.error_file else "the trial failed without a message"

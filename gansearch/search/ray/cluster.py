@@ -26,7 +26,6 @@ _TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a diverged trial has no FID
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_MAX_PENDING_TRIALS_PG": "1",  # a proposal that is made early lacks the latest results
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # resuming does not use Tune's own snapshots
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -4,13 +4,14 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from gansearch.run.ledger import Ledger
+from gansearch.config import TrialConfig
+from gansearch.run.ledger import TrialState
 from gansearch.search.queue import TrialQueue
 from gansearch.search.recorder import Recorder
 
 
 class QueueSearcher(Searcher):
-    """Suggests the trials of a queue.
+    """Suggests the trials of a queue, and between them those that waited and are promoted.
 
     The recorder reports outcomes to the study, so `on_trial_complete` does nothing. The searcher saves no state for
     Tune, because the rows of the run are the state.
@@ -20,24 +21,43 @@ class QueueSearcher(Searcher):
         """`constants` go into the Ray config of every trial."""
         super().__init__(metric="fid", mode="min")
         self._queue, self._recorder, self._constants = queue, recorder, constants
+        self._handed_out: set[str] = set()
 
     def suggest(self, trial_id: str) -> Any:
-        if not self._queue:
-            return Searcher.FINISHED
-        if self._queue.unfinished:
-            trial = self._queue.unfinished.popleft()
-            config = self._recorder.restart(trial)
-        else:
-            trial, config = self._recorder.start(self._queue.proposals.popleft())
-        ledger: Ledger = self._recorder.ledger
+        found = self._next()
+        if found is None:
+            # With None Tune asks again after the next event.
+            return None if self._is_busy else Searcher.FINISHED
+        trial, config = found
+        self._handed_out.add(trial.trial_id)
         return {
             **self._constants,
             "trial_id": trial.trial_id,
             "config": config,
             "continues": trial.start.parent if trial.start.relation == "continuation" else None,
-            "root_id": None if trial.is_final else ledger.root_id(trial.trial_id),
             "reported_images": trial.images,
         }
+
+    def _next(self) -> tuple[TrialState, TrialConfig] | None:
+        """Returns an unfinished trial, else a promoted one, else a new one; None where nothing is to start now."""
+        queue, recorder = self._queue, self._recorder
+        if queue.unfinished:
+            trial = queue.unfinished.popleft()
+            return trial, recorder.restart(trial)
+        if queue.promotes:
+            last = queue.new_trials() == 0 and not self._is_busy
+            promoted = recorder.promote(last=last)
+            if promoted is not None:
+                return promoted, recorder.restart(promoted)
+        proposal = queue.next_proposal()
+        return None if proposal is None else recorder.start(proposal)
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether a trial that was handed out is still running, so that its result can decide what starts next."""
+        ledger = self._recorder.ledger
+        self._handed_out = {trial_id for trial_id in self._handed_out if ledger[trial_id].status == "running"}
+        return bool(self._handed_out)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         pass

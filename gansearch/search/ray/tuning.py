@@ -1,5 +1,6 @@
 """Sets up Ray Tune for the queue of a search, runs Tune, and handles the end."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
@@ -7,6 +8,7 @@ from ray import tune
 from gansearch import foreign
 from gansearch.errors import UserError, one_line
 from gansearch.search.ray.callbacks import BudgetStopper, TrialEvents
+from gansearch.search.ray.scheduler import RecordingScheduler
 from gansearch.search.ray.searcher import QueueSearcher
 from gansearch.search.ray.trainable import GANTrial
 
@@ -27,6 +29,8 @@ def tune_trials(search: "Search") -> None:
         recorder, search.shutdown, seconds=options.time_budget, gpu_hours=options.gpu_hours, gpus=cluster.gpus
     )
     tuner = _tuner(search, stopper)
+    # All slots fill at once. Tune asks for a trial only where a slot is free, so no proposal is made early.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(cluster.slots)
     search.shutdown.tuning = True
     try:
         if not stopper.stop_all():
@@ -38,9 +42,8 @@ def tune_trials(search: "Search") -> None:
         search.shutdown.tuning = False
     if recorder.fault is not None:
         raise UserError(f"can't write ({one_line(recorder.fault)}): fix that, then {search.how_to_continue}")
-    if stopper.spent and not search.shutdown.signal:  # Tune ends running trials without calling a callback
-        for trial in [trial for trial in recorder.ledger.values() if not (trial.end or trial.is_final)]:
-            recorder.end(trial.trial_id, "stopped", stopper.spent)
+    if search.queue.promotes and not search.shutdown.signal:
+        recorder.end_all(stopper.spent)
 
 
 class _NoReport(tune.ProgressReporter):
@@ -66,8 +69,8 @@ def _tuner(search: "Search", stopper: BudgetStopper) -> tune.Tuner:
         tune.with_resources(trainable, {"cpu": cluster.cpus, "gpu": cluster.gpus}),
         tune_config=tune.TuneConfig(
             search_alg=QueueSearcher(search.queue, search.recorder, constants),
-            scheduler=search.scheduler,
-            num_samples=len(search.queue),
+            scheduler=RecordingScheduler(search.recorder),
+            num_samples=-1,  # the searcher says when there are no more
             max_concurrent_trials=cluster.slots,
             reuse_actors=True,
             trial_name_creator=lambda trial: trial.config["trial_id"],

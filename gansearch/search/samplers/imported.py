@@ -5,25 +5,61 @@ import warnings
 from functools import cache
 from typing import Any, ClassVar
 
+import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from gansearch.registry import component, from_signature
+from gansearch.run.space import Space
+from gansearch.search.drawing import distribution, suggest
+from gansearch.search.history import History
 from gansearch.search.samplers.base import Sampler
+
+_MOST_TRIALS = 500  # Optuna's samplers become slow with many
 
 
 @component
 class OptunaSampler(Sampler):
-    """A sampler whose options are the arguments of an Optuna sampler."""
+    """A sampler whose options are the arguments of an Optuna sampler.
+
+    It sees a study of the trials at the highest rung that enough of them reached, all of them complete. A trial that
+    diverged has the highest FID there. Running trials are running.
+    """
 
     made: ClassVar[type[BaseSampler]]
 
-    def build(self, seed: int) -> BaseSampler:
+    def propose(self, space: Space, history: History, seed: int) -> dict[str, Any]:
+        with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
+            study = optuna.create_study(sampler=self._build(seed))
+            study.add_trials(_trials(space, history))
+            return suggest(study.ask(), space)
+
+    def _build(self, seed: int) -> BaseSampler:
         arguments = dict(vars(self))
         if "seed" in inspect.signature(self.made).parameters:
             arguments["seed"] = seed
-        with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
-            return self.made(**arguments)
+        return self.made(**arguments)
+
+
+def _trials(space: Space, history: History) -> list[FrozenTrial]:
+    rung = history.highest_rung(len(space.params) + 2) or history.rungs[0]
+    fids = history.fids[rung]
+    known = sorted(fids, key=lambda number: (fids[number], number))[:_MOST_TRIALS]
+    values: dict[int, float | None] = {number: fids[number] for number in known}
+    if known:
+        values |= dict.fromkeys(sorted(history.diverged)[-_MOST_TRIALS:], fids[known[-1]])
+    values |= dict.fromkeys(sorted(history.running - values.keys()), None)
+    domains = {path: distribution(parameter.domain) for path, parameter in space.params.items()}
+    return [
+        create_trial(
+            state=TrialState.RUNNING if value is None else TrialState.COMPLETE,
+            value=value,
+            params=dict(history.params[number]),
+            distributions={path: domains[path] for path in history.params[number]},
+        )
+        for number, value in values.items()
+    ]
 
 
 @cache

@@ -1,8 +1,11 @@
 """Random search."""
 
-from optuna.samplers import BaseSampler, RandomSampler
+from typing import Any
 
 from gansearch.registry import component
+from gansearch.run.space import Space
+from gansearch.search.drawing import draw_at_random
+from gansearch.search.history import History
 from gansearch.search.samplers.base import Sampler
 
 
@@ -10,5 +13,5 @@ from gansearch.search.samplers.base import Sampler
 class Random(Sampler):
     """Draws every parameter from its domain, whatever the trials so far have shown."""
 
-    def build(self, seed: int) -> BaseSampler:
-        return RandomSampler(seed=seed)
+    def propose(self, space: Space, history: History, seed: int) -> dict[str, Any]:
+        return draw_at_random(space, seed)

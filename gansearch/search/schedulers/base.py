@@ -1,12 +1,62 @@
-"""The base class of schedulers: what decides at an evaluation whether a trial goes on."""
+"""The base class of schedulers: what decides at an evaluation whether a trial goes on, waits or stops."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from gansearch.registry import component
+from gansearch.run.rows import Verdict
 
-Policy = Callable[[str, int, float], bool]
-"""Called with a trial's id, the images it was shown and its FID; returns whether the trial goes on."""
+
+@dataclass(frozen=True)
+class Ruling:
+    """What a policy says of a trial.
+
+    Args:
+        verdict: `goes on`, `waits` (for its promotion) or `stops`.
+        cut: The highest FID that goes on; None where there is none yet.
+        compared: How many FIDs were compared, the trial's own included; 0 where nothing was, which is not recorded.
+    """
+
+    verdict: Verdict
+    cut: float | None = None
+    compared: int = 0
+
+
+GOES_ON = Ruling("goes on")
+STOPS = Ruling("stops")
+
+
+class Policy(ABC):
+    """The memory of one driver's scheduler.
+
+    When a search is resumed, a new policy first sees the earlier evaluations, in order, and after each its `passed`
+    where the trial went on, so a policy needs no state on the disk. A trial that continues another one has the id of
+    the other.
+    """
+
+    @abstractmethod
+    def at(self, trial_id: str, images: int, fid: float) -> Ruling:
+        """Rules on a trial at an evaluation before its full length.
+
+        Args:
+            trial_id: The trial.
+            images: How many real images it was shown so far.
+            fid: Its lowest FID so far. The same evaluation may come twice, with the same `fid`.
+        """
+
+    def passed(self, trial_id: str, images: int) -> None:  # noqa: B027 - a policy without promotion needs none
+        """Notes that a trial went on from a length, whatever `at` says of that."""
+
+    def promote(self, *, last: bool) -> tuple[str, int, Ruling] | None:
+        """Returns a waiting trial that goes on now, with its length and the ruling; None where there is none.
+
+        It is called whenever a slot is free, before a new trial is proposed.
+
+        Args:
+            last: No trial will be proposed any more, and none is running.
+        """
+        return None
 
 
 @component
@@ -15,10 +65,7 @@ class Scheduler(ABC):
 
     @abstractmethod
     def policy(self, rungs: Sequence[int], eta: int) -> Policy:
-        """Returns the policy of one driver. It is called at every evaluation before the full length, in order.
-
-        When a search is resumed, a new policy is first called with the evaluations so far. A trial that continues
-        another one has the id of the other, and a call may come twice.
+        """Returns the policy of one driver.
 
         Args:
             rungs: The images at which trials are compared, the full length last.
