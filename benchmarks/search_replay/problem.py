@@ -1,0 +1,69 @@
+"""What a replay searches: each configuration has a curve of FIDs, known as soon as its training starts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from gansearch.config import TrialConfig
+from gansearch.run.domain import Domain
+from gansearch.run.space import Space
+
+Floats = npt.NDArray[np.float64]
+KIMG = 1.6  # between two evaluations: whole batches of 64 images
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The training of one configuration.
+
+    Args:
+        fids: The FID of each evaluation, shape (evaluations,). A training that diverges has fewer of them: it ends
+            between its last evaluation and the next one.
+        value: The FID at full length, without noise. For a training that diverges it is one that no other exceeds.
+    """
+
+    fids: Floats
+    value: float
+
+
+Objective = Callable[[Mapping[str, Any]], Curve]
+"""Trains the parameters of one trial: called once for each training."""
+
+
+class Problem(Protocol):
+    """Something to search.
+
+    Args:
+        space: The parameters; its base says how many evaluations a full training has.
+        optimum: The lowest value of all configurations.
+        typical: The median value of configurations drawn at random.
+    """
+
+    @property
+    def space(self) -> Space: ...
+
+    @property
+    def optimum(self) -> float: ...
+
+    @property
+    def typical(self) -> float: ...
+
+    def objective(self, seed: int) -> Objective:
+        """Returns the trainings of one search. Searches of the same seed see the same noise."""
+        ...
+
+
+def base(evaluations: int) -> TrialConfig:
+    """Returns the configuration that all trials share, with so many evaluations at distances of `KIMG`."""
+    return TrialConfig().override({"train.evaluations": evaluations, "train.max_kimg": evaluations * KIMG})
+
+
+def unit(domain: Domain, value: float) -> float:
+    """Returns where a number lies in its range: 0 at the lowest, 1 at the highest, by logarithms where these count."""
+    low, high = domain.range.low, domain.range.high
+    if domain.range.log:
+        value, low, high = np.log([value, low, high])
+    return float((value - low) / (high - low)) if high > low else 0.0
