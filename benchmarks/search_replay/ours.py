@@ -15,6 +15,7 @@ from gansearch.run.rows import Writer
 from gansearch.search.planning import plan_search
 from gansearch.search.queue import search_queue
 from gansearch.search.ray.callbacks import TrialEvents
+from gansearch.search.ray.scheduler import RecordingScheduler
 from gansearch.search.ray.searcher import QueueSearcher
 from gansearch.search.recorder import Recorder
 from gansearch.search.search import Search
@@ -55,7 +56,7 @@ def opened(plan: Plan, workers: int) -> Iterator[Tune]:
             trial = recorder.ledger[config["trial_id"]]
             return Task(trial.trial_id, trial.start.params, config["reported_images"] // interval)
 
-        yield Tune(searcher, search.scheduler, task, workers, [TrialEvents(recorder)])
+        yield Tune(searcher, RecordingScheduler(recorder), task, workers, [TrialEvents(recorder)])
 
 
 @contextmanager

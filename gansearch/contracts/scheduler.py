@@ -26,7 +26,7 @@ def _rulings(scheduler: Scheduler, *, twice: bool = False) -> list[tuple[str, in
     for images, trial in itertools.product(_LENGTHS, range(_TRIALS)):
         if trial in trials:
             found += _train(policy, trials, trial, images, twice=twice)
-    while (promoted := policy.promote(last=True)) is not None:
+    while (promoted := policy.promote()) is not None:
         trial_id, images, ruling = promoted
         require(ruling.verdict == "goes on", f"trial {trial_id} is promoted and {ruling.verdict}: let it go on")
         require(
@@ -84,6 +84,6 @@ def a_trial_alone_goes_on(scheduler: Scheduler) -> None:
         ruling = policy.at("0000", images, 50.0)
         require(ruling.verdict != "stops", f"a trial that is alone is stopped at {images} images")
         if ruling.verdict == "waits":
-            promoted = policy.promote(last=True)
+            promoted = policy.promote()
             require(promoted is not None, f"a trial that is alone waits for ever at {images} images")
         policy.passed("0000", images)

@@ -45,9 +45,9 @@ class Decisions:
             self._policy.passed(self._ledger.root_id(trial.trial_id), trial.images)
         return self._row(trial, trial.images, ruling)
 
-    def promote(self, *, last: bool) -> Decision | None:
-        """Returns the decision that a waiting trial goes on, None where none does. `last`: no trial will be new."""
-        found = self._policy.promote(last=last)
+    def promote(self) -> Decision | None:
+        """Returns the decision that a waiting trial goes on, None where none does."""
+        found = self._policy.promote()
         if found is None:
             return None
         root_id, images, ruling = found

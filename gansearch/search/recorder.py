@@ -70,10 +70,10 @@ class Recorder:
                 self._write(Decision(trial_id=trial.trial_id, number=trial.number, kimg=trial.kimg, verdict="goes on"))
             return self._configure(trial.start)
 
-    def promote(self, *, last: bool) -> TrialState | None:
-        """Returns a waiting trial that goes on now, None where there is none. `last`: no trial will be proposed."""
+    def promote(self) -> TrialState | None:
+        """Returns a waiting trial that goes on now, None where there is none."""
         with self._disk():
-            decision = self._decisions.promote(last=last)
+            decision = self._decisions.promote()
             if decision is None:
                 return None
             self._write(decision)

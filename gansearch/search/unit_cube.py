@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,49 +13,40 @@ Points = np.ndarray
 """One row for each trial, one column for each parameter: a number in [0, 1] or the index of a category, else NaN."""
 
 
-@dataclass(frozen=True)
 class Axis:
-    """One parameter. A category is counted: `size` values, each the index of a choice. A range has `size` 0."""
+    """One parameter. A category is counted: `size` choices, each its index. A range of numbers has `size` 0."""
 
-    domain: Domain
-    size: int
-
-    @classmethod
-    def of(cls, domain: Domain) -> "Axis":
-        return cls(domain, len(domain.choices))
+    def __init__(self, domain: Domain) -> None:
+        self.size = len(domain.choices)
+        self._choices = domain.choices
+        if self.size:
+            return
+        self._low, self._high, self._log = domain.range.low, domain.range.high, domain.range.log
+        self._whole = domain.name == "IntDistribution"
+        self._step = domain.range.step or (1 if self._whole else None)
+        # Each value of a range with steps has the same share of it, the first and the last one too.
+        half = (self._step or 0) / 2
+        self._start = self._scaled(self._low - half)
+        self._length = self._scaled(self._high + half) - self._start
 
     def to_unit(self, value: Any) -> float:
         if self.size:
-            return next(index for index, choice in enumerate(self.domain.choices) if is_among(value, [choice]))
-        low, high = self._ends
-        return (self._scaled(value) - low) / (high - low) if high > low else 0.5
+            return next(index for index, choice in enumerate(self._choices) if is_among(value, [choice]))
+        return (self._scaled(value) - self._start) / self._length if self._length else 0.5
 
     def from_unit(self, unit: float) -> Any:
         if self.size:
-            return self.domain.choices[int(unit)]
-        low, high = self._ends
-        scaled = low + unit * (high - low)
-        value = math.exp(scaled) if self.domain.range.log else scaled
-        first, last, step = self.domain.range.low, self.domain.range.high, self._step
-        if step is None:
-            return min(max(float(value), first), last)
-        count = math.floor((last - first) / step + 1e-8)
-        found = first + step * min(max(round((value - first) / step), 0), count)
-        return int(found) if self.domain.name == "IntDistribution" else float(found)
-
-    @property
-    def _step(self) -> float | None:
-        whole = self.domain.name == "IntDistribution"
-        return self.domain.range.step or (1 if whole else None)
-
-    @property
-    def _ends(self) -> tuple[float, float]:
-        """Both ends as scaled numbers. Each value of a range with steps has the same share of it, the end ones too."""
-        half = (self._step or 0) / 2
-        return self._scaled(self.domain.range.low - half), self._scaled(self.domain.range.high + half)
+            return self._choices[int(unit)]
+        scaled = self._start + unit * self._length
+        value = math.exp(scaled) if self._log else scaled
+        if self._step is None:
+            return min(max(float(value), self._low), self._high)
+        last = math.floor((self._high - self._low) / self._step + 1e-8)
+        found = self._low + self._step * min(max(round((value - self._low) / self._step), 0), last)
+        return int(found) if self._whole else float(found)
 
     def _scaled(self, value: float) -> float:
-        return math.log(value) if self.domain.range.log else float(value)
+        return math.log(value) if self._log else float(value)
 
 
 class UnitCube:
@@ -65,7 +55,7 @@ class UnitCube:
     def __init__(self, space: Space) -> None:
         self._space = space
         self.paths = space.ordered
-        self.axes = [Axis.of(space.params[path].domain) for path in self.paths]
+        self.axes = [Axis(space.params[path].domain) for path in self.paths]
         self._always = {path for path in self.paths if not space.conditions(path)}
 
     def points(self, params: Iterable[Mapping[str, Any]]) -> Points:

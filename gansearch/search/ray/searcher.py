@@ -45,8 +45,7 @@ class QueueSearcher(Searcher):
             trial = queue.unfinished.popleft()
             return trial, recorder.restart(trial)
         if queue.promotes:
-            last = queue.new_trials() == 0 and not self._is_busy
-            promoted = recorder.promote(last=last)
+            promoted = recorder.promote()
             if promoted is not None:
                 return promoted, recorder.restart(promoted)
         proposal = queue.next_proposal()

@@ -34,17 +34,17 @@ class Rung:
         if self._waiting[index : index + 1] == [entry]:
             del self._waiting[index]
 
-    def cut(self, at_least: int = 0) -> tuple[float, str] | None:
-        """Returns the last that goes on: one trial in eta, rounded down, but `at_least` so many. None: nobody does."""
-        passing = max(at_least, len(self) // self._eta)
-        return self._ranked[passing - 1] if passing else None
+    def cut(self) -> tuple[float, str]:
+        """Returns the last that goes on: one trial in eta does, rounded down, but the best always."""
+        return self._ranked[max(1, len(self) // self._eta) - 1]
 
     def best_waiting(self) -> tuple[float, str] | None:
         return self._waiting[0] if self._waiting else None
 
-    def ruling(self, trial_id: str, cut: tuple[float, str] | None) -> Ruling:
-        goes_on = cut is not None and (self._fids[trial_id], trial_id) <= cut
-        return Ruling("goes on" if goes_on else "waits", cut[0] if cut else None, len(self))
+    def ruling(self, trial_id: str) -> Ruling:
+        cut = self.cut()
+        goes_on = (self._fids[trial_id], trial_id) <= cut
+        return Ruling("goes on" if goes_on else "waits", cut[0], len(self))
 
 
 class Promotion(Policy):
@@ -58,17 +58,17 @@ class Promotion(Policy):
         if rung is None:
             return GOES_ON
         rung.add(trial_id, fid)
-        return rung.ruling(trial_id, rung.cut())
+        return rung.ruling(trial_id)
 
     def passed(self, trial_id: str, images: int) -> None:
         if images in self._rungs:
             self._rungs[images].passed(trial_id)
 
-    def promote(self, *, last: bool) -> tuple[str, int, Ruling] | None:
+    def promote(self) -> tuple[str, int, Ruling] | None:
         for images, rung in reversed(self._rungs.items()):
-            best, cut = rung.best_waiting(), rung.cut(at_least=int(last))
-            if best is not None and cut is not None and best <= cut:
-                return best[1], images, rung.ruling(best[1], cut)
+            best = rung.best_waiting()
+            if best is not None and best <= rung.cut():
+                return best[1], images, rung.ruling(best[1])
         return None
 
 
@@ -76,8 +76,8 @@ class Promotion(Policy):
 class ASHA(Scheduler):
     """A trial waits at each rung, and goes on once it is among the best 1 / eta of the FIDs there.
 
-    No trial is stopped by chance: who waits can still be promoted when more have come. When nothing is left to propose
-    the best trial of each rung goes on, however few there are, so a search does not end without a trial of full length.
+    Nobody is stopped for good: a trial that waits can still be promoted when more have come. The best of a rung always
+    goes on, however few there are, so that a search soon has a trial of full length.
     """
 
     def policy(self, rungs: Sequence[int], eta: int) -> Policy:

@@ -26,7 +26,7 @@ class Stopping(Policy):
     def _ruling(self, rung: Rung, trial_id: str) -> Ruling:
         if len(rung) < self._eta:
             return Ruling("goes on", None, len(rung))
-        found = rung.ruling(trial_id, rung.cut())
+        found = rung.ruling(trial_id)
         return found if found.verdict == "goes on" else Ruling("stops", found.cut, found.compared)
 
 

@@ -48,13 +48,10 @@ class Policy(ABC):
     def passed(self, trial_id: str, images: int) -> None:  # noqa: B027 - a policy without promotion needs none
         """Notes that a trial went on from a length, whatever `at` says of that."""
 
-    def promote(self, *, last: bool) -> tuple[str, int, Ruling] | None:
+    def promote(self) -> tuple[str, int, Ruling] | None:
         """Returns a waiting trial that goes on now, with its length and the ruling; None where there is none.
 
         It is called whenever a slot is free, before a new trial is proposed.
-
-        Args:
-            last: No trial will be proposed any more, and none is running.
         """
         return None
 
