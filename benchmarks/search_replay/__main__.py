@@ -1,4 +1,4 @@
-"""Compares methods of search on a virtual cluster, as ratios of their regrets to those of random search with Ray's ASHA.
+"""Compares methods of search on a virtual cluster: ratios of their regrets to those of random search with Ray's ASHA.
 
     python -m benchmarks.search_replay --functions h6-good h6-bad --methods ours ray-optuna --seeds 10
 
@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from benchmarks.search_replay.compare import log_ratios, overall, ratio, worst
 from benchmarks.search_replay.functions import FUNCTIONS
-from benchmarks.search_replay.methods import REFERENCE, replay
+from benchmarks.search_replay.methods import REFERENCE, missing, replay
 from benchmarks.search_replay.problem import Floats
 from benchmarks.search_replay.simulate import RULES, Cluster, Trace
 from gansearch.errors import UserError
@@ -43,9 +43,9 @@ def main() -> int:
     logging.disable(logging.WARNING)  # of Ray and Optuna, once a search
     args = _arguments()
     cluster = Cluster(args.workers, args.trainings)
-    methods = list(dict.fromkeys([REFERENCE, *args.methods]))
-    runs = [Run(*one, cluster) for one in product(args.functions, methods, range(args.seeds))]
     try:
+        methods = [REFERENCE, *_installed(args.methods)]
+        runs = [Run(*one, cluster) for one in product(args.functions, methods, range(args.seeds))]
         traces = dict(_traces(runs, args.processes))
     except UserError as error:
         print(error, file=sys.stderr)
@@ -68,6 +68,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all traces there")
     return parser.parse_args()
+
+
+def _installed(names: Iterable[str]) -> Iterator[str]:
+    """Yields the methods that can run here, and warns of the others."""
+    for name in dict.fromkeys(names):
+        if package := missing(name, next(iter(FUNCTIONS.values()))):
+            print(f"{name} is left out: the package {package} is not installed", file=sys.stderr)
+        elif name != REFERENCE:
+            yield name
 
 
 def _traces(runs: Sequence[Run], processes: int) -> Iterator[tuple[Run, Trace]]:

@@ -16,6 +16,7 @@ from benchmarks.search_replay.problem import KIMG
 from benchmarks.search_replay.simulate import Report, Task
 from gansearch.run.rows import Evaluation, images_of
 
+_CONTROLLER: Any = None  # Tune's controller, which none of the parts looks at
 _SECONDS = 3600  # a full training takes an hour of the rows' time
 
 
@@ -50,7 +51,7 @@ class Tune:
     ) -> None:
         self._searcher, self._scheduler = ConcurrencyLimiter(searcher, workers), scheduler
         self._task, self._callbacks = task, callbacks
-        self._running: dict[str, TuneTrial] = {}  # by the task's trial
+        self._running: dict[str, Any] = {}  # by the task's trial
         self._created, self._finished = 0, False
 
     def ask(self) -> Task | None:
@@ -62,8 +63,8 @@ class Tune:
         if self._finished or config is None:
             return None
         self._created += 1
-        trial = TuneTrial(trial_id, config)
-        self._scheduler.on_trial_add(None, trial)
+        trial: Any = TuneTrial(trial_id, config)
+        self._scheduler.on_trial_add(_CONTROLLER, trial)
         task = self._task(trial_id, config)
         self._running[task.trial] = trial
         for callback in self._callbacks:
@@ -75,7 +76,9 @@ class Tune:
         trial.results += 1
         result = {**_result(report), "training_iteration": trial.results, "trial_id": trial.trial_id}
         # A trial that ends by itself is stopped before the scheduler sees its last result.
-        decision = TrialScheduler.STOP if report.is_last else self._scheduler.on_trial_result(None, trial, result)
+        decision = (
+            TrialScheduler.STOP if report.is_last else self._scheduler.on_trial_result(_CONTROLLER, trial, result)
+        )
         if decision == TrialScheduler.STOP:
             result["done"] = True
         else:
@@ -87,9 +90,9 @@ class Tune:
             self._stop(task, trial)
         return decision == TrialScheduler.CONTINUE
 
-    def _stop(self, task: Task, trial: TuneTrial) -> None:
+    def _stop(self, task: Task, trial: Any) -> None:
         del self._running[task.trial]
-        self._scheduler.on_trial_complete(None, trial, trial.last_result)
+        self._scheduler.on_trial_complete(_CONTROLLER, trial, trial.last_result)
         self._searcher.on_trial_complete(trial.trial_id, result=trial.last_result)
         for callback in self._callbacks:
             callback.on_trial_complete(0, [], trial)
