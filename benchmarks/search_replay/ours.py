@@ -55,7 +55,7 @@ def opened(plan: Plan, workers: int) -> Iterator[Tune]:
             trial = recorder.ledger[config["trial_id"]]
             return Task(trial.trial_id, trial.start.params, config["reported_images"] // interval)
 
-        yield Tune(searcher, search.scheduler, task, workers, [TrialEvents(recorder)])
+        yield Tune(searcher, search.scheduler, task, interval, workers, [TrialEvents(recorder)])
 
 
 @contextmanager
