@@ -58,10 +58,12 @@ def _compare(problems: Mapping[str, Problem], methods: list[str], args: argparse
             for (name, method, seed), trace in runs.items()
         ]
         args.json.write_text(json.dumps(rows))
-    print_regrets(runs, args.trainings, args.rule)
-    for name, problem in problems.items():
-        if isinstance(problem, Table):
-            print_times(runs, name, problem.top(0.01), args.trainings)
+    tables = {name: problem for name, problem in problems.items() if isinstance(problem, Table)}
+    functions = {key: trace for key, trace in runs.items() if key[0] not in tables}
+    if functions:
+        print_regrets(functions, args.trainings, args.rule)
+    for name, table in tables.items():  # a regret can be 0 there, so times are compared in place of regrets
+        print_times(runs, name, table.top(0.01), args.trainings)
 
 
 def _curves(methods: list[str], args: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ Runs = dict[tuple[str, str, int], Trace]
 """Traces by problem, method and seed."""
 
 _REGRETS = "{:12} {:28} {:>20} {:>13} {:>8} {:>7} {:>9} {:>6}"
-_TIMES = "{:12} {:28} {:>20} {:>12} {:>8}"
+_TIMES = "{:12} {:28} {:>20} {:>13} {:>8} {:>7} {:>9} {:>6}"
 
 
 def _names(runs: Runs, index: int) -> list[str]:
@@ -26,12 +26,23 @@ def _of(runs: Runs, problem: str, method: str) -> list[Trace]:
     return [trace for key, trace in runs.items() if key[:2] == (problem, method)]
 
 
+def _work(traces: Sequence[Trace]) -> tuple[str, str, str]:
+    """Returns the means of trials begun, of their cost in full trainings, and of the share of busy time."""
+    return (
+        f"{fmean(trace.trials for trace in traces):.0f}",
+        f"{fmean(trace.trainings for trace in traces):.1f}",
+        f"{fmean(trace.busy for trace in traces):.0%}",
+    )
+
+
 def print_regrets(runs: Runs, end: float, rule: Rule) -> None:
-    """Prints a line for each method and problem, and one over all problems for each method.
+    """Prints a line for each method and function, and one over all functions for each method.
 
     `worst` is the highest ratio of the mean at any time from one full training on. `regret` is a median.
     """
-    print(_REGRETS.format("problem", "method", f"ratio at T={end:g}", "worst", "regret", "trials", "trainings", "busy"))
+    print(
+        _REGRETS.format("function", "method", f"ratio at T={end:g}", "worst", "regret", "trials", "trainings", "busy")
+    )
     for method in _names(runs, 1):
         logs: dict[str, Floats] = {}
         for problem in _names(runs, 0):
@@ -45,9 +56,7 @@ def print_regrets(runs: Runs, end: float, rule: Rule) -> None:
                     str(ratio(logs[problem])),
                     f"{highest:.2f} T={time:.1f}",
                     f"{median(trace.regret(end, rule) for trace in found):.3f}",
-                    f"{fmean(trace.trials for trace in found):.0f}",
-                    f"{fmean(trace.trainings for trace in found):.1f}",
-                    f"{fmean(trace.busy for trace in found):.0%}",
+                    *_work(found),
                 )
             )
         if len(logs) > 1:
@@ -57,16 +66,16 @@ def print_regrets(runs: Runs, end: float, rule: Rule) -> None:
 def print_times(runs: Runs, problem: str, target: float, end: float) -> None:
     """Prints for each method when a search has completed one of the best configurations of a table.
 
-    A search that does not come to it counts with its end.
+    `time` is a median. A search that does not come to such a configuration counts with its end.
     """
-    print(_TIMES.format("best 1 %", "method", "ratio of times", "median time", "reached"))
+    print(_TIMES.format("table", "method", "ratio of times", "time", "reached", "trials", "trainings", "busy"))
     reference = _of(runs, problem, REFERENCE)
     for method in _names(runs, 1):
         found = _of(runs, problem, method)
         times = [time_to(trace, target, end) for trace in found]
         logs = log_time_ratios(found, reference, target, end)
         reached = fmean(trace.regret(end) <= target for trace in found)
-        print(_TIMES.format(problem, method, str(ratio(logs)), f"{median(times):.2f}", f"{reached:.0%}"))
+        print(_TIMES.format(problem, method, str(ratio(logs)), f"{median(times):.2f}", f"{reached:.0%}", *_work(found)))
 
 
 def print_orders(method: str, orders: Sequence[Order]) -> None:
