@@ -1,6 +1,8 @@
-"""Compares methods of search on a virtual cluster, as ratios of their regrets to those of random search with Ray's ASHA.
+"""Compares methods of search on a virtual cluster: ratios of their regrets to those of random search with Ray's ASHA.
 
     python -m benchmarks.search_replay --functions h6-good h6-bad --methods ours ray-optuna --seeds 10
+    python -m benchmarks.search_replay --functions --table TABLE.csv --space digits
+    python -m benchmarks.search_replay --functions --curves CURVES.csv
 
 A method `ours` takes choices: `ours,sampler=random,scheduler=none,sampler.OPTION=VALUE`. A ratio below 1 is better than
 the reference. It is a geometric mean over seeds, with the 95 % interval of the paired comparison.
@@ -8,58 +10,81 @@ the reference. It is a geometric mean over seeds, with the 95 % interval of the 
 
 import argparse
 import json
-import logging
-import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
-from statistics import fmean, median
-from typing import NamedTuple
 
-from benchmarks.search_replay.compare import log_ratios, overall, ratio, worst
+from benchmarks.search_replay.curves import read_curves, replay_order
 from benchmarks.search_replay.functions import FUNCTIONS
-from benchmarks.search_replay.methods import REFERENCE, replay
-from benchmarks.search_replay.problem import Floats
-from benchmarks.search_replay.simulate import RULES, Cluster, Trace
+from benchmarks.search_replay.methods import REFERENCE, missing, replay
+from benchmarks.search_replay.output import Runs, print_orders, print_regrets, print_times
+from benchmarks.search_replay.parallel import quiet, replayed
+from benchmarks.search_replay.problem import Problem
+from benchmarks.search_replay.simulate import RULES, Cluster
+from benchmarks.search_replay.table import Table, read_table
 from gansearch.errors import UserError
-
-_COLUMNS = "{:12} {:28} {:>20} {:>13} {:>8} {:>7} {:>9} {:>6}"
-
-
-class Run(NamedTuple):
-    """One search: what to replay."""
-
-    function: str
-    method: str
-    seed: int
-    cluster: Cluster
+from gansearch.search.find_space import find_space
 
 
 def main() -> int:
-    logging.disable(logging.WARNING)  # of Ray and Optuna, once a search
     args = _arguments()
-    cluster = Cluster(args.workers, args.trainings)
-    methods = list(dict.fromkeys([REFERENCE, *args.methods]))
-    runs = [Run(*one, cluster) for one in product(args.functions, methods, range(args.seeds))]
+    quiet()
     try:
-        traces = dict(_traces(runs, args.processes))
+        methods = [REFERENCE, *_installed(args.methods)]
+        problems: dict[str, Problem] = {name: FUNCTIONS[name] for name in args.functions}
+        if args.table:
+            problems[args.table.stem] = read_table(args.table, find_space(args.space))
+        if problems:
+            _compare(problems, methods, args)
+        if args.curves:
+            _curves([method for method in methods if method.startswith("ours")], args)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    if args.json:
-        rows = [{**run._asdict(), "cluster": asdict(run.cluster), **asdict(trace)} for run, trace in traces.items()]
-        args.json.write_text(json.dumps(rows))
-    _print(traces, args, methods)
     return 0
+
+
+def _compare(problems: Mapping[str, Problem], methods: list[str], args: argparse.Namespace) -> None:
+    """Replays every method on every problem with every seed, and prints what came out."""
+    cluster = Cluster(args.workers, args.trainings)
+    keys = list(product(problems, methods, range(args.seeds)))
+    jobs = [(method, problems[name], seed, cluster) for name, method, seed in keys]
+    runs: Runs = dict(zip(keys, replayed(replay, jobs, args.processes), strict=True))
+    if args.json:
+        rows = [
+            {"problem": name, "method": method, "seed": seed, "cluster": asdict(cluster), **asdict(trace)}
+            for (name, method, seed), trace in runs.items()
+        ]
+        args.json.write_text(json.dumps(rows))
+    tables = {name: problem for name, problem in problems.items() if isinstance(problem, Table)}
+    functions = {key: trace for key, trace in runs.items() if key[0] not in tables}
+    if functions:
+        print_regrets(functions, args.trainings, args.rule)
+    for name, table in tables.items():  # a regret can be 0 there, so times are compared in place of regrets
+        print_times(runs, name, table.top(0.01), args.trainings)
+
+
+def _curves(methods: list[str], args: argparse.Namespace) -> None:
+    curves = read_curves(args.curves, args.steps, args.evaluations)
+    for method in methods:
+        jobs = [(method, curves, seed, args.curve_workers) for seed in range(args.orders)]
+        print_orders(method, list(replayed(replay_order, jobs, args.processes)))
+
+
+def _installed(names: Iterable[str]) -> Iterator[str]:
+    """Yields the methods that can run here, and warns of the others."""
+    for name in dict.fromkeys(names):
+        if package := missing(name, FUNCTIONS["h3-good"]):
+            print(f"{name} is left out: the package {package} is not installed", file=sys.stderr)
+        elif name != REFERENCE:
+            yield name
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--functions", nargs="+", choices=list(FUNCTIONS), default=list(FUNCTIONS), metavar="NAME")
+    parser.add_argument("--functions", nargs="*", choices=list(FUNCTIONS), default=list(FUNCTIONS), metavar="NAME")
     parser.add_argument("--methods", nargs="+", default=["ours", "ray-optuna"], metavar="NAME")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--workers", type=int, default=8)
@@ -67,51 +92,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rule", choices=RULES, default=RULES[0], help="which trial is the incumbent (simulate.py)")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all traces there")
+    table = parser.add_argument_group("a table of configurations (table.py)")
+    table.add_argument("--table", type=Path, metavar="CSV")
+    table.add_argument("--space", default="digits", help="the space that the table was drawn from")
+    curves = parser.add_argument_group("a table of curves (curves.py)")
+    curves.add_argument("--curves", type=Path, metavar="CSV")
+    curves.add_argument("--orders", type=int, default=300)
+    curves.add_argument("--curve-workers", type=int, default=4)
+    curves.add_argument("--steps", type=int, default=100_000, help="where the curves are cut")
+    curves.add_argument("--evaluations", type=int, default=10, help="up to there, at equal distances")
     return parser.parse_args()
-
-
-def _traces(runs: Sequence[Run], processes: int) -> Iterator[tuple[Run, Trace]]:
-    """Replays all runs, with progress on stderr. What a run gives does not depend on the process."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that are started below
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        traces = map(_replay, runs) if processes == 1 else pool.map(_replay, runs)
-        for number, (run, trace) in enumerate(zip(runs, traces, strict=True), 1):
-            print(f"\r{number}/{len(runs)} searches", end="\n" * (number == len(runs)), file=sys.stderr, flush=True)
-            yield run, trace
-
-
-def _replay(run: Run) -> Trace:
-    logging.disable(logging.WARNING)
-    return replay(run.method, FUNCTIONS[run.function], run.seed, run.cluster)
-
-
-def _print(traces: dict[Run, Trace], args: argparse.Namespace, methods: Iterable[str]) -> None:
-    """Prints a line for each function and method, and one over all functions for each method."""
-
-    def of(function: str, method: str) -> list[Trace]:
-        return [trace for run, trace in traces.items() if (run.function, run.method) == (function, method)]
-
-    end = args.trainings
-    print(_COLUMNS.format("function", "method", "ratio", "worst, at", "regret", "trials", "trainings", "busy"))
-    for method in methods:
-        logs: dict[str, Floats] = {}
-        for function in args.functions:
-            found, reference = of(function, method), of(function, REFERENCE)
-            logs[function] = log_ratios(found, reference, end, args.rule)
-            highest, time = worst(found, reference, end, args.rule)
-            print(
-                _COLUMNS.format(
-                    function,
-                    method,
-                    str(ratio(logs[function])),
-                    f"{highest:.2f} T={time:.1f}",
-                    f"{median(trace.regret(end, args.rule) for trace in found):.3f}",
-                    f"{fmean(trace.trials for trace in found):.0f}",
-                    f"{fmean(trace.trainings for trace in found):.1f}",
-                    f"{fmean(trace.busy for trace in found):.0%}",
-                )
-            )
-        print(_COLUMNS.format("all", method, str(overall(logs)), "", "", "", "", "").rstrip())
 
 
 if __name__ == "__main__":

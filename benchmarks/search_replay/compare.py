@@ -53,6 +53,18 @@ def worst(traces: Sequence[Trace], reference: Sequence[Trace], end: float, rule:
     return means[index], float(times[index])
 
 
+def time_to(trace: Trace, target: float, end: float) -> float:
+    """Returns when a search has completed a trial of a regret of at most `target`; `end` where it never has."""
+    reached = (time for time, regret in zip(trace.times, trace.regrets["completed"], strict=True) if regret <= target)
+    return next(reached, end)
+
+
+def log_time_ratios(traces: Sequence[Trace], reference: Sequence[Trace], target: float, end: float) -> Floats:
+    """Returns the logarithms of the ratios of the times to a target, one a seed, shape (seeds,)."""
+    pairs = zip(traces, reference, strict=True)
+    return np.array([math.log(time_to(a, target, end) / time_to(b, target, end)) for a, b in pairs])
+
+
 def overall(by_function: Mapping[str, Floats]) -> Ratio:
     """Returns the geometric mean over functions, of logarithms of ratios by function, each of shape (seeds,)."""
     return ratio(np.mean(np.stack(list(by_function.values())), axis=0))

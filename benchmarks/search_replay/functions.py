@@ -20,12 +20,14 @@ from typing import Any
 import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from benchmarks.search_replay.problem import Curve, Floats, Objective, base, unit
+from benchmarks.search_replay.problem import Curve, Floats, Objective, unit
+from gansearch.config import TrialConfig
 from gansearch.run.space import Space, When
 
 GOOD, BAD = (2.5, 2.0), (3.5, 4.0)  # bias and noise
 LEVEL = 30.0  # is added to the function, which makes a FID of it; far above what noise takes away
 _DRAWS = 10_001
+_KIMG = 1.6  # between two evaluations: whole batches
 
 _ALPHA = np.array([1.0, 1.2, 3.0, 3.2])
 
@@ -121,7 +123,8 @@ class MFHartmann:
 
     @cached_property
     def space(self) -> Space:
-        return Space(base=base(self.evaluations), params=dict(self.params))
+        length = {"train.evaluations": self.evaluations, "train.max_kimg": self.evaluations * _KIMG}
+        return Space(base=TrialConfig().override(length), params=dict(self.params))
 
     @property
     def optimum(self) -> float:

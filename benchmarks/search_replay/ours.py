@@ -56,7 +56,7 @@ def opened(plan: Plan, workers: int) -> Iterator[Tune]:
             trial = recorder.ledger[config["trial_id"]]
             return Task(trial.trial_id, trial.start.params, config["reported_images"] // interval)
 
-        yield Tune(searcher, RecordingScheduler(recorder), task, workers, [TrialEvents(recorder)])
+        yield Tune(searcher, RecordingScheduler(recorder), task, interval, workers, [TrialEvents(recorder)])
 
 
 @contextmanager

@@ -38,12 +38,17 @@ def ray_optuna(problem: Problem, seed: int, workers: int) -> Iterator[Method]:
 
 def _with_asha(problem: Problem, workers: int, sampler: BaseSampler | None, seed: int | None = None) -> Tune:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    evaluations = problem.space.base.train.evaluations
+    train = problem.space.base.train
+    evaluations = train.evaluations
     searcher = OptunaSearch(space=_suggesting(problem.space), metric="fid", mode="min", sampler=sampler, seed=seed)
     asha = ASHAScheduler(
         metric="fid", mode="min", max_t=evaluations, grace_period=grace(evaluations), reduction_factor=ETA
     )
-    return Tune(searcher, asha, lambda trial_id, config: Task(trial_id, flatten_dict(config)), workers)
+
+    def task(trial_id: str, config: dict[str, Any]) -> Task:
+        return Task(trial_id, flatten_dict(config))
+
+    return Tune(searcher, asha, task, train.eval_images, workers)
 
 
 def _suggesting(space: Space) -> Callable[[Any], None]:

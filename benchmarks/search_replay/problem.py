@@ -7,12 +7,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from gansearch.config import TrialConfig
 from gansearch.run.domain import Domain
 from gansearch.run.space import Space
 
 Floats = npt.NDArray[np.float64]
-KIMG = 1.6  # between two evaluations: whole batches of 64 images
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,8 @@ class Curve:
     Args:
         fids: The FID of each evaluation, shape (evaluations,). A training that diverges has fewer of them: it ends
             between its last evaluation and the next one.
-        value: The FID at full length, without noise. For a training that diverges it is one that no other exceeds.
+        value: What the training is worth at full length: its FID there without noise, or where curves were measured
+            the lowest one. For a training that diverges it is one that no other exceeds.
     """
 
     fids: Floats
@@ -54,11 +53,6 @@ class Problem(Protocol):
     def objective(self, seed: int) -> Objective:
         """Returns the trainings of one search. Searches of the same seed see the same noise."""
         ...
-
-
-def base(evaluations: int) -> TrialConfig:
-    """Returns the configuration that all trials share, with so many evaluations at distances of `KIMG`."""
-    return TrialConfig().override({"train.evaluations": evaluations, "train.max_kimg": evaluations * KIMG})
 
 
 def unit(domain: Domain, value: float) -> float:

@@ -12,10 +12,10 @@ from ray.tune import Callback
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
-from benchmarks.search_replay.problem import KIMG
 from benchmarks.search_replay.simulate import Report, Task
-from gansearch.run.rows import Evaluation, images_of
+from gansearch.run.rows import Evaluation
 
+_CONTROLLER: Any = None  # Tune's controller, which none of the parts looks at
 _SECONDS = 3600  # a full training takes an hour of the rows' time
 
 
@@ -35,7 +35,8 @@ class Tune:
     Args:
         searcher: Proposes configurations, at most as many at once as there are workers.
         scheduler: Decides which trials go on.
-        task: Makes the task of a proposed configuration and Tune's id of the trial.
+        task: Makes the task of Tune's id of a trial and its configuration.
+        interval: The images between two evaluations.
         workers: How many trials run at once.
         callbacks: See every result and every end.
     """
@@ -45,12 +46,13 @@ class Tune:
         searcher: Searcher,
         scheduler: TrialScheduler,
         task: Callable[[str, dict[str, Any]], Task],
+        interval: int,
         workers: int,
         callbacks: Sequence[Callback] = (),
     ) -> None:
         self._searcher, self._scheduler = ConcurrencyLimiter(searcher, workers), scheduler
-        self._task, self._callbacks = task, callbacks
-        self._running: dict[str, TuneTrial] = {}  # by the task's trial
+        self._task, self._interval, self._callbacks = task, interval, callbacks
+        self._running: dict[str, Any] = {}  # by the task's trial
         self._created, self._finished = 0, False
 
     def ask(self) -> Task | None:
@@ -62,8 +64,8 @@ class Tune:
         if self._finished or config is None:
             return None
         self._created += 1
-        trial = TuneTrial(trial_id, config)
-        self._scheduler.on_trial_add(None, trial)
+        trial: Any = TuneTrial(trial_id, config)
+        self._scheduler.on_trial_add(_CONTROLLER, trial)
         task = self._task(trial_id, config)
         self._running[task.trial] = trial
         for callback in self._callbacks:
@@ -73,9 +75,11 @@ class Tune:
     def report(self, task: Task, report: Report) -> bool:
         trial = self._running[task.trial]
         trial.results += 1
-        result = {**_result(report), "training_iteration": trial.results, "trial_id": trial.trial_id}
+        result = {**_result(report, self._interval), "training_iteration": trial.results, "trial_id": trial.trial_id}
         # A trial that ends by itself is stopped before the scheduler sees its last result.
-        decision = TrialScheduler.STOP if report.is_last else self._scheduler.on_trial_result(None, trial, result)
+        decision = (
+            TrialScheduler.STOP if report.is_last else self._scheduler.on_trial_result(_CONTROLLER, trial, result)
+        )
         if decision == TrialScheduler.STOP:
             result["done"] = True
         else:
@@ -87,22 +91,21 @@ class Tune:
             self._stop(task, trial)
         return decision == TrialScheduler.CONTINUE
 
-    def _stop(self, task: Task, trial: TuneTrial) -> None:
+    def _stop(self, task: Task, trial: Any) -> None:
         del self._running[task.trial]
-        self._scheduler.on_trial_complete(None, trial, trial.last_result)
+        self._scheduler.on_trial_complete(_CONTROLLER, trial, trial.last_result)
         self._searcher.on_trial_complete(trial.trial_id, result=trial.last_result)
         for callback in self._callbacks:
             callback.on_trial_complete(0, [], trial)
 
 
-def _result(report: Report) -> dict[str, Any]:
+def _result(report: Report, interval: int) -> dict[str, Any]:
     """Returns a report as `GANTrial.step` returns it."""
-    kimg = report.evaluation * KIMG
-    if report.fid is None:
-        kimg -= KIMG / 2  # it diverged on the way to this evaluation
+    if report.fid is None:  # the training diverged half-way to this evaluation
+        kimg = (report.evaluation - 0.5) * interval / 1000
         return {"diverged": "the loss of D is not finite", "kimg": kimg, "done": True}
     evaluation = Evaluation(
-        kimg=kimg,
+        kimg=report.evaluation * interval / 1000,
         fid=report.fid,
         protocol="replay",
         train_seconds=report.time * _SECONDS,
@@ -110,6 +113,6 @@ def _result(report: Report) -> dict[str, Any]:
         d_loss_real=0.0,
         d_loss_fake=0.0,
         g_loss=0.0,
-        images_per_second=images_of(KIMG) / (report.time * _SECONDS),
+        images_per_second=interval / (report.time * _SECONDS),
     )
     return {**asdict(evaluation), "images": evaluation.images, "node": None, "done": report.is_last}
