@@ -93,7 +93,7 @@ def _ranked(run: Run, trial: TrialState, rank: int | None) -> Ranked:
         max_fid=max(fids, default=None),
         kimg=trial.kimg,
         status=trial.status,
-        reason=reason_text(trial),
+        reason=reason_text(trial, run.ledger),
         origin=trial.start.origin,
         parent=trial.start.parent,
         relation=trial.start.relation,

@@ -33,7 +33,7 @@ def render_status(ledger: Ledger, *, total: int | None, max_kimg: float, rows: i
             fid_text(trial.evals[-1].fid if trial.evals else None),
             fid_text(trial.best.fid if trial.best else None),
             Text(trial.status, style=STATUS_COLOURS[trial.status]),
-            reason_text(trial) or "",
+            reason_text(trial, ledger) or "",
             style="bold" if trial is best else "",
         )
     hidden = f", {len(trials) - len(shown)} not shown" if len(shown) < len(trials) else ""
@@ -47,12 +47,12 @@ def render_status(ledger: Ledger, *, total: int | None, max_kimg: float, rows: i
     return table
 
 
-def describe(trial: TrialState) -> str:
+def describe(trial: TrialState, ledger: Ledger) -> str:
     """Returns one trial on one line, for a log."""
     line = f"trial {trial.number} ({trial.trial_id}, {_origin(trial)}): {trial.status} at {kimg_text(trial.kimg)} kimg"
     if trial.evals and trial.best:
         line += f", FID {fid_text(trial.evals[-1].fid)}, best {fid_text(trial.best.fid)}"
-    if reason := reason_text(trial):
+    if reason := reason_text(trial, ledger):
         line += f" ({reason})"
     return line
 
@@ -71,7 +71,7 @@ def as_json(ledger: Ledger) -> list[dict[str, Any]]:
             "fid": trial.evals[-1].fid if trial.evals else None,
             "best_fid": trial.best.fid if trial.best else None,
             "best_kimg": trial.best.kimg if trial.best else None,
-            "reason": reason_text(trial),
+            "reason": reason_text(trial, ledger),
         }
         for trial in _by_number(ledger)
     ]

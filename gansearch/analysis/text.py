@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gansearch.run.ledger import TrialState
+from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.protocol import Floor
 from gansearch.run.rows import Relation
 from gansearch.run.space import Condition
@@ -55,7 +55,7 @@ def origin_text(origin: str, parent: str | None, relation: Relation | None) -> s
     return origin if relation is None else f"{origin} ({_RELATIONS[relation]} {parent})"
 
 
-def reason_text(trial: TrialState) -> str | None:
+def reason_text(trial: TrialState, ledger: Ledger) -> str | None:
     """Returns why a trial has ended, waits or went on, on one line; None where nothing is to say."""
     if trial.end and trial.end.reason:
         return flat_text(trial.end.reason)
@@ -68,8 +68,8 @@ def reason_text(trial: TrialState) -> str | None:
     line = f"{what} at {kimg_text(row.kimg)} kimg"
     if row.fid is None:
         return line
-    cut = "no cut yet" if row.cut is None else f"cut {fid_text(row.cut)}"
-    return f"{line}: FID {fid_text(row.fid)}, {cut} of {row.compared}"
+    newest = ledger.comparisons[row.kimg] if row.verdict == "waits" else row
+    return f"{line}: FID {fid_text(row.fid)}, the cut among {newest.compared} is {fid_text(newest.cut)}"
 
 
 def flat_text(text: str) -> str:

@@ -43,7 +43,7 @@ class Progress:
             best = ledger.best
             lowest = f"; lowest so far {best.best.fid:.2f} (trial {best.trial_id})" if best and best.best else ""
             left = f"; {self._left()}" if isinstance(row, Eval) else ""
-            logger.info("%s%s%s", describe(ledger[row.trial_id]), lowest, left)
+            logger.info("%s%s%s", describe(ledger[row.trial_id], ledger), lowest, left)
 
     @contextmanager
     def shown(self) -> Iterator[None]:

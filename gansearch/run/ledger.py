@@ -97,13 +97,15 @@ class Ledger(dict[str, TrialState]):
 
     Rows of a trial whose start row is lost are left out: without its parameters the trial can be neither ranked nor
     continued. `without_start` has the numbers of these trials. The numbers are not given to new trials, whose
-    checkpoints would lie in the same folder. `rows` has all other rows that were no duplicates, in their order.
+    checkpoints would lie in the same folder. `rows` has all other rows that were no duplicates, in their order,
+    and `comparisons` the newest decision at each rung by its kimg.
     """
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         super().__init__()
         self.without_start: dict[str, int] = {}
         self.rows: list[Row] = []
+        self.comparisons: dict[float, Decision] = {}
         for row in rows:
             self.add(row)
 
@@ -137,6 +139,8 @@ class Ledger(dict[str, TrialState]):
             case Decision():
                 self[row.trial_id].decisions.append(row)
                 self[row.trial_id].end = None
+                if row.compared:
+                    self.comparisons[row.kimg] = row
             case End():
                 self[row.trial_id].end = row
 

@@ -60,3 +60,11 @@ class History:
     def highest_rung(self, results: int) -> int | None:
         """Returns the highest rung that at least so many trials reached; None where there is none."""
         return next((rung for rung in reversed(self.rungs) if len(self.fids[rung]) >= results), None)
+
+    def ranked(self, rung: int) -> list[int]:
+        """Returns the trials known at a rung or below it: those that came further first, then by their FID there."""
+        found: dict[int, None] = {}
+        for other in reversed([one for one in self.rungs if one <= rung]):
+            fids = self.fids[other]
+            found |= dict.fromkeys(sorted(fids.keys() - found.keys(), key=lambda number: (fids[number], number)))
+        return list(found)

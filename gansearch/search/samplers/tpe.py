@@ -1,8 +1,8 @@
-"""TPE over rungs: kernel densities of good and of other trials, where most is known of the end."""
+"""TPE over rungs: kernel densities of good and of other trials, at every length where enough trials were compared."""
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -13,58 +13,72 @@ from gansearch.search.drawing import draw_at_random
 from gansearch.search.history import History
 from gansearch.search.parzen import Density
 from gansearch.search.samplers.base import Sampler
-from gansearch.search.unit_cube import UnitCube
+from gansearch.search.unit_cube import Points, UnitCube
 
 _MOST_GOOD, _MOST_OTHERS = 32, 256  # trials: a proposal costs the same after a hundred thousand as after a thousand
+_WIDTH, _STRAY = 0.2, 0.3  # of the kernels around few trials
+
+
+class _Model(NamedTuple):
+    """What is known at a rung: the density of its good trials, and that of the others."""
+
+    good: Density
+    others: Density
+
+    def log_ratio(self, points: Points) -> np.ndarray:
+        return self.good.log_density(points) - self.others.log_density(points)
 
 
 @component
 class TPE(Sampler):
-    """Learns at the highest rung that enough trials have reached, so that it learns of those that were stopped too.
+    """Learns which parameters are good at each rung that enough trials reached, and so from those that were stopped.
 
-    The densities are those of BOHB (Falkner et al. 2018, https://arxiv.org/abs/1807.01774). Trials that diverged are
-    among the worst everywhere. Trials that are running count as bad until they report, so that parallel proposals
-    differ.
+    At a rung the good trials are those with the lowest FIDs. The others there, those that did not come so far and those
+    that diverged are compared with them. Trials that are running count among these until they report, so that parallel
+    proposals differ. All rungs have the same say: long trials tell more of the end, but there are few of them.
+
+    The densities are those of BOHB (Falkner et al. 2018, https://arxiv.org/abs/1807.01774), which has them at one rung.
 
     Args:
         random_share: The share of proposals that are drawn at random.
         good_share: The share of the trials at a rung that are its good ones.
-        candidates: So many points are drawn among the good ones; the one that is likeliest good is proposed.
+        candidates: So many points are drawn around good trials; the one that is likeliest good is proposed.
     """
 
     random_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     good_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
     candidates: Annotated[int, Field(ge=1)] = 32
-    width: Annotated[float, Field(gt=0)] = 0.2
 
     def propose(self, space: Space, history: History, seed: int) -> dict[str, Any]:
         rng = np.random.default_rng(seed)
-        rung = history.highest_rung(len(space.params) + 2)
-        if rung is None or rng.random() < self.random_share:
+        enough = len(space.params) + 2
+        rungs = [rung for rung in history.rungs if len(history.fids[rung]) >= enough]
+        if not rungs or rng.random() < self.random_share:
             return draw_at_random(space, seed)
         cube = UnitCube(space)
-        good, others = (
-            self._density(cube, [history.params[number] for number in numbers])
-            for numbers in self._split(history, rung)
-        )
-        drawn = good.sample(self.candidates, rng)
-        proposals = [cube.params(point) for point in drawn]
-        allowed = [params for params in proposals if space.violated(params) is None]
+        models = [self._model(cube, history, rung) for rung in rungs]
+        count = math.ceil(self.candidates / len(models))
+        drawn = [cube.params(point) for model in models for point in model.good.sample(count, rng)]
+        allowed = [params for params in drawn if space.violated(params) is None]
         if not allowed:
             return draw_at_random(space, seed)
         points = cube.points(allowed)
-        return allowed[int(np.argmax(good.log_density(points) - others.log_density(points)))]
+        return allowed[int(np.argmax(sum(model.log_ratio(points) for model in models)))]
+
+    def _model(self, cube: UnitCube, history: History, rung: int) -> _Model:
+        good, others = self._split(history, rung)
+        return _Model(*(_density(cube, [history.params[number] for number in numbers]) for numbers in (good, others)))
 
     def _split(self, history: History, rung: int) -> tuple[list[int], list[int]]:
-        """Returns the numbers of the good trials at a rung and those of the others."""
-        fids = history.fids[rung]
-        ranked = sorted(fids, key=lambda number: (fids[number], number))
-        good = ranked[: min(_MOST_GOOD, max(2, math.ceil(self.good_share * len(ranked))))]
-        lies = sorted(history.running - fids.keys())
-        others = [*ranked[len(good) :], *sorted(history.diverged)]
-        stride = max(1, math.ceil(len(others) / _MOST_OTHERS))
-        return good, others[::-1][::stride] + lies
+        """Returns the numbers of the good trials at a rung, and of the others, of which the worst are the last."""
+        ranked = history.ranked(rung)
+        reached = history.fids[rung]
+        num_good = min(_MOST_GOOD, max(2, math.ceil(self.good_share * len(reached))))
+        others = [*ranked[num_good:], *sorted(history.diverged)]
+        stride = math.ceil(len(others) / _MOST_OTHERS) or 1
+        return ranked[:num_good], [*others[::stride], *sorted(history.running - reached.keys())]
 
-    def _density(self, cube: UnitCube, params: Sequence[Mapping[str, Any]]) -> Density:
-        spread = max(1, len(params)) ** (-1 / (len(cube.paths) + 4))
-        return Density(cube, cube.points(params), self.width * spread, stray=0.3 * spread)
+
+def _density(cube: UnitCube, params: Sequence[Mapping[str, Any]]) -> Density:
+    spread = max(1, len(params)) ** (-1 / (len(cube.paths) + 4))  # Scott's rule
+    return Density(cube, cube.points(params), _WIDTH * spread, _STRAY * spread)
