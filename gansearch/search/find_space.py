@@ -37,7 +37,7 @@ def find_space(name: str) -> Space:
         UserError: There is no such space, or a file and an installed package have one of that name.
     """
     if name.endswith(".py") or "/" in name:
-        return permitted(name, getattr(module_of_file(name), "SPACE", None))
+        return permitted(name, getattr(module_of_file(name, f"space {name}"), "SPACE", None))
     if foreign.is_foreign(name):
         foreign.permit([name])
         return permitted(name, foreign.find("space", name))
@@ -49,9 +49,10 @@ def find_space(name: str) -> Space:
             "give the file's path, or that MODULE:NAME"
         )
     if name in files:
-        return permitted(name, getattr(module_of_file(str(files[name])), "SPACE", None))
+        file = str(files[name])
+        return permitted(name, getattr(module_of_file(file, f"space {file}"), "SPACE", None))
     if name in installed:
-        return permitted(name, _run(installed[name].value, installed[name].load))
+        return permitted(name, _run(f"space {installed[name].value}", installed[name].load))
     raise unknown("space", name, [*files, *installed])
 
 
@@ -69,25 +70,31 @@ def _run(where: str, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except ValidationError as error:
-        raise UserError(f"space {where}: {error.title}: {describe(error)}") from error
+        raise UserError(f"{where}: {error.title}: {describe(error)}") from error
     except (Exception, SystemExit) as error:  # a space is the user's code: whatever is wrong in it is the user's to fix
-        raise UserError(f"space {where}: {kind_and_message(error)}") from error
+        raise UserError(f"{where}: {kind_and_message(error)}") from error
 
 
-def module_of_file(name: str) -> ModuleType:
+def module_of_file(name: str, where: str) -> ModuleType:
     """Runs a Python file as the module of its name, so that a space can name what the file defines.
 
+    Args:
+        name: The path of the file.
+        where: How messages name the file.
+
     Raises:
-        UserError: There is no such file, or it fails.
+        UserError: There is no such file, it is no Python file, or it fails.
     """
     path = Path(name).absolute()
-    if not path.is_file():
-        raise UserError(f"space {name}: there is no such file; check the path")
+    if not path.exists():
+        raise UserError(f"{where}: there is no such file; check the path")
+    if not path.is_file() or path.suffix != ".py":
+        raise UserError(f"{where} is no Python file: name a file that ends in .py")
     if str(path.parent) not in sys.path:  # as for a script
         sys.path.insert(0, str(path.parent))
     known = sys.modules.get(path.stem)
     is_other = known is not None and getattr(known, "__file__", None) != str(path)
-    return _run(name, lambda: foreign.load_file(path, f"space_{path.stem}" if is_other else path.stem))
+    return _run(where, lambda: foreign.load_file(path, f"space_{path.stem}" if is_other else path.stem))
 
 
 def permitted(name: str, space: Any) -> Space:
