@@ -19,8 +19,8 @@ from gansearch.config import describe
 from gansearch.errors import UserError, kind_and_message, unknown
 from gansearch.logs import warn_once
 from gansearch.run.domain import Value, is_among
-from gansearch.run.space import Clause, Condition, Parameter, Space
-from gansearch.search.feasibility import baseline_params
+from gansearch.run.space import Clause, Condition, Parameter, Space, faults
+from gansearch.search.feasibility import baseline_params, check_values
 
 _FOLDER = "search_spaces"
 _PATHS = ("data.dir", "metrics.weights")
@@ -70,7 +70,8 @@ def _run(where: str, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except ValidationError as error:
-        raise UserError(f"{where}: {error.title}: {describe(error)}") from error
+        found = faults(error) if error.title == Space.__name__ else f"{error.title}: {describe(error)}"
+        raise UserError(f"{where}: {found}") from error
     except (Exception, SystemExit) as error:  # a space is the user's code: whatever is wrong in it is the user's to fix
         raise UserError(f"{where}: {kind_and_message(error)}") from error
 
@@ -152,10 +153,12 @@ def configure(space: Space, changes: Mapping[str, Any], max_kimg: float | None) 
     combinations are decided too, and baselines that are forbidden now, or equal to another, are left out.
 
     Raises:
-        UserError: A path is no option, a value lies outside its domain, or the changes are forbidden.
+        UserError: A path is no option, a value lies outside its domain, or the changes are forbidden; or the space
+            itself has a condition or a forbidden combination on a value outside a domain.
     """
     if "seed" in changes:
         raise UserError("--set seed: all trials of a search share its seed; give it with --seed")
+    check_values(space)  # below, values that are not possible any more are left out
     params: dict[str, Parameter] = {}  # what is still searched
     decided: dict[str, Any] = {}  # what is not, and applies
     fixed = dict(changes)
