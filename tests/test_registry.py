@@ -12,6 +12,7 @@ import pytest
 
 import gansearch.losses
 from gansearch import registry
+from gansearch.cli.search import main
 from gansearch.config import Component, TrialConfig, from_json
 from gansearch.errors import UserError
 from gansearch.logs import warn_once
@@ -158,10 +159,14 @@ def test_an_entry_point_of_an_installed_package_is_a_name(
     assert re.search(f"left out: {message}", caplog.text)
 
 
-def test_a_space_of_an_installed_package_is_a_name_unless_it_is_taken(plugins: Callable[..., None]) -> None:
+def test_a_space_of_an_installed_package_is_a_name_unless_it_is_taken(
+    plugins: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
     source = "import gansearch as gs\nSPACE = gs.Space(params={}, trials=3)\n"
     plugins("three", "[gansearch.spaces]", "mine = plugin_three:SPACE", "digits = plugin_three:SPACE", source=source)
     assert find_space("mine").trials == 3
+    assert main(["spaces"]) == 0
+    assert re.search(r"^mine +0 +3 +- +plugin_three:SPACE$", capsys.readouterr().out, re.MULTILINE)
     with pytest.raises(
         UserError, match=r"^space digits is taken twice, by .*digits\.py and by plugin_three:SPACE of an"
     ):

@@ -6,7 +6,7 @@ A space file is Python and is executed. What it names, it may also define.
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,7 +42,7 @@ def find_space(name: str) -> Space:
         foreign.permit([name])
         return permitted(name, foreign.find("space", name))
     files = space_files()
-    installed = {entry.name: entry for entry in entry_points(group="gansearch.spaces")}
+    installed = installed_spaces()
     if name in files and name in installed:
         raise UserError(
             f"space {name} is taken twice, by {files[name]} and by {installed[name].value} of an installed package: "
@@ -54,6 +54,11 @@ def find_space(name: str) -> Space:
     if name in installed:
         return permitted(name, _run(f"space {installed[name].value}", installed[name].load))
     raise unknown("space", name, [*files, *installed])
+
+
+def installed_spaces() -> dict[str, EntryPoint]:
+    """Returns the spaces of installed packages by name."""
+    return {entry.name: entry for entry in entry_points(group="gansearch.spaces")}
 
 
 def space_files() -> dict[str, Path]:
