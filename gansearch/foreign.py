@@ -52,6 +52,8 @@ def allow(allowed: Allowed, names: Iterable[str]) -> None:
         trusted = list(names) if allowed else []
         permit(trusted)
         _trusted.update(trusted)
+    elif not isinstance(allowed, str | type | Iterable):
+        raise UserError(f"allow_code={allowed!r}: give True, False, names or classes")
     else:
         permit(map(reference, [allowed] if isinstance(allowed, str | type) else allowed))
 
