@@ -205,7 +205,7 @@ def test_a_component_that_can_t_be_built_fails_alone(capsys: pytest.CaptureFixtu
         "  FAIL  It can be built. sampler.alpha is missing: give it with --set sampler.alpha=VALUE"
     ]
     assert len(out[other + 1 : wild]) > 1 and all(line.startswith("  ok    ") for line in out[other + 1 : wild])
-    assert out[wild + 1 :] == ["  FAIL  It can be built. KeyError: 'mine'"]
+    assert out[wild + 1 :] == ["  FAIL  It can be built. logger.name=own:Wild can't be built: KeyError: 'mine'"]
 
 
 def test_an_option_goes_to_the_components_that_have_it(capsys: pytest.CaptureFixture[str]) -> None:
