@@ -154,6 +154,10 @@ def test_an_entry_point_of_an_installed_package_is_a_name(
     message = r"model\.name=net: plugin_one:Net of an installed package can't be imported \(.*no attribute 'Net'"
     with pytest.raises(UserError, match=f"^{message}"):
         registry.resolve(TrialConfig().override({"model.name": "net"}))
+    fails = "\n    def __post_init__(self):\n        1 / 0\n"
+    plugins("two", "[gansearch.losses]", "zero = plugin_two:LeastSquares", source=LEAST_SQUARES + fails)
+    with pytest.raises(UserError, match=r"^loss\.name=zero can't be built: ZeroDivisionError: division by zero$"):
+        registry.resolve(TrialConfig().override({"loss.name": "zero"}))
     warn_once.cache_clear()
     assert {"dcgan", "net"} - registry.classes("model").keys() == {"net"}
     assert re.search(f"left out: {message}", caplog.text)

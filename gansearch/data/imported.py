@@ -23,7 +23,8 @@ _TRANSFORMS = ("transform", "target_transform", "transforms")  # of torchvision;
 class TorchDataset(Dataset):
     """A torch data set whose items are images, or pairs (image, label). Its arguments are the options.
 
-    An argument `train` or `split` of its constructor is given by the trial; without one it has the split `train` only.
+    Arguments `train`, `split` and `resolution` of its constructor are given by the trial; without one of the first two
+    it has the split `train` only. An argument whose default is no data, such as a function, keeps that.
     An image is a PIL image, a uint8 tensor (C, H, W), or a float tensor (C, H, W) in [0, 1]. The centre square is
     resized to `resolution`. Labels are whole numbers from 0; `classes` of the data set has their names.
     """
@@ -68,13 +69,14 @@ class TorchDataset(Dataset):
     def _classes(dataset: Any, labels: Tensor, where: str) -> tuple[str, ...]:
         lowest, count = int(labels.min()), int(labels.max()) + 1
         named = getattr(dataset, "classes", None)
-        limit = len(named) if isinstance(named, Collection) else _MOST_CLASSES
+        names = tuple(map(str, named)) if isinstance(named, Collection) else None
+        limit = _MOST_CLASSES if names is None else len(names)
         if lowest < 0 or count > limit:
             raise UserError(
                 f"data {where}: labels lie between {lowest} and {count - 1}, but {limit} classes have numbers from 0 "
                 f"to {limit - 1}: number them from 0"
             )
-        return tuple(map(str, named if isinstance(named, Collection) else range(count)))
+        return tuple(map(str, range(count))) if names is None else names
 
 
 def _whole(label: Any) -> int:
