@@ -6,9 +6,12 @@ run.trials()                                       # a pandas frame, the lowest 
 images = gs.load_generator(run.export()).sample(64)
 """
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from gansearch import foreign
 from gansearch.analysis.rank import Ranked, rank
@@ -72,7 +75,7 @@ class Run:
 
         return evaluations_frame(self._load())
 
-    def plot(self, more: Iterable[str | type] = ()) -> "dict[str, Figure]":
+    def plot(self, more: str | type | Iterable[str | type] = ()) -> "dict[str, Figure]":
         """Returns the figures of the run by name; `more` are plots of your own. Writes no file.
 
         Raises:
@@ -80,7 +83,9 @@ class Run:
         """
         from gansearch.analysis.plotting import figures
 
-        names = [reference(plot) for plot in more]
+        names = [reference(plot) for plot in ([more] if isinstance(more, str | type) else more)]
+        if wrong := [name for name in names if not isinstance(name, str)]:
+            raise UserError(f"plot: {wrong[0]!r} is neither a name nor a class")
         foreign.permit(names)
         return dict(figures(self._load(), names))
 
@@ -168,6 +173,7 @@ def search(
         UserError: Something is wrong or missing; nothing was started.
         KeyboardInterrupt: The search was interrupted.
     """
+    _check_types(space=space, name=name, trials=trials, max_kimg=max_kimg, options=options, runs_dir=runs_dir)
     from gansearch.search.find_space import find_space, permit_named, permitted
     from gansearch.search.planning import plan_search
 
@@ -177,6 +183,17 @@ def search(
     permit_named(changes)
     search_options |= {} if trials is None else {"trials": trials}
     return _run(plan_search(found, run, changes, max_kimg, **search_options), lambda search: search.start(), on_row)
+
+
+def _check_types(**arguments: Any) -> None:
+    """Raises UserError for an argument of `search` that is of another type than `search` declares."""
+    hints = get_type_hints(search)
+    for name, value in arguments.items():
+        try:
+            TypeAdapter(hints[name]).validate_python(value, strict=True)
+        except ValidationError:
+            wanted = inspect.formatannotation(hints[name])
+            raise UserError(f"{name}={value!r} is of a wrong type: give {wanted}") from None
 
 
 def _data_options(data: str | type | Path | None) -> dict[str, Any]:

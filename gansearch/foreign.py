@@ -52,6 +52,8 @@ def allow(allowed: Allowed, names: Iterable[str]) -> None:
         trusted = list(names) if allowed else []
         permit(trusted)
         _trusted.update(trusted)
+    elif not isinstance(allowed, str | type | Iterable):
+        raise UserError(f"allow_code={allowed!r}: give True, False, names or classes")
     else:
         permit(map(reference, [allowed] if isinstance(allowed, str | type) else allowed))
 
@@ -78,8 +80,10 @@ def find(what: str, name: str) -> Any:
     except (Exception, SystemExit) as error:  # a module is the user's code: whatever is wrong in it is theirs to fix
         if module_name == _MAIN:
             reason = "it was defined in a script or a notebook: define it here too, or move it into a module"
-        else:
+        elif isinstance(error, ModuleNotFoundError):
             reason = f"{kind_and_message(error)}; its module must be in this folder or installed"
+        else:
+            reason = kind_and_message(error)
         raise UserError(f"{what}={name} can't be imported ({reason})") from error
 
 
@@ -263,12 +267,22 @@ def _is_installed(file: Path) -> bool:
 
 
 def _imports(path: Path, name: str) -> Iterator[str]:
-    """Yields the names of the modules that a source file, the module `name`, imports."""
+    """Yields the names of the modules that a source file, the module `name`, imports.
+
+    A file that is no Python, or a name beyond the top package, imports nothing. Python itself says so if it gets there.
+    """
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    try:
+        nodes = list(ast.walk(ast.parse(path.read_bytes())))
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package or None)
+            try:
+                base = importlib.util.resolve_name("." * node.level + (node.module or ""), package or None)
+            except ImportError:
+                continue
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")

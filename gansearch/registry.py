@@ -12,6 +12,7 @@ The class's constructor arguments are its options, so that their names, defaults
 import importlib
 import importlib.util
 import inspect
+import math
 import pkgutil
 from abc import ABC
 from collections.abc import Callable, Iterable
@@ -19,14 +20,15 @@ from copy import copy
 from dataclasses import field, fields
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import pydantic
-from pydantic import ConfigDict, ValidationError
+from pydantic import BeforeValidator, ConfigDict, ValidationError
 
 from gansearch import foreign
 from gansearch.config import ArtifactsConfig, Component, TrialConfig, describe
-from gansearch.errors import UserError, one_line, unknown
+from gansearch.errors import UserError, kind_and_message, unknown
+from gansearch.logs import warn_once
 
 Kind = Literal["data", "model", "loss", "metrics", "artifact", "sampler", "scheduler", "logger", "plot"]
 
@@ -66,12 +68,19 @@ component = pydantic.dataclasses.dataclass(
 def classes(kind: Kind) -> dict[str, type]:
     """Returns the components of a kind that the package has and those that installed packages add, by name.
 
-    Imports them, so for models and losses torch too.
+    Imports them, so for models and losses torch too. One of an installed package that can't be used is left out, with a
+    warning.
 
     Raises:
-        UserError: Two components have one name, or an installed package can't be imported.
+        UserError: Two installed packages have one name.
     """
-    return {**_own(kind), **{name: find(kind, name) for name in _installed(kind)}}
+    found = dict(_own(kind))
+    for name in _installed(kind):
+        try:
+            found[name] = find(kind, name)
+        except UserError as error:
+            warn_once(f"left out: {error}")
+    return found
 
 
 def find(kind: Kind, name: str) -> type:
@@ -96,12 +105,19 @@ def find(kind: Kind, name: str) -> type:
     try:
         found = entry.load()
     except (Exception, SystemExit) as error:  # whatever is wrong in an installed package, this search can't use it
-        raise UserError(f"{kind}.name={name}: {entry.value} can't be imported ({one_line(error)})") from error
+        raise UserError(
+            f"{kind}.name={name}: {entry.value} of an installed package can't be imported ({kind_and_message(error)}): "
+            "uninstall or repair that package"
+        ) from error
     return _component(kind, entry.value, found)
 
 
 def build(kind: Kind, section: Component) -> Any:
-    """Builds the component that a section names. Raises UserError for an unknown name or option, or a wrong value."""
+    """Builds the component that a section names.
+
+    Raises:
+        UserError: The name or an option is unknown, a value is wrong, or code from outside the package fails.
+    """
     cls = find(kind, section.name)
     names = {field.name for field in fields(cls)}
     options = {"name": section.name} if foreign.is_foreign(section.name) and "name" in names else {}
@@ -114,6 +130,10 @@ def build(kind: Kind, section: Component) -> Any:
         return cls(**options)
     except ValidationError as error:
         raise UserError(describe(error, prefix=kind)) from None
+    except Exception as error:
+        if cls.__module__.partition(".")[0] == "gansearch":
+            raise
+        raise UserError(f"{kind}.name={section.name} can't be built: {kind_and_message(error)}") from error
 
 
 def resolve(config: TrialConfig) -> TrialConfig:
@@ -223,11 +243,19 @@ def _component(kind: Kind, name: str, found: Any) -> type:
         if inspect.isabstract(found):
             missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
             raise UserError(f"{kind}.name={name} is an unfinished {base.__name__}: define {missing}")
-        # A class that was not decorated would silently lack the options that it declares.
-        return found if "__dataclass_fields__" in vars(found) else component(found)
+        try:
+            # Not decorated, a class would silently lack the options that it declares.
+            whole: Any = found if "__dataclass_fields__" in vars(found) else component(found)
+            pydantic.dataclasses.rebuild_dataclass(whole)  # raises where an option's type is not known
+            return whole
+        except Exception as error:  # the user's code: whatever is wrong in it is the user's to fix
+            raise UserError(f"{kind}.name={name} has a wrong option: {kind_and_message(error)}") from error
     adapted = _adapter(kind)(found)
     if adapted is None:
-        what = f"a class of {found.__mro__[1].__name__}" if inspect.isclass(found) else type(found).__name__
+        what = type(found).__name__
+        if inspect.isclass(found):
+            parents = [cls.__name__ for cls in found.__mro__[1:-1]]
+            what = f"a class of {parents[0]}" if parents else f"the class {found.__qualname__}"
         raise UserError(f"{kind}.name={name} is {what}: name a subclass of {base.__module__}.{base.__name__}")
     return adapted
 
@@ -243,21 +271,46 @@ def _adapter(kind: Kind) -> Callable[[Any], type | None]:
 def from_signature(made: type, base: type, given: Iterable[str]) -> type:
     """Returns a component whose options are the arguments of a foreign class; its attribute `made` is that class.
 
+    An argument whose default is no data, such as a function, is no option, and neither is one whose name means
+    something else here. They keep their defaults.
+
     Args:
         made: A class that is no component.
         base: The component's base class.
         given: Arguments that the base class gives, so that they are no options.
 
     Raises:
-        UserError: The constructor takes arguments without names.
+        UserError: The constructor needs an argument that can be no option.
     """
     namespace: dict[str, Any] = {"__module__": made.__module__, "__annotations__": {}, "made": made}
+    taken = {"name", *dir(base)}
     for name, parameter in inspect.signature(made).parameters.items():
         if name in given or parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
             continue
-        if parameter.kind == parameter.POSITIONAL_ONLY:
-            raise UserError(f"{made.__name__}: the argument {name} has no name to set it by: make it a keyword")
-        namespace["__annotations__"][name] = Any
-        if parameter.default is not parameter.empty:
+        is_required = parameter.default is parameter.empty
+        if parameter.kind == parameter.POSITIONAL_ONLY or name in taken:
+            if is_required:
+                raise UserError(f"{made.__name__}: its argument {name} can't be an option: make it another keyword")
+        elif is_required:
+            namespace["__annotations__"][name] = Any
+        elif _is_data(parameter.default):
+            namespace["__annotations__"][name] = _Tuple if isinstance(parameter.default, tuple) else Any
             namespace[name] = field(default_factory=partial(copy, parameter.default))
     return component(type(made.__name__, (base,), namespace))
+
+
+def _is_data(value: Any) -> bool:
+    """Returns whether JSON can hold a value, a tuple as a list."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_data, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_data(item) for key, item in value.items())
+    return value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _tuples(value: Any) -> Any:
+    """Returns a value with tuples in place of lists, which files have instead."""
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+_Tuple = Annotated[Any, BeforeValidator(_tuples)]

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 import gansearch as gs
+from gansearch import foreign
 from gansearch.errors import UserError
 from gansearch.losses.hinge import Hinge
 from gansearch.run.rows import End, Eval, Start
@@ -72,7 +73,7 @@ def test_what_is_wrong_is_said_before_anything_starts(folder: Path) -> None:
         ({"space": "digits", "trails": 3}, "there is no option trails"),
         ({"space": "digits", "name": "a/b"}, "run name 'a/b'"),
         ({"space": "digits", "sampler": "tpee"}, "tpee"),
-        ({"space": 3}, "unknown space '3'"),
+        ({"space": 3}, "space=3 is of a wrong type"),
     ]
     for arguments, message in wrong:
         with pytest.raises(UserError, match=message) as caught:
@@ -81,6 +82,30 @@ def test_what_is_wrong_is_said_before_anything_starts(folder: Path) -> None:
     with pytest.raises(UserError, match="unknown run"):
         gs.load("nothing")
     assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"space": None}, "space=None is of a wrong type"),
+        ({"max_kimg": "1"}, "max_kimg='1' is of a wrong type: give float | None"),
+        ({"name": 5}, "name=5 is of a wrong type"),
+        ({"options": ["a"]}, r"options=\['a'\] is of a wrong type"),
+        ({"loggers": 5}, "loggers: 5 is neither a name nor a class"),
+        ({"storage": 5}, "storage=5"),
+        ({"data": object}, r"data\.name=builtins:object is the class object"),
+    ],
+)
+def test_an_argument_of_a_wrong_type_gets_one_line(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        gs.search(**{"space": "digits", "name": "wrong", **arguments})
+    assert "\n" not in str(caught.value)
+    assert not Path("runs/wrong").exists()
+
+
+def test_allow_code_is_a_boolean_or_names() -> None:
+    with pytest.raises(UserError, match="allow_code=5: give True, False, names or classes"):
+        foreign.allow(5, [])  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

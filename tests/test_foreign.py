@@ -2,9 +2,11 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from gansearch import foreign, registry
 from gansearch.config import Component, LossConfig, Source, TrialConfig
@@ -53,6 +55,60 @@ def make():
 )
 
 
+WRONG = (
+    LEAST_SQUARES
+    + """
+from torch.utils.data import Dataset
+
+
+class NoType(LeastSquares):
+    option: "NoSuchType" = 1
+
+
+class Mutable(LeastSquares):
+    option: list = []
+
+
+class Fails(LeastSquares):
+    def __post_init__(self):
+        1 / 0
+
+
+class Shadow(Dataset):
+    def __init__(self, load):
+        pass
+"""
+)
+
+DATA = """
+from PIL import Image
+from torch.utils.data import Dataset
+
+
+def read(index):
+    return Image.new("L", (8, 8))
+
+
+class Pictures(Dataset):
+    def __init__(self, labels=(0, 1, 0), classes=None, reader=read, name="pictures", resolution=8, size=(8, (9, 9))):
+        assert size == (8, (9, 9)) and name == "pictures"
+        self.labels, self.classes, self.reader, self.resolution = labels, classes, reader, resolution
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, index):
+        if self.labels[index] == "exit":
+            raise SystemExit
+        return self.reader(index), self.labels[index]
+
+
+class Torn(Pictures):
+    def __getitem__(self, index):
+        return Image.open("torn.png"), 0
+"""
+
+
 @pytest.fixture
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The current folder, with the modules `mine` and `helper`; nothing is permitted yet."""
@@ -71,7 +127,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def forget(before: set[str]) -> None:
     for name in set(sys.modules) - before:
-        if name.partition(".")[0] in {"mine", "helper", "pack"}:
+        if name.partition(".")[0] in {"mine", "helper", "pack", "wrong", "pictures"}:
             del sys.modules[name]
 
 
@@ -117,6 +173,10 @@ def test_a_class_of_a_module_has_its_options_and_its_source_is_recorded() -> Non
         ("loss", "exits:LSGAN", "can't be imported .SystemExit"),
         ("loss", "mine:Dots", r"loss\.name=mine:Dots is a class of Dataset: name a subclass of .*\.Loss"),
         ("loss", "mine:make", r"is function: name a subclass of"),
+        ("loss", "builtins:object", r"is the class object: name a subclass of"),
+        ("loss", "wrong:NoType", r"loss\.name=wrong:NoType has a wrong option: .*NoSuchType"),
+        ("loss", "wrong:Mutable", r"has a wrong option: .*mutable default"),
+        ("data", "wrong:Shadow", r"Shadow: its argument load can't be an option"),
         ("loss", "mine:Unfinished", "is an unfinished Loss: define "),
         ("loss", "mine:", "write MODULE:NAME, two names without spaces"),
         ("loss", "../mine:LSGAN", "write MODULE:NAME"),
@@ -137,6 +197,7 @@ def test_a_class_of_a_module_has_its_options_and_its_source_is_recorded() -> Non
 def test_a_wrong_name_gets_one_line(mine: Path, kind: registry.Kind, name: str, message: str) -> None:
     (mine / "broken.py").write_text("class LSGAN(\n")
     (mine / "exits.py").write_text("raise SystemExit(1)\n")
+    (mine / "wrong.py").write_text(WRONG)
     foreign.permit([name])
     with pytest.raises(UserError, match=message) as caught:
         registry.find(kind, name)
@@ -158,6 +219,35 @@ def test_a_source_that_changed_is_refused_also_that_of_a_module_it_imports(mine:
         assert registry.resolve(config) == config
     (mine / "unrelated.py").write_text("")
     assert registry.resolve(config) == config
+
+
+@pytest.mark.parametrize("content", [b"def (", b"x = 1\0", b"\xff\xfe", b"from .... import helper"])
+def test_a_source_that_has_become_no_python_has_changed(mine: Path, content: bytes) -> None:
+    foreign.permit(["mine:LeastSquares"])
+    before = set(sys.modules)
+    config = registry.resolve(loss("mine:LeastSquares"))
+    forget(before)
+    (mine / "mine.py").write_bytes(content)
+    with pytest.raises(UserError, match=r"^mine\.py has changed since the run started"):
+        registry.resolve(config)
+
+
+def test_a_module_may_do_without_one_beside_it_that_is_no_python(mine: Path) -> None:
+    careful = "try:\n    import helper\nexcept SyntaxError:\n    class helper:\n        HALF = 0.25\n"
+    (mine / "mine.py").write_text(MINE.replace("import helper\n", careful))
+    (mine / "helper.py").write_text("def (")
+    foreign.permit(["mine:Half"])
+    config = registry.resolve(loss("mine:Half"))
+    assert config.loss.options["half"] == 0.25 and registry.resolve(config) == config
+
+
+def test_a_component_that_fails_when_it_is_built_gets_one_line(mine: Path) -> None:
+    (mine / "wrong.py").write_text(WRONG)
+    foreign.permit(["wrong:Fails"])
+    with pytest.raises(
+        UserError, match=r"^loss\.name=wrong:Fails can't be built: ZeroDivisionError: division by zero$"
+    ):
+        registry.resolve(loss("wrong:Fails"))
 
 
 def test_a_module_that_python_does_not_find_is_looked_for_where_it_was(mine: Path, tmp_path: Path) -> None:
@@ -225,6 +315,50 @@ def test_a_torch_data_set_is_a_data_set() -> None:
         broken.load("train")
     with pytest.raises(UserError, match=r"unknown option of mine:Dots 'data\.cuont'; did you mean data\.count"):
         registry.build("data", Component.model_validate({"name": "mine:Dots", "cuont": 6}))
+
+
+def pictures(**options: object) -> Component:
+    return Component.model_validate({"name": "pictures:Pictures", "resolution": 16, **options})
+
+
+def test_options_of_a_torch_data_set_are_those_arguments_that_a_file_can_hold(mine: Path) -> None:
+    (mine / "pictures.py").write_text(DATA)
+    foreign.permit(["pictures:Pictures"])
+    built = registry.build("data", pictures())
+    assert {field.name for field in fields(built)} == {"labels", "classes", "resolution", "size"}
+    images = built.load("train")
+    assert images.pixels.shape == (3, 1, 16, 16) and images.classes == ("0", "1")
+    in_a_file = Component.model_validate({"name": "pictures:Pictures", **vars(built)}).model_dump_json()
+    again = registry.build("data", Component.model_validate_json(in_a_file))
+    assert again == built and again.load("train").counts == (2, 1)
+    assert registry.build("data", pictures(classes=3)).load("train").classes == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 0.7], "a label is 0.7: give whole numbers from 0"),
+        ([0, float("inf")], "a label is inf: give whole numbers"),
+        ([0, 10**9], "labels lie between 0 and 1000000000, but 100000 classes"),
+        ([-1, 0], "labels lie between -1 and 0, but"),
+        (["exit", 0], "SystemExit"),
+        (["cat", 0], "could not convert string to float: 'cat'"),
+    ],
+)
+def test_a_torch_data_set_with_wrong_items_gets_one_line(mine: Path, labels: list[object], message: str) -> None:
+    (mine / "pictures.py").write_text(DATA)
+    foreign.permit(["pictures:Pictures"])
+    with pytest.raises(UserError, match=f"^data pictures:Pictures.*{message}"):
+        registry.build("data", pictures(labels=labels)).load("train")
+
+
+def test_a_torn_picture_of_a_torch_data_set_gets_one_line(mine: Path) -> None:
+    (mine / "pictures.py").write_text(DATA)
+    Image.effect_noise((64, 64), 9).save(mine / "whole.png")
+    (mine / "torn.png").write_bytes((mine / "whole.png").read_bytes()[:600])
+    foreign.permit(["pictures:Torn"])
+    with pytest.raises(UserError, match=r"^data pictures:Torn: .*truncated"):
+        registry.build("data", Component(name="pictures:Torn")).load("train")
 
 
 @pytest.mark.usefixtures("mine")

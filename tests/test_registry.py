@@ -1,6 +1,7 @@
 """Names to classes: found in their folders, their options checked and written out."""
 
 import importlib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields
@@ -11,8 +12,10 @@ import pytest
 
 import gansearch.losses
 from gansearch import registry
+from gansearch.cli.search import main
 from gansearch.config import Component, TrialConfig, from_json
 from gansearch.errors import UserError
+from gansearch.logs import warn_once
 from gansearch.registry import SECTIONS, Kind
 from gansearch.search.find_space import find_space
 
@@ -138,7 +141,9 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         del sys.modules[name]
 
 
-def test_an_entry_point_of_an_installed_package_is_a_name(plugins: Callable[..., None]) -> None:
+def test_an_entry_point_of_an_installed_package_is_a_name(
+    plugins: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
     plugins("one", "[gansearch.losses]", "ls = plugin_one:LeastSquares", "[gansearch.models]", "net = plugin_one:Net")
     assert "ls" in registry.classes("loss")
     config = registry.resolve(TrialConfig().override({"loss.name": "ls"}))
@@ -146,14 +151,26 @@ def test_an_entry_point_of_an_installed_package_is_a_name(plugins: Callable[...,
     assert config.code["plugin_one"].sha256
     with pytest.raises(UserError, match=r"unknown loss\.name 'lss'; did you mean ls"):
         registry.resolve(TrialConfig().override({"loss.name": "lss"}))
-    with pytest.raises(UserError, match=r"^model\.name=net: plugin_one:Net can't be imported \(.*no attribute 'Net'"):
+    message = r"model\.name=net: plugin_one:Net of an installed package can't be imported \(.*no attribute 'Net'"
+    with pytest.raises(UserError, match=f"^{message}"):
         registry.resolve(TrialConfig().override({"model.name": "net"}))
+    fails = "\n    def __post_init__(self):\n        1 / 0\n"
+    plugins("two", "[gansearch.losses]", "zero = plugin_two:LeastSquares", source=LEAST_SQUARES + fails)
+    with pytest.raises(UserError, match=r"^loss\.name=zero can't be built: ZeroDivisionError: division by zero$"):
+        registry.resolve(TrialConfig().override({"loss.name": "zero"}))
+    warn_once.cache_clear()
+    assert {"dcgan", "net"} - registry.classes("model").keys() == {"net"}
+    assert re.search(f"left out: {message}", caplog.text)
 
 
-def test_a_space_of_an_installed_package_is_a_name_unless_it_is_taken(plugins: Callable[..., None]) -> None:
+def test_a_space_of_an_installed_package_is_a_name_unless_it_is_taken(
+    plugins: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
     source = "import gansearch as gs\nSPACE = gs.Space(params={}, trials=3)\n"
     plugins("three", "[gansearch.spaces]", "mine = plugin_three:SPACE", "digits = plugin_three:SPACE", source=source)
     assert find_space("mine").trials == 3
+    assert main(["spaces"]) == 0
+    assert re.search(r"^mine +0 +3 +- +plugin_three:SPACE$", capsys.readouterr().out, re.MULTILINE)
     with pytest.raises(
         UserError, match=r"^space digits is taken twice, by .*digits\.py and by plugin_three:SPACE of an"
     ):

@@ -92,9 +92,11 @@ def _cost(plan: Plan) -> None:
     print(f"data and extractor are here; FID protocol {trainer.reference.protocol.hash}")
     full = train.max_kimg * 1000 / row.images_per_second + train.evaluations * row.eval_seconds
     hours = full * asha_share(plan) * trials / 3600
+    scheduler = plan.options.scheduler
+    how = "of full length" if scheduler is None else f"with {scheduler.name}"
     print(
         f"cost: {row.images_per_second:.0f} images/s and {row.eval_seconds:.1f} s an FID on one {device.type}: "
-        f"{full / 60:.1f} min for a full trial; {trials} trials with ASHA about "
+        f"{full / 60:.1f} min for a full trial; {trials} trials {how} about "
         f"{hours:.2f} {device.type} hours and {checkpoint_bytes(plan) * trials / _MIB:.0f} MiB of checkpoints"
     )
 

@@ -1,5 +1,6 @@
 """The work of `trial`: runs one trial in this process, without Ray, and writes a run of one trial."""
 
+import json
 import logging
 from collections.abc import Mapping
 from contextlib import closing
@@ -43,10 +44,13 @@ def trial_config(
     """
     if source.endswith(".json") or "/" in source:
         try:
-            config = from_json(Path(source).read_text())
+            text = Path(source).read_text()
         except (OSError, UnicodeDecodeError) as error:
             known = ", ".join(RECIPES)
             raise UserError(f"{source}: {one_line(error)}; give a trial's config.json or one of {known}") from None
+        if _is_of_an_export(text):
+            raise UserError(f"{source} is the config.json of an export: give a trial's, RUN/trials/ID/config.json")
+        config = from_json(text)
     else:
         config = recipe(source).config
     foreign.allow(allow_code, config.component_names)
@@ -54,6 +58,13 @@ def trial_config(
     if config.train.precision == "auto":
         config = config.override({"train.precision": best_precision(best_device())})
     return check(config)
+
+
+def _is_of_an_export(text: str) -> bool:
+    try:
+        return "trial" in json.loads(text).keys() - TrialConfig.model_fields
+    except (ValueError, AttributeError):  # no JSON, or no object: for `from_json` to say
+        return False
 
 
 def run_trial(config: TrialConfig, run_dir: RunDir, origin: str) -> int:

@@ -1,7 +1,7 @@
 """`data.name=MODULE:CLASS` for a `torch.utils.data.Dataset`, such as one of torchvision or one's own."""
 
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from gansearch.data.base import Dataset, Images, NoSplit, Split, resize
 from gansearch.errors import UserError, kind_and_message, one_line
 from gansearch.registry import component, from_signature
 
+_MOST_CLASSES = 100_000  # without names; a larger label is an id of something else
 _TRANSFORMS = ("transform", "target_transform", "transforms")  # of torchvision; a trial has its own
 
 
@@ -22,7 +23,8 @@ _TRANSFORMS = ("transform", "target_transform", "transforms")  # of torchvision;
 class TorchDataset(Dataset):
     """A torch data set whose items are images, or pairs (image, label). Its arguments are the options.
 
-    An argument `train` or `split` of its constructor is given by the trial; without one it has the split `train` only.
+    Arguments `train`, `split` and `resolution` of its constructor are given by the trial; without one of the first two
+    it has the split `train` only. An argument whose default is no data, such as a function, keeps that.
     An image is a PIL image, a uint8 tensor (C, H, W), or a float tensor (C, H, W) in [0, 1]. The centre square is
     resized to `resolution`. Labels are whole numbers from 0; `classes` of the data set has their names.
     """
@@ -36,7 +38,7 @@ class TorchDataset(Dataset):
             items = [dataset[index] for index in range(len(dataset))]
         except NoSplit:
             raise
-        except Exception as error:  # the user's code: whatever is wrong in it is the user's to fix
+        except (Exception, SystemExit) as error:  # the user's code: whatever is wrong in it is the user's to fix
             raise UserError(f"data {where}: {kind_and_message(error)}") from error
         if not items:
             raise UserError(f"data {where} has no images of the split {split}: give it some")
@@ -45,14 +47,14 @@ class TorchDataset(Dataset):
             raise UserError(f"data {where}: make every item an image, or every item a pair (image, label)")
         try:
             pixels = torch.stack(list(_squares((pair[0] for pair in pairs), self.resolution)))
-            labels = None if pairs[0][1] is None else torch.tensor([int(pair[1]) for pair in pairs])
-        except (ValueError, TypeError, RuntimeError) as error:
+            labels = None if pairs[0][1] is None else torch.tensor([_whole(pair[1]) for pair in pairs])
+        except (ValueError, TypeError, RuntimeError, OSError) as error:  # OSError: PIL reads a file when it is needed
             raise UserError(f"data {where}: {one_line(error)}") from error
         return Images(pixels.contiguous(), labels, () if labels is None else self._classes(dataset, labels, where))
 
     def _arguments(self, split: Split) -> dict[str, Any]:
-        arguments = {name: value for name, value in vars(self).items() if name != "resolution"}
         accepted = inspect.signature(self.made).parameters
+        arguments = {name: value for name, value in vars(self).items() if name in accepted}
         if "train" in accepted:
             return {**arguments, "train": split == "train"}
         if "split" in accepted:
@@ -65,14 +67,23 @@ class TorchDataset(Dataset):
 
     @staticmethod
     def _classes(dataset: Any, labels: Tensor, where: str) -> tuple[str, ...]:
-        count = int(labels.max()) + 1
-        names = tuple(map(str, getattr(dataset, "classes", range(count))))
-        if int(labels.min()) < 0 or count > len(names):
+        lowest, count = int(labels.min()), int(labels.max()) + 1
+        named = getattr(dataset, "classes", None)
+        names = tuple(map(str, named)) if isinstance(named, Collection) else None
+        limit = _MOST_CLASSES if names is None else len(names)
+        if lowest < 0 or count > limit:
             raise UserError(
-                f"data {where}: labels lie between {int(labels.min())} and {count - 1}, not from 0 to "
-                f"{len(names) - 1}, the number of its classes: number them from 0"
+                f"data {where}: labels lie between {lowest} and {count - 1}, but {limit} classes have numbers from 0 "
+                f"to {limit - 1}: number them from 0"
             )
-        return names
+        return tuple(map(str, range(count))) if names is None else names
+
+
+def _whole(label: Any) -> int:
+    number = float(label)
+    if not number.is_integer():
+        raise ValueError(f"a label is {label}: give whole numbers from 0")
+    return int(number)
 
 
 def _squares(images: Iterable[Any], resolution: int) -> Iterator[Tensor]:

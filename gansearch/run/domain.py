@@ -1,10 +1,12 @@
 """The values that a parameter may take: one of Optuna's distributions as data."""
 
+import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from numbers import Number
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, FiniteFloat, Tag, model_validator
 
 from gansearch.config import reference
 from gansearch.errors import UserError, unknown
@@ -15,7 +17,22 @@ _TOLERANCE = 1e-8
 # Optuna warns that a journal can't hold a class. It never has to: a choice that is a class becomes its name here.
 warnings.filterwarnings("ignore", message="Choices for a categorical distribution should be", category=UserWarning)
 
-Value = Annotated[bool | int | FiniteFloat | str | None, BeforeValidator(reference)]
+GIVE_A_DISTRIBUTION = (
+    "give one of Optuna's distributions, such as FloatDistribution(1e-4, 1e-3) or CategoricalDistribution([8, 16])"
+)
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value with a class as its name; raises ValueError for a value that JSON can't keep apart."""
+    value = reference(value)
+    if not isinstance(value, bool | Number | str | None):
+        raise ValueError(f"{value!r}: values are text, numbers, booleans, None or classes")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value}: give a finite number")
+    return value
+
+
+Value = Annotated[bool | int | FiniteFloat | str | None, BeforeValidator(_plain)]
 """A value of a parameter, in a form that JSON keeps apart from all others. A class becomes its name `MODULE:CLASS`."""
 
 
@@ -60,6 +77,11 @@ class Choices(Data):
     choices: tuple[Value, ...] = Field(min_length=1)
 
 
+def _range_or_choices(attributes: Any) -> str:
+    has_choices = "choices" in attributes if isinstance(attributes, Mapping) else isinstance(attributes, Choices)
+    return "choices" if has_choices else "range"
+
+
 class Domain(Data):
     """The values that a parameter may take: one of Optuna's distributions, in the form in which Optuna writes JSON.
 
@@ -68,13 +90,18 @@ class Domain(Data):
     """
 
     name: Literal["FloatDistribution", "IntDistribution", "CategoricalDistribution"]
-    attributes: Range | Choices
+    attributes: Annotated[
+        # A fault is reported of the one that is meant, not of both.
+        Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")], Discriminator(_range_or_choices)
+    ]
 
     @model_validator(mode="before")
     @classmethod
     def _from_optuna(cls, value: Any) -> Any:
         if type(value).__name__ in DISTRIBUTIONS:
             return {"name": type(value).__name__, "attributes": value._asdict()}
+        if not isinstance(value, Mapping | Domain):
+            raise ValueError(GIVE_A_DISTRIBUTION)
         return value
 
     @model_validator(mode="after")

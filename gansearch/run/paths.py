@@ -101,8 +101,17 @@ def new_run(name: str, runs_dir: Path) -> RunDir:
 
 
 def dated(source: str) -> str:
-    """Returns a name for a run of the space, recipe or file `source`: its name and the time."""
-    return f"{Path(source).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    """Returns a name for a run of the space, recipe or file `source`: its name and the time.
+
+    The name of `MODULE:NAME` is NAME, or the module's where that says no more than SPACE. Characters that a run's name
+    can't have become dashes.
+    """
+    label = Path(source).stem
+    if ":" in source and "/" not in source and not source.endswith(".py"):
+        module, _, name = source.rpartition(":")
+        label = module.rpartition(".")[2] if name == "SPACE" else name
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("._-")
+    return f"{plain or 'search'}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def taken(run: RunDir) -> UserError:

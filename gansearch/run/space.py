@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from pydantic import ConfigDict, Field, RootModel, model_validator
+from pydantic import ConfigDict, Field, RootModel, ValidationError, field_validator, model_validator
 
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError, unknown
-from gansearch.run.domain import DISTRIBUTIONS, Data, Domain, Value, as_typed, is_among
+from gansearch.run.domain import DISTRIBUTIONS, GIVE_A_DISTRIBUTION, Data, Domain, Value, as_typed, is_among
 
 _NOT_GIVEN: Any = object()
 
@@ -70,6 +70,8 @@ class When:
     def __post_init__(self) -> None:
         if (self.equals is _NOT_GIVEN) == (self.among is None):
             raise UserError(f"When({self.path!r}, ...): give either equals=VALUE or among=[VALUE, ...]")
+        if not isinstance(self.among, list | tuple | None):
+            raise UserError(f"When({self.path!r}, ...): put the values in a list, among=[{self.among!r}]")
         if self.domain is _NOT_GIVEN:
             raise UserError(f"When({self.path!r}, ...): give domain=, one of Optuna's distributions")
 
@@ -92,6 +94,8 @@ class Parameter(Data):
             return {"domain": value.domain, "when": value.condition}
         if isinstance(value, Domain) or type(value).__name__ in DISTRIBUTIONS:
             return {"domain": value}
+        if not isinstance(value, Mapping | Parameter):
+            raise ValueError(GIVE_A_DISTRIBUTION)
         return value
 
 
@@ -124,12 +128,40 @@ class Space(Data):
     trials: int = Field(16, ge=1)
     forbidden: tuple[Clause, ...] = ()
 
+    @field_validator("baselines", "forbidden", mode="before")
+    @classmethod
+    def _in_a_list(cls, value: Any) -> Any:
+        if isinstance(value, str | Mapping | Clause):
+            raise ValueError(f"put it in a list: [{value!r}]")
+        return value
+
+    @model_validator(mode="after")
+    def _components_have_names(self) -> Self:
+        for path, parameter in self.params.items():
+            values = parameter.domain.choices or (parameter.domain.first,)
+            for value in values if path.endswith(".name") and ratio(path) is None else ():
+                if not isinstance(value, str):
+                    raise ValueError(f"{path}={value} is no component: its choices are names, as text, or classes")
+        return self
+
+    @model_validator(mode="after")
+    def _ratios_have_two_options(self) -> Self:
+        for path in self.params:
+            parts = ratio(path)
+            if parts is not None and not all(parts):
+                raise ValueError(f"{path} is no ratio: write NUMERATOR/DENOMINATOR, as in optim.d_lr/optim.g_lr")
+            if parts is not None and parts[0] == parts[1]:
+                raise ValueError(f"{path} is the ratio of an option to itself, which is always 1: remove it")
+        return self
+
     @model_validator(mode="after")
     def _no_parameter_depends_on_itself(self) -> Self:
         def walk(path: str, chain: tuple[str, ...]) -> None:
             if path in chain:
                 circle = chain[chain.index(path) :]
-                through = ", ".join(circle[1:]) or path
+                if len(circle) == 1:
+                    raise ValueError(f"{path} depends on itself: remove its condition")
+                through = ", ".join(circle[1:])
                 raise ValueError(
                     f"{path} depends on itself, through {through}: remove one of these conditions or ratios"
                 )
@@ -236,3 +268,21 @@ def _numerators(ratios: Sequence[str], params: Mapping[str, Any], values: Mappin
             raise UserError(f"{path}: {denominator}={value} is no number, so it has no ratio; search {numerator} alone")
         computed[numerator] = params[path] * value
     return computed
+
+
+def faults(error: ValidationError) -> str:
+    """Returns what pydantic found wrong with a `Space`, on one line, each with the field or the parameter it is in."""
+    found = []
+    for item in error.errors():
+        location = [str(part) for part in item["loc"]]
+        where = location[1] if location[0:1] == ["params"] and len(location) > 1 else ".".join(location)
+        message, value = item["msg"].removeprefix("Value error, "), item["input"]
+        if item["type"] == "missing":
+            found.append(f"{where} is missing: give it as {location[-1]}=")
+        elif item["type"] == "extra_forbidden":
+            found.append(f"there is no {where}")
+        elif where and isinstance(value, str | int | float | None):
+            found.append(f"{where}={value}: {message[0].lower()}{message[1:]}")
+        else:
+            found.append(f"{where}: {message}" if where else message)
+    return "; ".join(found)

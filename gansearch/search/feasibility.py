@@ -9,7 +9,7 @@ from gansearch.errors import UserError, kind_and_message, one_line, unknown
 from gansearch.recipes import recipe
 from gansearch.registry import SECTIONS, build, resolve
 from gansearch.run import Plan
-from gansearch.run.domain import Value, is_among
+from gansearch.run.domain import is_among
 from gansearch.run.space import Clause, Condition, Space, ratio
 from gansearch.search.corners import corners
 from gansearch.search.drawing import draw, draw_at_random
@@ -56,6 +56,7 @@ def check_space(space: Space) -> None:
             lies outside a domain or is forbidden.
     """
     fixed = resolve(space.base).flat()
+    check_values(space)
     for path, parameter in space.params.items():
         if path.startswith(_NOT_SEARCHABLE):
             raise UserError(f"{path} can't be searched: trials would not be comparable; set it in the space's base")
@@ -71,6 +72,24 @@ def check_space(space: Space) -> None:
     _check_baselines(space)
 
 
+def check_values(space: Space) -> None:
+    """Raises UserError for a condition or a forbidden combination on a value that its parameter never has."""
+    for path, parameter in space.params.items():
+        when = parameter.when
+        if when is None or when.path not in space.params:
+            continue
+        for value in when.among:
+            if not space.params[when.path].domain.contains(value):
+                raise UserError(
+                    f"{path} applies when {when.path}={value}, a value that {when.path} never has in this space"
+                )
+    for clause in space.forbidden:
+        for path, values in clause.root.items():
+            for value in values:
+                if path in space.params and not space.params[path].domain.contains(value):
+                    raise UserError(f"forbidden {path}={value} is a value that {path} never has in this space")
+
+
 def check_space_data(space: Space, images: Images) -> None:
     """Raises UserError for data that not all trials could train on. The space has passed `check_space`."""
     configs = (space.config(params, seed=0, resolve=resolve) for params in corners(space))
@@ -83,13 +102,7 @@ def _check_condition(space: Space, path: str, when: Condition) -> None:
         raise UserError(f"{path} depends on {when.path}, which is no parameter of the space: search it, or drop When")
     if ratio(when.path):
         raise UserError(f"{path} depends on {when.path}: a condition names a parameter that is no ratio")
-    domain = space.params[when.path].domain
-    for value in when.among:
-        if not domain.contains(value):
-            raise UserError(
-                f"{path} applies when {when.path}={value}, a value that {when.path} never has in this space"
-            )
-    if domain.is_continuous:
+    if space.params[when.path].domain.is_continuous:
         raise UserError(f"{path} applies when {when}, which is practically never drawn: give {when.path} steps")
 
 
@@ -115,7 +128,10 @@ def _check_clause(space: Space, clause: Clause, fixed: Mapping[str, Any]) -> Non
     """Refuses a clause that can never hold, or that always does. `fixed` are the options of the base."""
     for path, values in clause.root.items():
         if path in space.params:
-            _check_forbidden_values(space, path, values)
+            if ratio(path) or space.params[path].domain.is_continuous:
+                raise UserError(
+                    f"forbidden {path}: its single values are practically never drawn; narrow its domain instead"
+                )
             continue
         if path not in fixed:
             raise unknown("option in a forbidden combination:", path, {*space.params, *fixed})
@@ -126,15 +142,6 @@ def _check_clause(space: Space, clause: Clause, fixed: Mapping[str, Any]) -> Non
             raise UserError(f"forbidden {clause} never holds: {path} is not searched and is {fixed[path]}; remove it")
     if not any(path in space.params for path in clause.root):
         raise UserError(f"forbidden {clause} holds for all trials: none of these is searched; remove it")
-
-
-def _check_forbidden_values(space: Space, path: str, values: tuple[Value, ...]) -> None:
-    domain = space.params[path].domain
-    if ratio(path) or domain.is_continuous:
-        raise UserError(f"forbidden {path}: its single values are practically never drawn; narrow its domain instead")
-    for value in values:
-        if not domain.contains(value):
-            raise UserError(f"forbidden {path}={value} is a value that {path} never has in this space")
 
 
 def _check_baselines(space: Space) -> None:

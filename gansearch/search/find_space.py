@@ -6,7 +6,7 @@ A space file is Python and is executed. What it names, it may also define.
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,8 +19,8 @@ from gansearch.config import describe
 from gansearch.errors import UserError, kind_and_message, unknown
 from gansearch.logs import warn_once
 from gansearch.run.domain import Value, is_among
-from gansearch.run.space import Clause, Condition, Parameter, Space
-from gansearch.search.feasibility import baseline_params
+from gansearch.run.space import Clause, Condition, Parameter, Space, faults
+from gansearch.search.feasibility import baseline_params, check_values
 
 _FOLDER = "search_spaces"
 _PATHS = ("data.dir", "metrics.weights")
@@ -37,22 +37,28 @@ def find_space(name: str) -> Space:
         UserError: There is no such space, or a file and an installed package have one of that name.
     """
     if name.endswith(".py") or "/" in name:
-        return permitted(name, getattr(module_of_file(name), "SPACE", None))
+        return permitted(name, getattr(module_of_file(name, f"space {name}"), "SPACE", None))
     if foreign.is_foreign(name):
         foreign.permit([name])
         return permitted(name, foreign.find("space", name))
     files = space_files()
-    installed = {entry.name: entry for entry in entry_points(group="gansearch.spaces")}
+    installed = installed_spaces()
     if name in files and name in installed:
         raise UserError(
             f"space {name} is taken twice, by {files[name]} and by {installed[name].value} of an installed package: "
             "give the file's path, or that MODULE:NAME"
         )
     if name in files:
-        return permitted(name, getattr(module_of_file(str(files[name])), "SPACE", None))
+        file = str(files[name])
+        return permitted(name, getattr(module_of_file(file, f"space {file}"), "SPACE", None))
     if name in installed:
-        return permitted(name, _run(installed[name].value, installed[name].load))
+        return permitted(name, _run(f"space {installed[name].value}", installed[name].load))
     raise unknown("space", name, [*files, *installed])
+
+
+def installed_spaces() -> dict[str, EntryPoint]:
+    """Returns the spaces of installed packages by name."""
+    return {entry.name: entry for entry in entry_points(group="gansearch.spaces")}
 
 
 def space_files() -> dict[str, Path]:
@@ -69,25 +75,32 @@ def _run(where: str, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except ValidationError as error:
-        raise UserError(f"space {where}: {error.title}: {describe(error)}") from error
+        found = faults(error) if error.title == Space.__name__ else f"{error.title}: {describe(error)}"
+        raise UserError(f"{where}: {found}") from error
     except (Exception, SystemExit) as error:  # a space is the user's code: whatever is wrong in it is the user's to fix
-        raise UserError(f"space {where}: {kind_and_message(error)}") from error
+        raise UserError(f"{where}: {kind_and_message(error)}") from error
 
 
-def module_of_file(name: str) -> ModuleType:
+def module_of_file(name: str, where: str) -> ModuleType:
     """Runs a Python file as the module of its name, so that a space can name what the file defines.
 
+    Args:
+        name: The path of the file.
+        where: How messages name the file.
+
     Raises:
-        UserError: There is no such file, or it fails.
+        UserError: There is no such file, it is no Python file, or it fails.
     """
     path = Path(name).absolute()
-    if not path.is_file():
-        raise UserError(f"space {name}: there is no such file; check the path")
+    if not path.exists():
+        raise UserError(f"{where}: there is no such file; check the path")
+    if not path.is_file() or path.suffix != ".py":
+        raise UserError(f"{where} is no Python file: name a file that ends in .py")
     if str(path.parent) not in sys.path:  # as for a script
         sys.path.insert(0, str(path.parent))
     known = sys.modules.get(path.stem)
     is_other = known is not None and getattr(known, "__file__", None) != str(path)
-    return _run(name, lambda: foreign.load_file(path, f"space_{path.stem}" if is_other else path.stem))
+    return _run(where, lambda: foreign.load_file(path, f"space_{path.stem}" if is_other else path.stem))
 
 
 def permitted(name: str, space: Any) -> Space:
@@ -145,10 +158,12 @@ def configure(space: Space, changes: Mapping[str, Any], max_kimg: float | None) 
     combinations are decided too, and baselines that are forbidden now, or equal to another, are left out.
 
     Raises:
-        UserError: A path is no option, a value lies outside its domain, or the changes are forbidden.
+        UserError: A path is no option, a value lies outside its domain, or the changes are forbidden; or the space
+            itself has a condition or a forbidden combination on a value outside a domain.
     """
     if "seed" in changes:
         raise UserError("--set seed: all trials of a search share its seed; give it with --seed")
+    check_values(space)  # below, values that are not possible any more are left out
     params: dict[str, Parameter] = {}  # what is still searched
     decided: dict[str, Any] = {}  # what is not, and applies
     fixed = dict(changes)

@@ -46,6 +46,8 @@ def plan_search(
         UserError: An option is unknown or outside its domain, or the first rung lies beyond the full length.
     """
     changes = dict(changes)
+    if not isinstance(loggers, str | type | Iterable):
+        raise UserError(f"loggers: {loggers!r} is neither a name nor a class, nor a list of these")
     names = [loggers] if isinstance(loggers, str | type) else list(loggers)
     own = {
         "sampler": _chosen("sampler", sampler, changes),
@@ -57,7 +59,7 @@ def plan_search(
     train = space.base.train
     if max_kimg and train.max_kimg != max_kimg:
         logger.info("length: %g kimg, the nearest with all evaluations at whole batches", train.max_kimg)
-    if storage := options.get("storage"):
+    if isinstance(storage := options.get("storage"), str | Path) and str(storage):
         options["storage"] = str(storage) if "://" in str(storage) else str(Path(storage).absolute())
     try:
         has_budget = any(options.get(name) is not None for name in ("time_budget", "gpu_hours"))

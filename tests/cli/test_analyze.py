@@ -8,7 +8,8 @@ import pytest
 
 from gansearch.analysis.text import fid_text
 from gansearch.cli.analyze import main
-from gansearch.cli.trial import run_trial
+from gansearch.cli.trial import run_trial, trial_config
+from gansearch.errors import UserError
 from gansearch.run.paths import RunDir
 from gansearch.run.rows import End
 from gansearch.training.feasibility import check
@@ -107,6 +108,8 @@ def test_an_export_is_measured_in_one_line_a_number(trained, capsys):
     captured = capsys.readouterr()
     folder, fid, infinity, floor = captured.out.splitlines()
     assert folder == str(trained / "tiny/best")
+    with pytest.raises(UserError, match=r"^\S+/tiny/best/config.json is the config.json of an export: give a trial's"):
+        trial_config(f"{folder}/config.json", {}, None)
     scores = json.loads((trained / "tiny/best/scores.json").read_text())
     assert fid == f"FID of 300 images: {fid_text(scores['fid'])}"
     assert infinity.startswith(f"FID at infinity: {fid_text(scores['fid_infinity']['fid'])} +- ")
@@ -150,8 +153,8 @@ def test_a_run_without_a_finite_fid_ends_with_3(runs, capsys, command):
         (["rank", "demo", "--jsn"], "did you mean --json"),
         (["rank"], "RUN"),
         (["rank", "broken"], "search.json is broken"),
-        (["rank", "demo", "--csv", "missing/file.csv"], "choose another --csv"),
-        (["rank", "demo", "--parquet", "missing/file.parquet"], "choose another --parquet"),
+        (["rank", "demo", "--csv", "missing/file.csv"], "non-existent directory: 'missing'): choose another --csv"),
+        (["rank", "demo", "--parquet", "missing/file.parquet"], "'missing'): choose another --parquet"),
         (["rank", "demo", "--evaluations"], "name the file to write with --csv FILE or --parquet FILE"),
         (["plot", "demo", "--out", "file"], "choose another folder with --out"),
         (["export", "demo", "--measure", "1"], "--measure: 1 shows no spread: give 2"),

@@ -173,11 +173,55 @@ def test_check_tells_what_holds(capsys: pytest.CaptureFixture[str]) -> None:
     assert any(line.startswith("  FAIL  ") for line in out[out.index("parts:UpsideDown (loss)") :])
 
 
+COMPONENTS = """
+from gansearch.losses.base import Loss
+from gansearch.search.loggers.csv import CSV
+from gansearch.search.samplers.random import Random
+
+class Needs(Random):
+    alpha: float
+
+class Other(Random):
+    beta: float = 1.0
+
+class Wild(CSV):
+    def __post_init__(self):
+        raise KeyError("mine")
+
+class Unfinished(Loss):
+    def generator(self, fake, real, rng):
+        return fake.mean()
+"""
+
+
+def test_a_component_that_can_t_be_built_fails_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("own.py").write_text(COMPONENTS)
+    assert main(["check", "own.py"]) == 2
+    out = capsys.readouterr().out.splitlines()
+    needs, other, wild = (
+        out.index(line) for line in ("own:Needs (sampler)", "own:Other (sampler)", "own:Wild (logger)")
+    )
+    assert out[needs + 1 : other] == [
+        "  FAIL  It can be built. sampler.alpha is missing: give it with --set sampler.alpha=VALUE"
+    ]
+    assert len(out[other + 1 : wild]) > 1 and all(line.startswith("  ok    ") for line in out[other + 1 : wild])
+    assert out[wild + 1 :] == ["  FAIL  It can be built. logger.name=own:Wild can't be built: KeyError: 'mine'"]
+
+
+def test_an_option_goes_to_the_components_that_have_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("own.py").write_text(COMPONENTS.replace("class Wild(CSV)", "class Wild"))
+    assert main(["check", "own.py", "--set", "sampler.alpha=0.5"]) == 0
+    assert "FAIL" not in capsys.readouterr().out
+    assert "did you mean sampler.alpha" in refused(capsys, "check", "own.py", "--set", "sampler.alhpa=0.5")
+
+
 @pytest.mark.parametrize(
     ("arguments", "hints"),
     [
-        (["nowhere.py"], ["nowhere.py", "no such file"]),
-        (["broken.py"], ["broken.py", "no_such_package"]),
+        (["nowhere.py"], ["check: nowhere.py", "no such file"]),
+        (["./"], ["check: ./ is no Python file"]),
+        (["broken.py"], ["check: broken.py", "no_such_package"]),
+        (["own:Unfinished"], ["own:Unfinished is an unfinished Loss: define discriminator"]),
         (["parts:Net"], ["parts:Net is no component", "Loss"]),
         (["parts:Nothing"], ["parts:Nothing", "can't be imported"]),
         (["hinge"], ["hinge", "MODULE:NAME"]),
@@ -186,5 +230,6 @@ def test_check_tells_what_holds(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_a_wrong_target_is_refused(arguments: list[str], hints: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("own.py").write_text(COMPONENTS)
     line = refused(capsys, "check", *arguments)
     assert all(hint in line for hint in hints), line

@@ -409,7 +409,9 @@ def test_doctor_says_what_is_here_and_what_it_costs(capsys: pytest.CaptureFixtur
     assert main(["doctor", "digits", "--set", "model.features=8"]) == 0
     out = capsys.readouterr().out
     assert "CPU cores" in out
-    assert "images/s" in out
+    assert "images/s" in out and "16 trials with asha about" in out
+    assert main(["doctor", "digits", "--set", "model.features=8", "--scheduler", "none"]) == 0
+    assert "16 trials of full length about" in capsys.readouterr().out
     assert main(["doctor", "sagan32", "--data-dir", "nowhere"]) == 2
     assert "missing" in capsys.readouterr().err
 

@@ -66,13 +66,16 @@ def numbers(name: str, **attributes: Any) -> dict[str, Any]:
         (numbers("CategoricalDistribution"), "other attributes"),
         ({"name": "FloatDistribution", "attributes": {"choices": [1]}}, "other attributes"),
         ({"name": "CategoricalDistribution", "attributes": {"choices": []}}, "at least 1 item"),
-        ({"name": "CategoricalDistribution", "attributes": {"choices": [[1]]}}, "choices"),
+        ({"name": "CategoricalDistribution", "attributes": {"choices": [[1]]}}, r"\[1\]: values are text, numbers"),
         (numbers("FloatDistribution", log=True), "logarithmic range starts above 0"),
         (numbers("FloatDistribution", step=0), "a step is above 0"),
         (numbers("FloatDistribution", high=float("inf")), "finite number"),
         (numbers("FloatDistribution", colour="red"), "colour"),
         (numbers("IntDistribution", high=1.5), "whole numbers"),
-        ([0, 1], "Input should be"),
+        ([0, 1], "Optuna's distributions"),
+        ((1e-4, 1e-3), "Optuna's distributions, such as FloatDistribution"),
+        ({"name": "CategoricalDistribution", "attributes": {"choices": [object()]}}, "are text, numbers, booleans"),
+        ({"name": "CategoricalDistribution", "attributes": {"choices": [float("nan")]}}, "finite number"),
     ],
 )
 def test_what_is_no_domain_is_refused(domain: Any, message: str) -> None:

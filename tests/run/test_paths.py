@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gansearch.errors import UserError
-from gansearch.run.paths import RunDir, find_run, new_run
+from gansearch.run.paths import RunDir, dated, find_run, new_run
 
 
 def written(path: Path) -> Path:
@@ -26,6 +28,30 @@ def test_the_names_of_a_run_s_files(tmp_path: Path) -> None:
 def test_a_name_that_is_no_plain_file_name_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="use letters, digits"):
         new_run(name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "label"),
+    [
+        ("digits", "digits"),
+        ("spaces/mine.py", "mine"),
+        ("trials/0003/config.json", "config"),
+        ("my space:1.py", "my-space-1"),
+        ("my_spaces:SPACE", "my_spaces"),
+        ("package.spaces:SPACE", "spaces"),
+        ("my_spaces:WIDE", "WIDE"),
+        ("_private:SPACE", "private"),
+        ("ü.py", "search"),
+        (":", "search"),
+    ],
+)
+def test_a_dated_name_is_that_of_its_source(source: str, label: str) -> None:
+    assert dated(source).rsplit("-", 2)[0] == label
+
+
+@given(st.text())
+def test_a_dated_name_can_be_that_of_a_run(source: str) -> None:
+    assert new_run(dated(source), Path("nowhere")).path.parent == Path("nowhere")
 
 
 def test_a_name_is_used_once(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Spaces as data: which parameters apply, what is forbidden, what a ratio is, and what is no space."""
 
+import warnings
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from gansearch.config import TrialConfig
 from gansearch.errors import UserError
 from gansearch.registry import resolve
 from gansearch.run import Space, When
+from gansearch.run.space import faults
 
 RATE = FloatDistribution(1e-4, 1e-2, log=True)
 LOSS = CategoricalDistribution(["bce", "wgan"])
@@ -119,6 +121,7 @@ def test_a_value_is_not_taken_for_another_that_python_calls_equal() -> None:
         ({"domain": RATE}, "give either equals=VALUE or among="),
         ({"equals": "wgan", "among": ["wgan"], "domain": RATE}, "give either equals=VALUE or among="),
         ({"equals": "wgan"}, "give domain="),
+        ({"among": "wgan", "domain": RATE}, r"put the values in a list, among=\['wgan'\]"),
     ],
 )
 def test_a_condition_that_is_not_complete_is_refused(arguments: dict[str, Any], message: str) -> None:
@@ -231,10 +234,44 @@ def test_conditions_in_a_circle_are_refused(length: int) -> None:
     "params",
     [
         {"optim.d_lr/optim.g_lr": RATE, "optim.g_lr/optim.d_lr": RATE},
-        {"optim.d_lr/optim.d_lr": RATE},
         {"optim.d_lr/optim.g_lr": RATE, "optim.g_lr": When("optim.d_lr/optim.g_lr", 0.5, RATE)},
     ],
 )
 def test_a_circle_may_lead_through_ratios(params: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=r"optim\.d_lr.* depends on itself, through optim"):
         space_of(params)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"params": {"loss.name": CategoricalDistribution(["bce", 3])}},
+            "loss.name=3 is no component: its choices are",
+        ),
+        ({"params": {"loss.name": RATE}}, "loss.name=0.0001 is no component"),
+        ({"params": {"loss.clip": When("loss.clip", 0.5, RATE)}}, "loss.clip depends on itself: remove"),
+        ({"params": {"optim.d_lr/optim.d_lr": RATE}}, "optim.d_lr/optim.d_lr is the ratio of an option to itself"),
+        ({"params": {"optim.d_lr/": RATE}}, "optim.d_lr/ is no ratio: write NUMERATOR/DENOMINATOR"),
+        ({"params": {"/optim.d_lr": RATE}}, "/optim.d_lr is no ratio"),
+        ({"params": {"optim.g_lr": (1e-4, 1e-3)}}, "optim.g_lr: give one of Optuna's distributions, such as"),
+        ({"params": {"optim.g_lr": When("loss.name", "bce", (0.1, 0.2))}}, "optim.g_lr: give one of Optuna's"),
+        (
+            {"params": {"optim.d_steps": CategoricalDistribution([1, [2]])}},
+            "optim.d_steps: [2]: values are text, numbers",
+        ),
+        ({"params": {"optim.d_steps": CategoricalDistribution([object])}, "trials": 0}, "trials=0: input should be"),
+        ({"params": {}, "baselines": "sngan"}, "baselines=sngan: put it in a list: ['sngan']"),
+        ({"params": {}, "forbidden": {"loss.name": "wgan"}}, "forbidden: put it in a list: [{'loss.name': 'wgan'}]"),
+        ({"params": {}, "colour": 1}, "there is no colour"),
+        ({}, "params is missing: give it as params="),
+    ],
+)
+def test_the_faults_of_a_space_are_one_line_that_begins_with_the_place(fields: dict[str, Any], message: str) -> None:
+    with (
+        warnings.catch_warnings(action="ignore"),  # Optuna's, of choices that a journal can't hold
+        pytest.raises(ValidationError) as caught,
+    ):
+        Space(**fields)
+    assert faults(caught.value).startswith(message) and "\n" not in faults(caught.value)
+    assert ";" not in faults(caught.value)

@@ -2,7 +2,6 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from gansearch.cli.arguments import add_set
 from gansearch.cli.command import Command
@@ -19,17 +18,16 @@ def _arguments(parser: Parser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     # Imports torch, Ray and Optuna.
-    from gansearch.contracts.base import verdicts
     from gansearch.contracts.targets import targets
     from gansearch.search.find_space import parse_settings
 
     broken = 0
-    found: list[tuple[str, str, Any]] = targets(args.target, parse_settings(args.set, None))
+    found = targets(args.target, parse_settings(args.set, None))
     if not found:
         raise UserError(f"{Path(args.target)} has neither a component nor a SPACE: name a file that defines one")
-    for kind, name, component in found:
-        print(f"{name} ({kind})", flush=True)
-        for verdict in verdicts(kind, component):
+    for target in found:
+        print(f"{target.name} ({target.kind})", flush=True)
+        for verdict in target.verdicts():
             broken += not verdict.ok
             print(
                 f"  ok    {verdict.sentence}" if verdict.ok else f"  FAIL  {verdict.sentence} {verdict.reason}",

@@ -10,7 +10,7 @@ from gansearch.cli.arguments import add_run, loaded_run
 from gansearch.cli.command import Command
 from gansearch.cli.parser import OK, Parser, positive_int
 from gansearch.cli.results import no_fid
-from gansearch.errors import UserError
+from gansearch.errors import UserError, one_line
 from gansearch.run import Run
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _write(option: str, path: Path, write: Callable[[Path], None]) -> None:
     try:
         write(path)
     except OSError as error:
-        raise UserError(f"cannot write {path} ({error.strerror}): choose another {option}") from None
+        raise UserError(f"cannot write {path} ({one_line(error)}): choose another {option}") from None
 
 
 COMMAND = Command(

@@ -19,14 +19,15 @@ def _arguments(parser: Parser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     # Imports Optuna, with the first space file.
-    from gansearch.search.find_space import find_space, space_files
+    from gansearch.search.find_space import find_space, installed_spaces, space_files
 
     if args.space:
         _write_parameters(find_space(args.space))
         return OK
     table = Table(("space", "parameters", "trials", "baselines"), {"parameters", "trials"}, ("about",))
-    for name, path in sorted(space_files().items()):
-        about = _about(path)
+    abouts = {name: entry.value for name, entry in installed_spaces().items()}
+    abouts |= {name: _about(path) for name, path in space_files().items()}
+    for name, about in sorted(abouts.items()):
         try:
             space = find_space(name)
         except UserError as error:
