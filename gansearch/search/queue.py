@@ -88,7 +88,7 @@ def search_queue(plan: Plan, ledger: Ledger, *, retry_failed: bool = False) -> T
     }
     failed = [trial for trial in trials if trial.status == "failed" and trial.start.relation in {None, "retry"}]
     again: list[tuple[TrialState, Relation]] = [(trial, "retry") for trial in failed if retry_failed]
-    again += [(trial, "continuation") for trial in _to_continue(plan, trials)]
+    again += [(trial, "continuation") for trial in _to_continue(plan, ledger)]
     proposals = [
         Proposal(trial.start.params, trial.start.origin, trial.start.seed, trial.trial_id, relation)
         for trial, relation in again
@@ -104,21 +104,25 @@ def search_queue(plan: Plan, ledger: Ledger, *, retry_failed: bool = False) -> T
     return TrialQueue(unfinished, proposals, sampled, seed, promotes=True)
 
 
-def _to_continue(plan: Plan, trials: Iterable[TrialState]) -> list[TrialState]:
-    """Returns the best of the trials completed at each former full length: as many as ASHA promotes at a rung.
+def _to_continue(plan: Plan, ledger: Ledger) -> list[TrialState]:
+    """Returns the best of the trials completed at each former full length: about one in eta, as at a rung.
 
     The choice depends on nothing that happens after these trials are completed, so a `resume` chooses the same ones.
     """
+
+    def fid(trial: TrialState) -> float:
+        found = ledger.fid_at(trial.trial_id, trial.images)
+        return math.inf if found is None else found
+
     full = plan.space.base.train.max_images
     chosen: list[TrialState] = []
     short = [
         trial
-        for trial in trials
+        for trial in ledger.values()
         if trial.status == "completed" and trial.evals and trial.images < full and not trial.is_final
     ]
     for length in sorted({trial.images for trial in short}):
-        completed = [trial for trial in short if trial.images == length]
-        completed.sort(key=lambda trial: trial.best.fid if trial.best else math.inf)
+        completed = sorted((trial for trial in short if trial.images == length), key=fid)
         chosen += completed[: max(1, round(len(completed) / plan.options.eta))]
     return chosen
 

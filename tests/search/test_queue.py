@@ -11,7 +11,7 @@ from gansearch.config import TrialConfig
 from gansearch.run.ledger import Ledger
 from gansearch.run.manifest import Options, Plan
 from gansearch.run.paths import RunDir
-from gansearch.run.rows import End, Eval, Relation, Row, Start, Status
+from gansearch.run.rows import Decision, End, Eval, Relation, Row, Start, Status, Verdict
 from gansearch.run.space import Space
 from gansearch.search.queue import TrialQueue, finals_queue, search_queue
 
@@ -20,7 +20,7 @@ SEED = 7
 FULL = TrialConfig().train.max_kimg
 
 
-def plan_of(trials: int, times: int = 1) -> Plan:
+def plan_of(trials: int | None, times: int = 1) -> Plan:
     space = SPACE.replaced(base=SPACE.base.lengthened(times * FULL))
     return Plan(RunDir(Path("runs/none")), space, Options(trials=trials, seed=SEED))
 
@@ -39,8 +39,9 @@ class Rows(list[Row]):
         relation: Relation | None = None,
         kimg: float = FULL,
         fid: float = 9.0,
+        verdict: Verdict | None = None,
     ) -> str:
-        """One more trial, still running where `status` is None; returns its id."""
+        """One more trial, still open where `status` is None, and what was decided about it; returns its id."""
         number = sum(isinstance(row, Start) for row in self)
         own: dict[str, Any] = {"trial_id": f"{number:04d}", "number": number}
         params = {"optim.g_lr": lr}
@@ -49,6 +50,8 @@ class Rows(list[Row]):
             ("train_seconds", "eval_seconds", "d_loss_real", "d_loss_fake", "g_loss", "images_per_second"), 0.0
         )
         self.append(Eval(**own, kimg=kimg, fid=fid, protocol="p", **measures))
+        if verdict is not None:
+            self.append(Decision(**own, kimg=kimg, verdict=verdict, fid=fid, cut=fid, compared=1))
         if status is not None:
             self.append(End(**own, status=status, best_fid=fid, best_kimg=kimg, kimg=kimg, reason=None))
         return f"{number:04d}"
@@ -59,30 +62,32 @@ class Rows(list[Row]):
 
 
 def told(queue: TrialQueue) -> list[str]:
-    """An queue in words."""
+    """A queue in words."""
     begun = [f"go on {trial.trial_id}" for trial in queue.unfinished]
-    return begun + [
+    known = [
         f"{one.origin} {one.relation or 'new'} {one.parent or ''}".strip()
         + ("" if one.seed == SEED else f" seed {one.seed}")
         for one in queue.proposals
     ]
+    new = queue.new_trials()
+    return begun + known + ["without end" if new is None else "sampled"] * (1 if new is None else new - len(known))
 
 
 def test_baselines_come_first_and_once() -> None:
     rows = Rows()
     assert told(search_queue(plan_of(1), rows.ledger)) == ["baseline:dcgan new"]
-    assert told(search_queue(plan_of(3), rows.ledger)) == ["baseline:dcgan new", "baseline:sngan new", "sampled new"]
+    assert told(search_queue(plan_of(3), rows.ledger)) == ["baseline:dcgan new", "baseline:sngan new", "sampled"]
     rows.trial("completed", origin="baseline:dcgan")
     rows.trial(None)
     assert told(search_queue(plan_of(3), rows.ledger)) == ["go on 0001", "baseline:sngan new"]
-    assert not search_queue(plan_of(1), Rows([row for row in rows if row.number == 0]).ledger)
+    assert search_queue(plan_of(1), Rows([row for row in rows if row.number == 0]).ledger).is_empty
 
 
 def test_the_best_third_of_the_completed_is_lengthened_once_and_costs_no_new_trial() -> None:
     rows = Rows()
     for fid in (9.0, 5.0, 7.0, 8.0, 6.0):
         rows.trial("completed", fid=fid)
-    rows.trial("stopped", fid=1.0, kimg=FULL / 3)
+    rows.trial("stopped", fid=1.0, kimg=FULL / 3, verdict="waits")
     rows.trial("completed", fid=1.0, origin="final", parent="0000", relation="final", seed=8)
     assert search_queue(plan_of(6), rows.ledger).proposals == deque()
     more = ["sampled continuation 0001", "sampled continuation 0004"]
@@ -93,6 +98,34 @@ def test_the_best_third_of_the_completed_is_lengthened_once_and_costs_no_new_tri
     again = told(search_queue(plan_of(6, 2), rows.ledger, retry_failed=True))
     assert again == more[:1], "from where its parent ended, not from nothing"
     assert told(search_queue(plan_of(6, 4), rows.ledger)) == ["sampled continuation 0008"]
+
+
+def test_a_trial_that_continued_another_is_worth_the_lowest_fid_of_its_whole_way() -> None:
+    """`extend` chooses by the FID that the scheduler and the sampler see too."""
+    rows = Rows()
+    for fid in (3.0, 4.0):
+        rows.trial("completed", fid=fid)
+    for parent, fid in (("0000", 9.0), ("0001", 8.0)):
+        rows.trial("completed", parent=parent, relation="continuation", kimg=2 * FULL, fid=fid)
+    assert rows.ledger.fid_at("0002", round(2000 * FULL)) == 3.0
+    assert told(search_queue(plan_of(2, 4), rows.ledger)) == ["sampled continuation 0002"]
+
+
+def test_trials_that_a_budget_cut_or_a_kill_broke_off_go_on_and_those_that_wait_do_not() -> None:
+    rows = Rows()
+    rows.trial("stopped", kimg=FULL / 3)
+    rows.trial(None, kimg=FULL / 3)
+    rows.trial("stopped", kimg=FULL / 3, verdict="goes on")
+    rows.trial(None, kimg=FULL / 3, verdict="goes on")
+    for status in ("stopped", None):
+        rows.trial(status, kimg=FULL / 3, verdict="waits")
+        rows.trial(status, kimg=FULL / 3, verdict="stops")
+    rows.trial("stopped", origin="final", parent="0000", relation="final", seed=8, kimg=FULL / 3)
+    queue = search_queue(plan_of(8), rows.ledger)
+    assert [trial.trial_id for trial in queue.unfinished] == ["0000", "0001", "0002", "0003"]
+    assert not queue.proposals and queue.new_trials() == 0 and queue.promotes
+    without_number = search_queue(plan_of(None), rows.ledger)
+    assert without_number.new_trials() is None and not without_number.is_empty
 
 
 def test_one_completed_trial_goes_on() -> None:
