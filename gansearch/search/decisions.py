@@ -4,7 +4,7 @@ from gansearch import registry
 from gansearch.errors import UserError, kind_and_message
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Plan
-from gansearch.run.rows import Decision, End, Eval
+from gansearch.run.rows import Decision, End, Eval, Row, Start
 from gansearch.search.schedulers.base import GOES_ON, Policy, Ruling, Scheduler
 
 
@@ -16,34 +16,57 @@ class _Never(Policy):
 
 
 class Decisions:
-    """Asks the policy, and makes rows of what it says.
+    """Shows the rows of a search to its policy, and makes rows of what the policy says.
 
-    A trial is known by its `root_id`, so that a trial that continues another has passed what the other has. Finals are
-    never compared.
+    A new driver shows its policy the rows of the earlier drivers, in their order, so the policy knows then what that of
+    a driver without a break would. A trial is known by its `root_id`, so that a trial that continues another has passed
+    what the other has. Finals are never compared.
     """
 
     def __init__(self, plan: Plan, ledger: Ledger) -> None:
-        """Shows the policy all evaluations so far, in the order of their rows."""
-        self._policy, self._full, self._ledger = policy_of(plan), plan.rungs[-1], ledger
+        self._policy, self._rungs, self._ledger = policy_of(plan), plan.rungs, ledger
         self._newest: dict[str, str] = {}  # of the trials that continue one another, by their root's id
+        self._passed: dict[str, int] = {}  # the images from which a trial went on for certain, by its root's id
+        self._pending: dict[str, Ruling] = {}  # on trials whose last evaluation has no decision yet
         for row in ledger.rows:
-            trial = ledger[row.trial_id]
-            match row:
-                case Eval() if not trial.is_final and row.images < self._full:
-                    self._rule(trial, row.images)
-                case Decision(verdict="goes on") | End(status="completed"):
-                    self._policy.passed(ledger.root_id(row.trial_id), row.images)
+            self.note(row)
 
-    def at(self, trial: TrialState) -> Decision | None:
-        """Returns the decision about a trial at its last evaluation; None where nothing is compared there."""
-        if trial.is_final or trial.images >= self._full:
-            return None
-        ruling = self._rule(trial, trial.images)
-        if ruling == GOES_ON:
-            return None
-        if ruling.verdict == "goes on":
-            self._policy.passed(self._ledger.root_id(trial.trial_id), trial.images)
-        return self._row(trial, trial.images, ruling)
+    def note(self, row: Row) -> None:
+        """Takes account of a row that the ledger has."""
+        if isinstance(row, Start) or self._ledger[row.trial_id].is_final:
+            return
+        root_id = self._ledger.root_id(row.trial_id)
+        self._pending.pop(row.trial_id, None)
+        match row:
+            case Eval():
+                self._newest[root_id] = row.trial_id
+                self._pass(root_id, row.images - 1)
+                if self._passed[root_id] < row.images < self._rungs[-1]:
+                    self._rule(root_id, row)
+            case Decision(verdict="goes on") | End(status="completed"):
+                self._pass(root_id, row.images)
+
+    def _pass(self, root_id: str, images: int) -> None:
+        before = self._passed.get(root_id, 0)
+        for rung in self._rungs[:-1]:
+            if before < rung <= images:
+                self._policy.passed(root_id, rung)
+        self._passed[root_id] = max(before, images)
+
+    def _rule(self, root_id: str, row: Eval) -> None:
+        fid = self._ledger.fid_at(row.trial_id, row.images)
+        assert fid is not None
+        ruling = self._policy.at(root_id, row.images, fid)
+        if ruling != GOES_ON:
+            self._pending[row.trial_id] = ruling
+
+    def pending(self, trial: TrialState) -> Decision | None:
+        """Returns the decision about a trial at its last evaluation.
+
+        It is None where nothing is compared there, and where the decision is in the rows already.
+        """
+        ruling = self._pending.get(trial.trial_id)
+        return None if ruling is None else self._row(trial, trial.images, ruling)
 
     def promote(self) -> Decision | None:
         """Returns the decision that a waiting trial goes on, None where none does."""
@@ -51,15 +74,7 @@ class Decisions:
         if found is None:
             return None
         root_id, images, ruling = found
-        self._policy.passed(root_id, images)
         return self._row(self._ledger[self._newest[root_id]], images, ruling)
-
-    def _rule(self, trial: TrialState, images: int) -> Ruling:
-        fid = self._ledger.fid_at(trial.trial_id, images)
-        assert fid is not None
-        root_id = self._ledger.root_id(trial.trial_id)
-        self._newest[root_id] = trial.trial_id
-        return self._policy.at(root_id, images, fid)
 
     def _row(self, trial: TrialState, images: int, ruling: Ruling) -> Decision:
         return Decision(

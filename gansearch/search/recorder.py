@@ -93,14 +93,27 @@ class Recorder:
         with self._disk():
             trial = self.ledger[trial_id]
             if self._write(Eval(trial_id=trial_id, number=trial.number, node=node, **vars(evaluation))):
-                self.decide(trial)
+                self._decide(trial)
             return not trial.is_held
 
-    def decide(self, trial: TrialState) -> None:
-        """Records what is decided about a trial at its last evaluation, if anything is."""
-        decision = self._decisions.at(trial)
+    def _decide(self, trial: TrialState) -> None:
+        decision = self._decisions.pending(trial)
         if decision is not None:
             self._write(decision)
+
+    def catch_up(self, completed_at: int | None = None) -> None:
+        """Records what an earlier driver was killed before it could: the decision about a trial, or its end.
+
+        Trials that have come to `completed_at` images are completed. Where that is None, a trial of full length has no
+        end yet, and is handed out once more: its actor has the animation of its samples to make.
+        """
+        for trial in [trial for trial in self.ledger.values() if trial.end is None]:
+            if completed_at is not None and trial.images >= completed_at:
+                self.end(trial.trial_id, "completed", None)
+                continue
+            with self._disk():
+                self._decide(trial)
+            self.end_if_stopped(trial.trial_id)
 
     def end(self, trial_id: str, status: Status, reason: str | None, kimg: float | None = None) -> None:
         with self._disk():
@@ -129,6 +142,7 @@ class Recorder:
             return False
         self._writer.append(row)
         self.ledger.add(row)
+        self._decisions.note(row)
         self._history.update(self.ledger, row.trial_id)
         self._study.note(row)
         self._listener(row, self.ledger)

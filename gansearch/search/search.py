@@ -138,7 +138,8 @@ class Search:
             unload()
             listen = stack.enter_context(self._listeners(loaded))
             self.recorder = Recorder(self.plan, writer, self.ledger, listen)
-            self._end_decided_trials(complete=amend)
+            # An extended search has longer trials: those of the length so far are complete, and others follow them.
+            self.recorder.catch_up(self._manifest.space.base.train.max_images if amend else None)
             self.queue = queue()
             if self.queue.is_empty and not (self.queue.promotes and self._has_open_trials()):
                 return
@@ -148,20 +149,6 @@ class Search:
                     self.plan.amended(self._manifest).save(run)
                 self._log_start(f"{len(self.ledger)} trials known, ")
                 tune_trials(self)
-
-    def _end_decided_trials(self, *, complete: bool) -> None:
-        """Decides about the trials that had come to a rung when a driver was killed before it wrote that down.
-
-        With `complete` also trials that have come to the length so far. Without it they are handed out once more: their
-        actor has the animation of their samples to make.
-        """
-        full = self._manifest.space.base.train.max_images
-        for trial in list(self.ledger.values()):
-            if complete and trial.end is None and trial.images >= full:
-                self.recorder.end(trial.trial_id, "completed", None)
-            elif trial.evals and not trial.is_held and not trial.is_final and trial.end is None:
-                self.recorder.decide(trial)
-            self.recorder.end_if_stopped(trial.trial_id)
 
     def _has_open_trials(self) -> bool:
         return any(trial.end is None and not trial.is_final for trial in self.ledger.values())
