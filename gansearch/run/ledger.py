@@ -60,6 +60,11 @@ class TrialState:
         return not self.is_held and (self.end is None or self.end.status == "stopped")
 
     @property
+    def may_go_on(self) -> bool:
+        """Whether the trial has ended as stopped, and a resumed search may let it go on nevertheless."""
+        return self.status == "stopped" and not (self.decisions and self.decisions[-1].verdict == "stops")
+
+    @property
     def best(self) -> Eval | None:
         """The evaluation with the lowest FID; the earlier of two equal ones."""
         return min(self.evals, key=lambda row: row.fid, default=None)

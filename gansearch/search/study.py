@@ -14,7 +14,7 @@ from optuna.trial import TrialState as OptunaState
 from gansearch.errors import one_line
 from gansearch.logs import warn_once
 from gansearch.run.ledger import Ledger, TrialState
-from gansearch.run.rows import End, Eval, Row, Start, trial_id_of
+from gansearch.run.rows import Decision, End, Eval, Row, Start, trial_id_of
 from gansearch.run.space import Space
 from gansearch.search.drawing import distribution
 
@@ -28,7 +28,8 @@ class Study:
 
     Nothing of the search depends on it. The journal is only appended to, so that a program that has it open reads on
     after a `resume`. Where it contradicts the rows, because some were lost or a trial that had ended goes on, its study
-    is deleted and written anew, in the same file.
+    is deleted and written anew, in the same file. As Optuna opens no trial again, those that may yet go on are pruned
+    when the driver closes the study only: a `resume` writes it anew once, however many of them go on.
     """
 
     def __init__(self, journal: Path, name: str, space: Space, ledger: Ledger) -> None:
@@ -69,11 +70,24 @@ class Study:
                 self._add(trial)
             case Eval():
                 self._storage.set_trial_intermediate_value(self._ids[row.number], row.images, row.fid)
-            case End():
-                state, value = self._outcome(trial)
-                self._storage.set_trial_state_values(self._ids[row.number], state, None if value is None else [value])
-            case _ if self._ended(row.number):  # a decision that an ended trial goes on, which Optuna does not know
+            case End() if not trial.may_go_on:
+                self._finish(trial)
+            case Decision() if self._is_finished(trial):
                 self._write_anew()
+
+    def close(self) -> None:
+        """Prunes the trials that were stopped and may go on after a `resume`."""
+        for frozen in self._storage.get_all_trials(self._study_id, deepcopy=False):
+            trial = self._ledger.get(trial_id_of(frozen.number))
+            if trial is not None and trial.end is not None and not frozen.state.is_finished():
+                self._finish(trial)
+
+    def _finish(self, trial: TrialState) -> None:
+        state, value = self._outcome(trial)
+        self._storage.set_trial_state_values(self._ids[trial.number], state, None if value is None else [value])
+
+    def _is_finished(self, trial: TrialState) -> bool:
+        return self._storage.get_trial(self._ids[trial.number]).state.is_finished()
 
     def _write_anew(self) -> None:
         for study in self._storage.get_all_studies():
@@ -102,7 +116,7 @@ class Study:
         self._ids.append(self._storage.create_new_trial(self._study_id, frozen))
 
     def _frozen(self, trial: TrialState) -> FrozenTrial:
-        state, value = self._outcome(trial)
+        state, value = (OptunaState.RUNNING, None) if trial.may_go_on else self._outcome(trial)
         frozen = create_trial(
             state=state,
             value=value,
@@ -112,7 +126,7 @@ class Study:
             user_attrs={_FINAL: True} if trial.is_final else {},
         )
         frozen.datetime_start = _naive(trial.start.time)
-        frozen.datetime_complete = _naive(trial.end.time) if trial.end else None
+        frozen.datetime_complete = _naive(trial.end.time) if trial.end and state.is_finished() else None
         return frozen
 
     def _outcome(self, trial: TrialState) -> tuple[OptunaState, float | None]:
@@ -138,9 +152,6 @@ class Study:
             and frozen.intermediate_values.items() <= told.items()
             and (not frozen.state.is_finished() or (frozen.state, frozen.value) == (state, value))
         )
-
-    def _ended(self, number: int) -> bool:
-        return self._storage.get_trial(self._ids[number]).state.is_finished()
 
 
 def _naive(time: str) -> datetime:

@@ -100,18 +100,25 @@ class VirtualSearch:
         self.since: dict[str, tuple[float, int]] = {}  # by trial: when it was handed out, and its evaluations then
         self.journals: list[bytes] = []  # as each driver found it
 
-    def finish(self, kill_every: int | None = None) -> "VirtualSearch":
-        while True:
+    def finish(self, *, kill_every: int | None = None, budget: int | None = None) -> "VirtualSearch":
+        """Runs drivers until nothing is left to do: each is killed at a row, or ends itself after a number of events.
+
+        Args:
+            kill_every: The rows that a driver writes until it is killed.
+            budget: The events after which a driver's budget is spent.
+        """
+        is_over = False
+        while not is_over:
             self.drivers += 1
             writer = DoomedWriter(self.plan.run.results)
             writer.rows_left = kill_every or math.inf
             try:
-                self._drive(writer)
+                is_over = self._drive(writer, budget or math.inf)
             except Killed:
                 continue
             finally:
                 writer.close()
-            return self
+        return self
 
     @property
     def rows(self) -> list[Row]:
@@ -122,29 +129,33 @@ class VirtualSearch:
     def proposals(self) -> list[dict[str, Any]]:
         return [row.params for row in self.rows if isinstance(row, Start)]
 
-    def _drive(self, writer: Writer) -> None:
+    def _drive(self, writer: Writer, budget: float) -> bool:
+        """Runs one driver; returns whether the search is over."""
         journal = self.plan.run.study_journal
         self.journals.append(journal.read_bytes() if journal.exists() else b"")
         self.ledger = ledger = Ledger(read(self.plan.run.results))
         self.recorder = recorder = Recorder(self.plan, writer, ledger, lambda row, ledger: None)
         recorder.catch_up()
         queue = search_queue(self.plan, ledger)
-        searcher, self.constants = QueueSearcher(queue, recorder, {}), {}
+        searcher = QueueSearcher(queue, recorder, constants={})
         self.events, self.scheduler = TrialEvents(recorder), RecordingScheduler(recorder)
-        self.slots = [one if one and ledger[one].status == "running" else None for one in self.slots]
+        self.slots = [one if one and ledger[one].is_unfinished else None for one in self.slots]
         while queue.unfinished:
             self._place(searcher.suggest(""))
         while (slot := self._next(overdue=True)) is not None:  # rows that the killed driver had yet to write
             self._report(slot)
-        while True:
+        while budget > 0:
             while None in self.slots and isinstance(found := searcher.suggest(""), dict):
                 self._place(found)
             slot = self._next()
             if slot is None:
                 assert searcher.suggest("") == Searcher.FINISHED
-                recorder.end_all(None)
-                return
+                break
             self._report(slot)
+            budget -= 1
+        recorder.end_all("the time budget is spent" if budget <= 0 else None)
+        recorder.close()
+        return budget > 0
 
     def _place(self, config: dict[str, Any]) -> None:
         trial_id = config["trial_id"]

@@ -44,6 +44,7 @@ def tune_trials(search: "Search") -> None:
         raise UserError(f"can't write ({one_line(recorder.fault)}): fix that, then {search.how_to_continue}")
     if search.queue.promotes and not search.shutdown.signal:
         recorder.end_all(stopper.spent)
+    recorder.close()
 
 
 class _NoReport(tune.ProgressReporter):
