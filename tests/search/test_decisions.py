@@ -192,15 +192,11 @@ def test_the_second_of_a_rung_waits_and_goes_on_when_enough_are_worse() -> None:
     assert driver.promote() is None
 
 
-@given(st.lists(st.integers(1, 9).map(float), min_size=1, max_size=9))
-def test_asha_stopping_stops_nobody_before_eta_are_there(fids: list[float]) -> None:
-    driver = begun(plan(STOPPING), len(fids))
-    for number, fid in enumerate(fids):
+def test_two_trials_at_a_rung_are_both_left_alone_by_asha_stopping() -> None:
+    driver = begun(plan(STOPPING))
+    for number, fid in ((0, 5.0), (1, 500.0)):
         found = driver.report(number, fid)
-        assert found is not None and found.compared == number + 1
-        before = sorted((fid, number) for number, fid in enumerate(fids[: number + 1]))
-        goes_on = number + 1 < ETA or (fid, number) in before[: max(1, len(before) // ETA)]
-        assert found.verdict == ("goes on" if goes_on else "stops")
+        assert found is not None and (found.verdict, found.cut) == ("goes on", None)
 
 
 def test_a_trial_that_continues_another_has_passed_its_rungs_and_a_final_is_never_compared() -> None:

@@ -1,4 +1,4 @@
-"""ASHA of the stopping type, as Ray Tune has it: a trial that is not among the best of a rung ends at once."""
+"""ASHA of the stopping type, of which Ray Tune's is one: a trial that is not among the best of a rung ends at once."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ class Stopping(Policy):
         return self._rulings[trial_id, images]
 
     def _ruling(self, rung: Rung, trial_id: str) -> Ruling:
-        if len(rung) < self._eta:
+        if len(rung) <= self._eta:
             return Ruling("goes on", None, len(rung))
         found = rung.ruling(trial_id)
         return found if found.verdict == "goes on" else Ruling("stops", found.cut, found.compared)
