@@ -12,6 +12,7 @@ from optuna.distributions import FloatDistribution
 from gansearch.analysis.rank import rank
 from gansearch.errors import UserError
 from gansearch.run import RunDir, load
+from gansearch.run.manifest import SCHEMA_VERSION
 from gansearch.run.rows import to_json
 from tests.analysis.synthetic_run import (
     BASE,
@@ -91,7 +92,10 @@ def test_a_broken_search_json_is_refused(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema_version": 1}, r"\(schema version 1, this gansearch reads 2: use the gansearch that wrote the run"),
+        (
+            {"schema_version": 2},
+            rf"\(schema version 2, this gansearch reads {SCHEMA_VERSION}: use the gansearch that wrote the run",
+        ),
         ({"schema_version": None}, "schema version None"),
         ({"protocol": {"hash": PROTOCOL.hash}}, r"\(protocol: not a protocol: missing or unknown .*seed"),
         ({"protocol": PROTOCOL.to_record() | {"seed": 1}}, r"\(protocol: the hash .* is not that of the protocol"),
