@@ -24,7 +24,8 @@ def trials_frame(run: Run) -> pd.DataFrame:
 
     The columns are the fields of `Ranked`, with one column for each parameter of the space in place of `params`. A
     range of numbers gives floats or nullable integers. Choices give a categorical or, where all of them are booleans,
-    nullable booleans. The value of a parameter that does not apply is missing, as is the choice None.
+    nullable booleans. The value of a parameter that does not apply is missing, as is the choice None, and a value
+    outside the space, where that was changed.
     """
     return ranking_frame(rank(run), run.manifest.space.params)
 
@@ -34,7 +35,9 @@ def ranking_frame(rows: Sequence[Ranked], params: Mapping[str, Parameter]) -> pd
     names = [field.name for field in fields(Ranked) if field.name != "params"]
     columns = {name: _column(map(attrgetter(name), rows), _TYPES.get(name, "float64")) for name in names}
     for path, parameter in params.items():
-        columns[path] = _column((row.params.get(path) for row in rows), _param_type(parameter.domain))
+        values = (row.params.get(path) for row in rows)
+        inside = (value if parameter.domain.contains(value) else None for value in values)
+        columns[path] = _column(inside, _param_type(parameter.domain))
     return pd.DataFrame(columns)
 
 

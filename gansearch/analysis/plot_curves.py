@@ -115,4 +115,5 @@ def _curves_legend(info: CurvesInfo) -> list[Line2D]:
 
 
 def _end_marker(status: str) -> str:
-    return {"completed": "o", "running": ">", "stopped": "s"}.get(status, "X")
+    """Returns the marker at the end of a curve: that of a scatter, where a trial that was stopped needs no other."""
+    return "s" if status == "stopped" else STATUS_STYLE[status][1]

@@ -108,15 +108,15 @@ def curves_info(run: Run) -> CurvesInfo:
 def param_info(run: Run, path: str) -> ParamInfo:
     """Returns the lowest FIDs against the searched parameter `path`.
 
-    Trials in which the parameter did not apply are left out. So are finals, which would give more weight to the best
-    configurations.
+    Trials in which the parameter did not apply, or had a value outside the space, are left out. So are finals, which
+    would give more weight to the best configurations.
     """
     domain = run.manifest.space.params[path].domain
     searched = [trial for trial in run.ledger.values() if not trial.is_final]
     points = []
     for trial in searched:
         params = run.manifest.space.active(trial.start.params)
-        if trial.best and path in params:
+        if trial.best and path in params and domain.contains(params[path]):
             x = domain.choices.index(params[path]) if domain.is_categorical else params[path]
             points.append(Point(float(x), trial.best.fid, trial.trial_id, trial.status))
     low, high = (0, len(domain.choices) - 1) if domain.is_categorical else (domain.range.low, domain.range.high)

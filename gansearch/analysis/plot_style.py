@@ -12,7 +12,7 @@ STATUS_STYLE = {
     "completed": (FULL, "o", "completed"),
     "stopped": (CUT, "o", "stopped early"),
     "running": (FULL, ">", "running"),
-    "waiting": (FULL, "s", "waiting"),
+    "waiting": (CUT, "D", "waiting"),
     "diverged": (BROKEN, "X", "diverged"),
     "failed": (BROKEN, "X", "failed"),
 }

@@ -41,6 +41,7 @@ class Ranked:
         max_fid: The maximum over all evaluations of the trial.
         kimg: How far the trial has come.
         parent: The earlier trial that this one follows, None where there is none.
+        reason: Why the trial ended before its full length, waits or went on, None where nothing is to say.
         params: The parameters that apply, by dotted path.
         protocol: The hash of the protocol of `best_fid`.
         checkpoint: The path or URI of the checkpoint that holds the generator of `best_fid`.
@@ -93,7 +94,7 @@ def _ranked(run: Run, trial: TrialState, rank: int | None) -> Ranked:
         max_fid=max(fids, default=None),
         kimg=trial.kimg,
         status=trial.status,
-        reason=reason_text(trial, run.ledger),
+        reason=None if trial.status == "completed" else reason_text(trial, run.ledger),
         origin=trial.start.origin,
         parent=trial.start.parent,
         relation=trial.start.relation,

@@ -1,13 +1,15 @@
 """How far a search is: a table for the terminal, lines for a log, objects for a script."""
 
+from collections import Counter
 from typing import Any
 
 from rich.text import Text
 
 from gansearch.analysis.table import STATUS_COLOURS, Table
 from gansearch.analysis.text import fid_text, kimg_text, origin_text, reason_text, share_text
-from gansearch.run.ledger import Ledger, TrialState
+from gansearch.run.ledger import Ledger, Standing, TrialState
 
+_OPEN: dict[Standing, str] = {"running": "running", "waiting": "waiting to be promoted"}
 _COLUMNS = ("#", "trial", "origin", "kimg", "FID", "best FID", "status", "why")
 
 
@@ -18,7 +20,8 @@ def render_status(ledger: Ledger, *, total: int | None, max_kimg: float, rows: i
         ledger: The trials so far.
         total: How many trials there will be; None where a budget ends the search.
         max_kimg: The full length of a trial.
-        rows: How many trials the table shows; None for all. Ended ones with the highest FIDs are left out first.
+        rows: How many trials the table shows; None for all. Of those that do not run, the ones with the highest FIDs
+            are left out first.
     """
     trials = _by_number(ledger)
     shown = _most_relevant(trials, rows)
@@ -38,7 +41,10 @@ def render_status(ledger: Ledger, *, total: int | None, max_kimg: float, rows: i
         )
     hidden = f", {len(trials) - len(shown)} not shown" if len(shown) < len(trials) else ""
     of_all = "" if total is None else f" of {total}"
-    summary = f"{sum(trial.end is not None for trial in trials)}{of_all} trials ended{hidden}"
+    count = Counter(trial.status for trial in trials)
+    open_ones = [f"{count[status]} {word}" for status, word in _OPEN.items() if count[status]]
+    ended = sum(trial.end is not None for trial in trials)
+    summary = ", ".join([f"{ended}{of_all} trials ended", *open_ones]) + hidden
     if best and best.best:
         summary += f"; lowest FID {fid_text(best.best.fid)}: trial {best.trial_id} at {kimg_text(best.best.kimg)} kimg"
     table.notes.append(summary)
@@ -48,11 +54,13 @@ def render_status(ledger: Ledger, *, total: int | None, max_kimg: float, rows: i
 
 
 def describe(trial: TrialState, ledger: Ledger) -> str:
-    """Returns one trial on one line, for a log."""
+    """Returns one trial on one line, for a log. A decision is part of it until the trial has trained further."""
     line = f"trial {trial.number} ({trial.trial_id}, {_origin(trial)}): {trial.status} at {kimg_text(trial.kimg)} kimg"
     if trial.evals and trial.best:
         line += f", FID {fid_text(trial.evals[-1].fid)}, best {fid_text(trial.best.fid)}"
-    if reason := reason_text(trial, ledger):
+    is_past = bool(trial.decisions) and trial.decisions[-1].kimg < trial.kimg
+    ended_for_a_reason = trial.end is not None and trial.end.reason is not None
+    if (ended_for_a_reason or not is_past) and (reason := reason_text(trial, ledger)):
         line += f" ({reason})"
     return line
 
@@ -86,9 +94,11 @@ def _by_number(ledger: Ledger) -> list[TrialState]:
 
 
 def _most_relevant(trials: list[TrialState], rows: int | None) -> list[TrialState]:
-    """Returns at most `rows` trials in the given order: all that run, then those with the lowest FIDs."""
+    """Returns at most `rows` trials in the given order: those that run first, then those with the lowest FIDs."""
     if rows is None or len(trials) <= rows:
         return trials
-    chosen = sorted(trials, key=lambda trial: (trial.end is not None, trial.best.fid if trial.best else float("inf")))
+    chosen = sorted(
+        trials, key=lambda trial: (trial.status != "running", trial.best.fid if trial.best else float("inf"))
+    )
     ids = {trial.trial_id for trial in chosen[:rows]}
     return [trial for trial in trials if trial.trial_id in ids]

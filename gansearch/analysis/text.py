@@ -56,20 +56,31 @@ def origin_text(origin: str, parent: str | None, relation: Relation | None) -> s
 
 
 def reason_text(trial: TrialState, ledger: Ledger) -> str | None:
-    """Returns why a trial has ended, waits or went on, on one line; None where nothing is to say."""
+    """Returns why a trial has ended, waits or went on, on one line; None where nothing is to say.
+
+    A trial that waits is compared with all that came to its rung by now.
+    """
     if trial.end and trial.end.reason:
         return flat_text(trial.end.reason)
-    if not trial.decisions or trial.status in {"completed", "diverged"}:
+    if not trial.decisions:
         return None
     row = trial.decisions[-1]
-    what = {"waits": "waits", "stops": "stopped", "goes on": "went on"}[row.verdict]
-    if trial.status == "stopped":
-        what = "not promoted" if row.verdict == "waits" else what
+    ended = trial.status == "stopped"
+    waits = "was not promoted" if ended else "waits"
+    what = {"waits": waits, "stops": "stopped", "goes on": "went on"}[row.verdict]
     line = f"{what} at {kimg_text(row.kimg)} kimg"
     if row.fid is None:
         return line
     newest = ledger.comparisons[row.kimg] if row.verdict == "waits" else row
-    return f"{line}: FID {fid_text(row.fid)}, the cut among {newest.compared} is {fid_text(newest.cut)}"
+    line += f": FID {fid_text(row.fid)}, "
+    if newest.compared == 1:
+        return f"{line}the first trial there"
+    if newest.cut is None:
+        return f"{line}no cut among {newest.compared} trials yet"
+    line += f"cut {fid_text(newest.cut)} among {newest.compared} trials"
+    if row.verdict == "waits" and row.fid < newest.cut:
+        line += ", but the search ended" if ended else ", so it goes on when a slot is free"
+    return line
 
 
 def flat_text(text: str) -> str:

@@ -96,7 +96,7 @@ def _train(trainer: Trainer, recorder: Recorder, proposal: Proposal, run_dir: Ru
     except Diverged as divergence:
         recorder.end(state.trial_id, "diverged", str(divergence), divergence.kimg)
     if state.best is None:
-        logger.info("%s: %s", run_dir.path, describe(state))
+        logger.info("%s: %s", run_dir.path, describe(state, recorder.ledger))
         return NO_FID
     if recorder.ledger.evaluation_share is not None:
         logger.info(share_text(recorder.ledger.evaluation_share))
@@ -106,4 +106,4 @@ def _train(trainer: Trainer, recorder: Recorder, proposal: Proposal, run_dir: Ru
 
 def _log(row: Row, ledger: Ledger) -> None:
     if isinstance(row, Eval):
-        logger.info("%s, %.0f images/s", describe(ledger[row.trial_id]), row.images_per_second)
+        logger.info("%s, %.0f images/s", describe(ledger[row.trial_id], ledger), row.images_per_second)

@@ -7,7 +7,7 @@ from gansearch.contracts.base import holds, require
 from gansearch.registry import resolve
 from gansearch.run.space import Space, ratio
 from gansearch.search.drawing import draw_at_random
-from gansearch.search.feasibility import baseline_params, check_space
+from gansearch.search.feasibility import baseline_params, check_choice, check_space
 
 SUBJECT = Space
 
@@ -33,8 +33,9 @@ def _require_trained(space: Space, params: dict[str, Any], whose: str) -> None:
         require(is_same, f"{whose} has {path}={value}, and is trained with {trained}")
 
 
-@holds("Whatever it can propose can be built.")
+@holds("Each of its parameters has a choice, and whatever it can propose can be built.")
 def what_it_holds_can_be_built(space: Space) -> None:
+    check_choice(space)
     check_space(space)
 
 

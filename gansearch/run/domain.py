@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 from numbers import Number
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, FiniteFloat, Tag, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, FiniteFloat, Tag, model_validator
 
 from gansearch.config import reference
 from gansearch.errors import UserError, unknown
 
 DISTRIBUTIONS = ("FloatDistribution", "IntDistribution", "CategoricalDistribution")
 _TOLERANCE = 1e-8
+_MOST = 2**53  # above it a float, which samplers compute with, can't hold every whole number
 
 # Optuna warns that a journal can't hold a class. It never has to: a choice that is a class becomes its name here.
 warnings.filterwarnings("ignore", message="Choices for a categorical distribution should be", category=UserWarning)
@@ -46,6 +47,11 @@ def as_typed(value: Any) -> str:
     return {True: "true", False: "false", None: "null"}[value] if isinstance(value, bool | None) else str(value)
 
 
+def _is_whole(number: float) -> bool:
+    """Returns whether a number is whole, but for the noise of binary fractions."""
+    return abs(number - round(number)) < _TOLERANCE
+
+
 class Data(BaseModel):
     """A part of a space: it does not change, and a field that is not declared is refused."""
 
@@ -62,19 +68,35 @@ class Range(Data):
 
     @model_validator(mode="after")
     def _is_no_contradiction(self) -> Self:
+        for number in (self.low, self.high, self.step):
+            if isinstance(number, int) and abs(number) > _MOST:
+                raise ValueError(f"a whole number of a range lies within {_MOST} of 0")
+        if not math.isfinite(self.high - self.low):
+            raise ValueError(f"from low={self.low:g} to high={self.high:g} is too far")
         if self.low > self.high:
             raise ValueError(f"low={self.low:g} is above high={self.high:g}")
         if self.log and self.low <= 0:
             raise ValueError(f"low={self.low:g}: a logarithmic range starts above 0")
         if self.step is not None and self.step <= 0:
             raise ValueError(f"step={self.step:g}: a step is above 0")
+        if self.step is not None and not _is_whole((self.high - self.low) / self.step):
+            raise ValueError(f"high={self.high:g} lies no whole steps of {self.step:g} above low={self.low:g}")
         return self
 
 
 class Choices(Data):
     """The values of a category."""
 
-    choices: tuple[Value, ...] = Field(min_length=1)
+    choices: tuple[Value, ...]
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if not self.choices:
+            raise ValueError("there are no choices: give at least two")
+        for index, choice in enumerate(self.choices):
+            if is_among(choice, self.choices[:index]):
+                raise ValueError(f"the choice {as_typed(choice)} is given twice: give it once")
+        return self
 
 
 def _range_or_choices(attributes: Any) -> str:
@@ -111,6 +133,10 @@ class Domain(Data):
             raise ValueError(f"{self.name} takes other attributes than these")
         if self.name == "IntDistribution" and not all(isinstance(number, int) for number in numbers):
             raise ValueError("low and high of an IntDistribution are whole numbers")
+        if isinstance(self.attributes, Range) and self.attributes.log:
+            whole_steps = self.name == "IntDistribution" and self.attributes.step == 1
+            if self.attributes.step is not None and not whole_steps:
+                raise ValueError("a logarithmic range has no step: leave out one of the two")
         return self
 
     @property
@@ -155,8 +181,7 @@ class Domain(Data):
         low, high, step = self.attributes.low, self.attributes.high, self.attributes.step
         if self.name == "IntDistribution":
             step = step or 1
-        steps = (value - low) / step if step else 0.0
-        return low <= value <= high and abs(steps - round(steps)) < _TOLERANCE
+        return low <= value <= high and (step is None or _is_whole((value - low) / step))
 
     def outside(self, path: str, value: Any) -> UserError:
         """Returns the error for a value of the option at `path` that this domain does not contain."""

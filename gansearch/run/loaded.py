@@ -1,7 +1,9 @@
 """A run read from its directory: the plan of the search and the results. Every command reads a run through `load`."""
 
+import itertools
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,15 @@ class Run:
         """The plan by which the search continues."""
         return Plan(self.dir, self.manifest.space, self.manifest.options)
 
+    def require_its_space(self) -> None:
+        """Raises UserError for a trial that the space of `search.json`, as it is by now, can't have proposed.
+
+        Such a trial can be ranked, but nothing can be learnt from it, and it can't be trained further.
+        """
+        fault = next(_outside(self.manifest, self.ledger), None) or next(_missing(self.manifest, self.ledger), None)
+        if fault is not None:
+            raise UserError(f"{self.dir.results}: {fault}: undo what was changed there, or start a new search")
+
     def checkpoint(self, trial_id: str) -> str | None:
         """Returns the path or URI of a trial's newest checkpoint; None where there is none."""
         if self.manifest.checkpoints is not None:
@@ -46,8 +57,9 @@ def load(run: RunDir) -> Run:
     - `search.json` that is damaged, or of another schema version, is refused.
     - A line of `results.jsonl` that is no valid row is left out, with a warning. The rows of a trial whose start row is
       lost are left out in the same way.
-    - Rows that do not belong to this `search.json` are refused: FIDs of another protocol, or parameters outside the
-      space.
+    - FIDs of another protocol than that of `search.json` are refused.
+    - Parameters outside the space of `search.json` are warned of. They can be ranked, but `Run.require_its_space`
+      refuses to go on from them.
 
     Nothing else in the directory is needed to rank a run, and no other file is read here.
 
@@ -60,7 +72,8 @@ def load(run: RunDir) -> Run:
         ids = ", ".join(sorted(ledger.without_start))
         warn_once(f"{run.results}: left out the rows of trials whose start row is lost ({ids})")
     _require_one_protocol(run, manifest, ledger)
-    _require_params_of(run, manifest, ledger)
+    for fault in itertools.islice(_outside(manifest, ledger), 1):
+        warn_once(f"{run.results}: {fault}: plots and data frames leave it out, and the search can't be resumed")
     return Run(run, manifest, ledger)
 
 
@@ -97,13 +110,20 @@ def _flat_measuring(config: dict[str, Any]) -> dict[str, Any]:
     return {f"{name}.{key}": value for name in ("data", "metrics") for key, value in config[name].items()}
 
 
-def _require_params_of(run: RunDir, manifest: Manifest, ledger: Ledger) -> None:
-    """Raises UserError for a trial whose parameters lie outside the space."""
-    space = manifest.space
+def _outside(manifest: Manifest, ledger: Ledger) -> Iterator[str]:
+    """Yields what is wrong with each value that lies outside the space."""
+    params = manifest.space.params
     for trial in ledger.values():
         for path, value in trial.start.params.items():
-            if path not in space.params or not space.params[path].domain.contains(value):
-                raise UserError(
-                    f"{run.results}: trial {trial.trial_id} has {path}={value}, which is outside the space of "
-                    "search.json: they are of two runs; restore them"
-                )
+            if path not in params or not params[path].domain.contains(value):
+                yield f"trial {trial.trial_id} has {path}={value}, which is outside the space of search.json"
+
+
+def _missing(manifest: Manifest, ledger: Ledger) -> Iterator[str]:
+    """Yields what each trial lacks."""
+    space = manifest.space
+    for trial in ledger.values():
+        params = trial.start.params
+        for path in space.params:
+            if path not in params and space.applies(path, params):
+                yield f"trial {trial.trial_id} has no {path}, which is a parameter of the space of search.json"

@@ -8,6 +8,7 @@ The policy for damage: a line that is no whole, valid row is left out with a war
 import errno
 import fcntl
 import json
+import math
 import os
 from dataclasses import asdict, field
 from datetime import UTC, datetime
@@ -33,6 +34,13 @@ def _with_zone(time: str) -> str:
     if datetime.fromisoformat(time).utcoffset() is None:
         raise ValueError("a time has its zone")
     return time
+
+
+def _finite(params: dict[str, Any]) -> dict[str, Any]:
+    for path, value in params.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{path}={value} is not finite")
+    return params
 
 
 def _now() -> str:
@@ -85,7 +93,7 @@ class Start(_Identified):
     """
 
     event: Literal["start"] = "start"
-    params: dict[str, Any]
+    params: Annotated[dict[str, Any], AfterValidator(_finite)]
     origin: str
     seed: Number
     parent: TrialId | None = None

@@ -72,6 +72,8 @@ class When:
             raise UserError(f"When({self.path!r}, ...): give either equals=VALUE or among=[VALUE, ...]")
         if not isinstance(self.among, list | tuple | None):
             raise UserError(f"When({self.path!r}, ...): put the values in a list, among=[{self.among!r}]")
+        if self.among is not None and not self.among:
+            raise UserError(f"When({self.path!r}, ...): among=[] has no value: give at least one")
         if self.domain is _NOT_GIVEN:
             raise UserError(f"When({self.path!r}, ...): give domain=, one of Optuna's distributions")
 
@@ -285,4 +287,4 @@ def faults(error: ValidationError) -> str:
             found.append(f"{where}={value}: {message[0].lower()}{message[1:]}")
         else:
             found.append(f"{where}: {message}" if where else message)
-    return "; ".join(found)
+    return "; ".join(dict.fromkeys(found))

@@ -9,7 +9,7 @@ from gansearch.errors import UserError, kind_and_message, one_line, unknown
 from gansearch.recipes import recipe
 from gansearch.registry import SECTIONS, build, resolve
 from gansearch.run import Plan
-from gansearch.run.domain import is_among
+from gansearch.run.domain import as_typed, is_among
 from gansearch.run.space import Clause, Condition, Space, ratio
 from gansearch.search.corners import corners
 from gansearch.search.drawing import draw, draw_at_random
@@ -70,6 +70,17 @@ def check_space(space: Space) -> None:
         check(space.config(params, seed=0, resolve=resolve))
     draw_at_random(space, seed=0)
     _check_baselines(space)
+
+
+def check_choice(space: Space) -> None:
+    """Raises UserError for a parameter of a space, as it is written, that leaves nothing to choose."""
+    for path, parameter in space.params.items():
+        if parameter.domain.is_single:
+            value = as_typed(parameter.domain.first)
+            raise UserError(
+                f"{path} has the one value {value}, which leaves nothing to search: give it another, or set "
+                f"{path}={value} in the space's base"
+            )
 
 
 def check_values(space: Space) -> None:
@@ -168,6 +179,9 @@ def baseline_params(space: Space, name: str) -> dict[str, Any]:
         if not space.applies(path, chosen):
             continue
         parts, domain = ratio(path), space.params[path].domain
+        for option in parts or (path,):
+            if option not in values:
+                raise unknown("option", option, values)
         if domain.is_single:
             value = domain.first
         else:

@@ -5,6 +5,8 @@ A space file is Python and is executed. What it names, it may also define.
 
 import json
 import sys
+import traceback
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -16,11 +18,11 @@ from pydantic import ValidationError
 import gansearch
 from gansearch import foreign
 from gansearch.config import describe
-from gansearch.errors import UserError, kind_and_message, unknown
+from gansearch.errors import UserError, kind_and_message, one_line, unknown
 from gansearch.logs import warn_once
 from gansearch.run.domain import Value, is_among
 from gansearch.run.space import Clause, Condition, Parameter, Space, faults
-from gansearch.search.feasibility import baseline_params, check_values
+from gansearch.search.feasibility import baseline_params, check_choice, check_values
 
 _FOLDER = "search_spaces"
 _PATHS = ("data.dir", "metrics.weights")
@@ -71,14 +73,20 @@ def space_files() -> dict[str, Path]:
     }
 
 
-def _run(where: str, load: Callable[[], Any]) -> Any:
+def _run(where: str, load: Callable[[], Any], file: Path | None = None) -> Any:
+    """Returns what `load` returns; where it raises an error, a UserError names the line of `file`."""
     try:
-        return load()
-    except ValidationError as error:
-        found = faults(error) if error.title == Space.__name__ else f"{error.title}: {describe(error)}"
-        raise UserError(f"{where}: {found}") from error
+        with warnings.catch_warnings():
+            # Optuna lowers the end of a range that its steps do not meet, and says so in three lines.
+            warnings.filterwarnings("error", message="The distribution is specified by", category=UserWarning)
+            return load()
     except (Exception, SystemExit) as error:  # a space is the user's code: whatever is wrong in it is the user's to fix
-        raise UserError(f"{where}: {kind_and_message(error)}") from error
+        if isinstance(error, ValidationError):
+            message = faults(error) if error.title == Space.__name__ else f"{error.title}: {describe(error)}"
+        else:
+            message = one_line(error) if isinstance(error, UserError) else kind_and_message(error)
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+        raise UserError(f"{where}: {f'line {lines[-1]}: ' if lines else ''}{message}") from error
 
 
 def module_of_file(name: str, where: str) -> ModuleType:
@@ -100,7 +108,7 @@ def module_of_file(name: str, where: str) -> ModuleType:
         sys.path.insert(0, str(path.parent))
     known = sys.modules.get(path.stem)
     is_other = known is not None and getattr(known, "__file__", None) != str(path)
-    return _run(where, lambda: foreign.load_file(path, f"space_{path.stem}" if is_other else path.stem))
+    return _run(where, lambda: foreign.load_file(path, f"space_{path.stem}" if is_other else path.stem), path)
 
 
 def permitted(name: str, space: Any) -> Space:
@@ -159,10 +167,11 @@ def configure(space: Space, changes: Mapping[str, Any], max_kimg: float | None) 
 
     Raises:
         UserError: A path is no option, a value lies outside its domain, or the changes are forbidden; or the space
-            itself has a condition or a forbidden combination on a value outside a domain.
+            itself has a parameter of one value, or a condition or a forbidden combination on a value outside a domain.
     """
     if "seed" in changes:
         raise UserError("--set seed: all trials of a search share its seed; give it with --seed")
+    check_choice(space)  # below, a conditional parameter that is set keeps one value
     check_values(space)  # below, values that are not possible any more are left out
     params: dict[str, Parameter] = {}  # what is still searched
     decided: dict[str, Any] = {}  # what is not, and applies

@@ -43,7 +43,8 @@ def plan_search(
             without a budget there are as many trials as the space says. A `storage` that is a path becomes absolute.
 
     Raises:
-        UserError: An option is unknown or outside its domain, or the first rung lies beyond the full length.
+        UserError: An option is unknown or outside its domain, nothing is searched by several trials, or the first rung
+            lies beyond the full length.
     """
     changes = dict(changes)
     if not isinstance(loggers, str | type | Iterable):
@@ -66,6 +67,8 @@ def plan_search(
         chosen = Options(**{"trials": None if has_budget else space.trials, **own, **options})
     except ValidationError as error:
         raise UserError(describe(error)) from None
+    if not space.params and chosen.trials != 1:
+        raise UserError("no option is searched, so all trials would be the same: search one, or give --trials 1")
     if chosen.first_rung is not None and chosen.first_rung > train.evaluations:
         raise UserError(
             f"--first-rung {chosen.first_rung}: a trial has {train.evaluations} evaluations; give at most that"

@@ -96,7 +96,11 @@ class Search:
                 pass
 
     def resume(self, *, retry_failed: bool = False) -> None:
-        """Continues a run that was interrupted or killed. Raises UserError where new FIDs would not be comparable."""
+        """Continues a run that was interrupted or killed.
+
+        Raises:
+            UserError: New FIDs would not be comparable, or trials lie outside the space, as it was changed.
+        """
         self._continue(lambda: search_queue(self.plan, self.ledger, retry_failed=retry_failed))
 
     def extend(self) -> None:
@@ -133,6 +137,7 @@ class Search:
         # The writer is opened first of all: it refuses while another driver is at work.
         with self.shutdown.handling(), closing(Writer(run.results)) as writer, ExitStack() as stack:
             loaded = load(run)
+            loaded.require_its_space()
             self._manifest, self.ledger = loaded.manifest, loaded.ledger
             self.reference = prepare(self.plan, self._manifest.protocol)
             unload()

@@ -14,7 +14,7 @@ from gansearch.config import TrainConfig, TrialConfig
 from gansearch.run.manifest import Options, Plan
 from gansearch.run.paths import RunDir, checkpoint_name
 from gansearch.run.protocol import Floor, Protocol
-from gansearch.run.rows import End, Eval, Row, Start, Writer
+from gansearch.run.rows import Decision, End, Eval, Row, Start, Verdict, Writer
 from gansearch.run.space import Space, When
 
 KIMG = [round(6.4 * step, 1) for step in range(1, 10)]
@@ -69,6 +69,33 @@ def evaluation(number: int, kimg: float, fid: float, protocol: str = PROTOCOL.ha
         g_loss=1.1,
         images_per_second=2560.0,
     )
+
+
+def decision(
+    number: int, kimg: float, verdict: Verdict, fid: float | None = None, cut: float | None = None, compared: int = 0
+) -> Decision:
+    return Decision(
+        trial_id=f"{number:04d}", number=number, kimg=kimg, verdict=verdict, fid=fid, cut=cut, compared=compared
+    )
+
+
+def promoting_rows() -> list[Row]:
+    """The rows of a search that is going on: trial 0 is complete, 1 was promoted and trains, 2 to 4 wait, 5 began.
+
+    The FIDs of trials 0 to 4 at 6.4 kimg are 50, 60, 70, 80 and 55, in this order.
+    """
+    rows: list[Row] = [start(number) for number in range(5)]
+    rows += [evaluation(0, 6.4, 50.0), decision(0, 6.4, "goes on", 50.0, 50.0, 1)]
+    rows += [evaluation(1, 6.4, 60.0), decision(1, 6.4, "waits", 60.0, 50.0, 2)]
+    rows += [evaluation(2, 6.4, 70.0), decision(2, 6.4, "waits", 70.0, 50.0, 3)]
+    rows += [evaluation(3, 6.4, 80.0), decision(3, 6.4, "waits", 80.0, 50.0, 4)]
+    rows += [evaluation(0, kimg, 60.0 - kimg / 2) for kimg in KIMG[1:3]]
+    rows += [decision(0, 19.2, "goes on", 50.4, 50.4, 1)]
+    rows += [evaluation(0, kimg, 60.0 - kimg / 2) for kimg in KIMG[3:]]
+    best = {"best_fid": 31.2, "best_kimg": 57.6, "kimg": 57.6}
+    rows += [End(trial_id="0000", number=0, status="completed", reason=None, **best)]
+    rows += [decision(1, 6.4, "goes on", 60.0, 60.0, 4), evaluation(1, 12.8, 58.0)]
+    return [*rows, evaluation(4, 6.4, 55.0), decision(4, 6.4, "waits", 55.0, 50.0, 5), start(5)]
 
 
 def make_run(

@@ -15,7 +15,7 @@ from gansearch.errors import UserError
 from gansearch.run import Floor, When, load
 from gansearch.run.rows import End
 
-from .synthetic_run import KIMG, PARAMS, RUNGS, evaluation, make_run, make_search, start
+from .synthetic_run import KIMG, PARAMS, RUNGS, evaluation, make_run, make_search, promoting_rows, start
 
 
 @pytest.fixture
@@ -223,3 +223,15 @@ def test_a_file_in_the_place_of_the_folder_is_refused(run, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="--out"):
         plot(run, tmp_path / "file")
+
+
+def test_the_curve_of_a_trial_that_waits_ends_as_the_legend_says(tmp_path):
+    run = load(make_run(tmp_path / "run", promoting_rows()))
+    (figure,) = [figure for name, figure in figures(run) if name == "fid_vs_kimg"]
+    (legend,) = figure.legends
+    markers = {handle.get_label(): handle.get_marker() for handle in legend.legend_handles}
+    assert set(markers) == {"running", "waiting", "best", "rung (kimg)"}
+    (axes,) = figure.axes
+    at_rung = [line for line in axes.lines if list(line.get_xdata()) == [6.4] and line.get_marker() != "None"]
+    assert sorted(line.get_ydata()[0] for line in at_rung) == [55.0, 70.0, 80.0]
+    assert {line.get_marker() for line in at_rung} == {markers["waiting"]} != {markers["running"]}

@@ -56,7 +56,7 @@ def test_the_origin_names_the_trial_that_another_follows(tmp_path, relation, ori
     (row, _) = rank(run)
     assert (row.parent, row.relation) == (relation and "0000", relation)
     assert f"  running  {origin}" in _written(run).splitlines()[1]
-    assert f"trial 1 (0001, {origin}): running" in describe(run.ledger["0001"])
+    assert f"trial 1 (0001, {origin}): running" in describe(run.ledger["0001"], run.ledger)
 
 
 def test_minimum_mean_and_maximum_are_over_a_trials_evaluations(tmp_path):

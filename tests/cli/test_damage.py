@@ -103,8 +103,10 @@ REFUSED: dict[str, tuple[Damage, str]] = {
     ),
     "the protocol was edited": (edit_json(lambda content: content["protocol"].update(num_fake=99)), "protocol"),
     "FIDs of two protocols": (in_row("eval", '"protocol": "', '"protocol": "ffff'), "FIDs of other protocols"),
-    "parameters of another space": (in_row("start", '"params": {', '"params": {"optim.g_lr": 0.1'), "optim.g_lr=0.1"),
 }
+
+
+FOREIGN = in_row("start", '"params": {', '"params": {"optim.g_lr": 0.1')
 
 
 def verdicts(path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[int, str, str]]:
@@ -152,3 +154,14 @@ def test_what_can_t_be_trusted_is_refused_by_every_command(
         assert out == "" and said in err and err.count("\n") == 1, err
     assert len({err.partition(": ")[2] for _, _, err in found.values()}) == 1, "the same line from all"
     assert (copy.results.read_bytes(), copy.search_json.read_bytes()) == before
+
+
+def test_parameters_of_another_space_are_shown_and_not_continued(
+    copy: RunDir, capsys: pytest.CaptureFixture[str]
+) -> None:
+    FOREIGN(copy)
+    before = copy.results.read_bytes()
+    found = verdicts(copy.path, capsys)
+    assert {command: code for command, (code, _, _) in found.items()} == dict.fromkeys(found, 0) | {"resume": 2}, found
+    assert "trial 0001 has optim.g_lr=0.1, which is outside the space" in found["resume"][2]
+    assert copy.results.read_bytes() == before

@@ -86,7 +86,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (["--set", "metrics.name=parts:"], ["metrics.name=parts:", "MODULE:NAME"]),
         (["--sampler", "parts:Good"], ["sampler.name=parts:Good", "samplers.base.Sampler"]),
         (["--sampler", "tpee"], ["sampler.name", "tpee", "tpe"]),
-        (["--set", "sampler.startup=3"], ["sampler.startup", "sampler.startup_trials"]),
+        (["--set", "sampler.candidate=3"], ["sampler.candidate", "sampler.candidates"]),
         (["--sampler", "optuna.samplers:GridSampler"], ["search_space is missing"]),
         (["--scheduler", "ashaa"], ["scheduler.name", "ashaa", "asha"]),
         (["--scheduler", "parts:Good"], ["scheduler.name=parts:Good", "schedulers.base.Scheduler"]),

@@ -1,6 +1,7 @@
 """A run read from its directory, and the one policy for what is damaged."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,12 @@ from optuna.distributions import FloatDistribution
 from gansearch.analysis.rank import rank
 from gansearch.errors import UserError
 from gansearch.run import RunDir, load
+from gansearch.run.manifest import SCHEMA_VERSION
 from gansearch.run.rows import to_json
 from tests.analysis.synthetic_run import (
     BASE,
     FLOOR,
+    PARAMS,
     PROTOCOL,
     SPACE,
     damage,
@@ -91,7 +94,10 @@ def test_a_broken_search_json_is_refused(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema_version": 1}, r"\(schema version 1, this gansearch reads 2: use the gansearch that wrote the run"),
+        (
+            {"schema_version": 2},
+            rf"\(schema version 2, this gansearch reads {SCHEMA_VERSION}: use the gansearch that wrote the run",
+        ),
         ({"schema_version": None}, "schema version None"),
         ({"protocol": {"hash": PROTOCOL.hash}}, r"\(protocol: not a protocol: missing or unknown .*seed"),
         ({"protocol": PROTOCOL.to_record() | {"seed": 1}}, r"\(protocol: the hash .* is not that of the protocol"),
@@ -160,17 +166,40 @@ def test_fids_of_one_protocol_that_is_not_the_run_s_are_refused(tmp_path: Path) 
         ({"train.batch": 32}, r"train\.batch=32"),
     ],
 )
-def test_parameters_outside_the_space_are_refused(tmp_path: Path, params: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError, match=r"results\.jsonl: " + ".*" + message) as error:
-        load(make_run(tmp_path / "run", [start(0, params)]))
+def test_parameters_outside_the_space_are_read_but_nothing_follows_from_them(
+    tmp_path: Path, params: dict[str, Any], message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = load(make_run(tmp_path / "run", [start(0, params), evaluation(0, 6.4, 50.0)]))
+    assert [row.best_fid for row in rank(run)] == [50.0]
+    (record,) = caplog.records
+    assert re.search(rf"results\.jsonl: .*{message}", record.message)
+    with pytest.raises(UserError, match=rf"results\.jsonl: .*{message}.*: undo what was changed there") as error:
+        run.require_its_space()
     assert "\n" not in str(error.value)
 
 
-def test_a_parameter_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+def test_a_trial_has_all_parameters_that_apply(tmp_path: Path) -> None:
+    params = {"optim.g_lr": FloatDistribution(1e-4, 1e-2), **{key: PARAMS[key] for key in ("loss.name", "loss.clip")}}
+    whole = [start(0, {"optim.g_lr": 1e-3, "loss.name": "bce"})]
+    whole += [start(1, {"optim.g_lr": 1e-3, "loss.name": "wgan", "loss.clip": 0.01})]
+    load(make_run(tmp_path / "whole", whole, params)).require_its_space()
+    for lacking, path in (
+        ({"loss.name": "bce"}, "optim.g_lr"),
+        ({"optim.g_lr": 1e-3, "loss.name": "wgan"}, "loss.clip"),
+    ):
+        run = load(make_run(tmp_path / path, [*whole, start(2, lacking)], params))
+        with pytest.raises(UserError, match=f"trial 0002 has no {path}, which is a parameter of the space"):
+            run.require_its_space()
+
+
+def test_a_row_with_a_parameter_that_is_not_finite_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     run = make_run(tmp_path / "run", [])
     append(run, to_json(start(0, {"optim.g_lr": 1e-3})).replace("0.001", "NaN"))
-    with pytest.raises(UserError, match=r"optim\.g_lr=nan"):
-        load(run)
+    assert load(run).ledger == {}
+    (record,) = caplog.records
+    assert "line 1: params: Value error, optim.g_lr=nan is not finite" in record.message
 
 
 def test_the_files_of_trials_are_not_needed(tmp_path: Path) -> None:
@@ -210,4 +239,4 @@ def test_the_ratios_of_a_trial_are_read_like_its_other_parameters(tmp_path: Path
     run = load(make_run(tmp_path / "run", [start(0, params)], params=space))
     assert run.ledger["0000"].start.params == params
     with pytest.raises(UserError, match=r"trial 0000 has optim\.d_lr/optim\.g_lr=5\.0, which is outside the space"):
-        load(make_run(tmp_path / "other", [start(0, params | {key: 5.0})], params=space))
+        load(make_run(tmp_path / "other", [start(0, params | {key: 5.0})], params=space)).require_its_space()
