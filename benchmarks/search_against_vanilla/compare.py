@@ -20,7 +20,8 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+        interval = "" if math.isnan(self.low) else f" [{self.low:.2f}, {self.high:.2f}]"
+        return f"{self.value:.2f}{interval}"
 
 
 def time_to(outcome: Outcome, target: float) -> float:
@@ -37,8 +38,8 @@ def shares(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> list[float]:
 def ratio_of_medians(theirs: Sequence[float], ours: Sequence[float]) -> Interval:
     """Returns the median of `theirs` over that of `ours`, which belong together by seed.
 
-    The interval is that of the percentile bootstrap over seeds (Efron 1979), which draws pairs. With few seeds it is
-    too narrow rather than too wide: it never leaves the range of what was seen.
+    The interval is that of the percentile bootstrap over seeds (Efron 1979), which draws pairs. It never leaves the
+    range of what was seen, so with few seeds it is rather too narrow.
     """
     pairs = np.array([theirs, ours], dtype=float)
     value = float(np.divide(*np.median(pairs, axis=1)))

@@ -61,7 +61,9 @@ def _against(side: Side, outcomes: BySide) -> str:
         lines.append(f"  on new z, {len(both_anew)} seeds: {ratio_of_medians(*zip(*both_anew, strict=True))}")
     times = shares(ours, theirs)
     spread = f"{_share(min(times))} to {_share(max(times))}"
-    lines.append(f"  ours had {side}'s last FID after {_share(median(times))} of the budget ({spread})")
+    lines.append(
+        f"  when ours had the last FID of {side}, as a share of the budget: {_share(median(times))} ({spread})"
+    )
     return "\n".join(lines)
 
 

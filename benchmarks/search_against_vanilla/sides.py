@@ -89,7 +89,8 @@ def run_side(side: Side, seed: int, seconds: float, arguments: Sequence[str], fo
 
 def _run(command: Sequence[str], log: Path) -> tuple[float, float]:
     """Runs a module of Python; returns when it began, in seconds since 1970, and how many seconds it took."""
-    environment = os.environ | _ENVIRONMENT | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | _ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(paths)}
     with log.open("w") as output:
         began, start = time.time(), time.perf_counter()
         process = subprocess.Popen(
@@ -131,13 +132,13 @@ def read_tune(side: Side, folder: Path) -> Written:
     results: dict[str, list[Mapping[str, Any]]] = {}
     for file in folder.glob("*/result.json"):
         lines = [json.loads(line) for line in file.read_text().splitlines()]
-        results[str(file.parent)] = [line for line in lines if math.isfinite(line.get("fid", math.nan))]
+        results[file.parent.name] = [line for line in lines if math.isfinite(line.get("fid", math.nan))]
     full = vanilla.EVALUATIONS if side == "vanilla" else find_space(SPACE).base.train.evaluations
 
     def winner(trial: str) -> Generate:
         best = min(results[trial], key=lambda line: line["fid"])
         if side == "vanilla":
-            return _of_vanilla(Path(trial) / best["checkpoint_dir_name"] / "generator.pt")
+            return _of_vanilla(folder / trial / best["checkpoint_dir_name"] / "generator.pt")
         return _of_gansearch(checkpoints_of(folder, best["trial_id"]))
 
     return Written(
@@ -146,7 +147,7 @@ def read_tune(side: Side, folder: Path) -> Written:
             for trial, lines in results.items()
             for line in lines
         ],
-        begun=len(list(folder.glob("*/params.json"))),
+        begun=len(results),
         full=sum(len(lines) >= full for lines in results.values()),
         winner=winner,
     )

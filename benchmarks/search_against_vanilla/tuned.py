@@ -7,6 +7,7 @@ What is left out are the baselines of the space, which `OptunaSearch` would need
 
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def main(seconds: float, seed: int, cpus: int, folder: Path) -> None:
         tune_config=tune.TuneConfig(
             metric="fid",
             mode="min",
-            search_alg=OptunaSearch(lambda trial: allowed(space, trial), seed=seed),
+            search_alg=OptunaSearch(partial(allowed, space), metric="fid", mode="min", seed=seed),
             scheduler=ASHAScheduler(max_t=evaluations, grace_period=grace(evaluations), reduction_factor=ETA),
             num_samples=-1,
             time_budget_s=seconds,

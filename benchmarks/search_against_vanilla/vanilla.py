@@ -40,21 +40,24 @@ def generator() -> nn.Sequential:
     for width in (4 * WIDTH, 2 * WIDTH):
         layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False)]
     layers += [nn.BatchNorm2d(WIDTH), nn.ReLU(), nn.ConvTranspose2d(WIDTH, 1, 4, 2, 1), nn.Tanh()]
-    return nn.Sequential(*layers).apply(init)
+    return nn.Sequential(*map(init, layers))
 
 
 def discriminator(slope: float, spectral: bool) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Conv2d(1, WIDTH, 4, 2, 1), nn.LeakyReLU(slope)]
     for width in (WIDTH, 2 * WIDTH):
-        layers.append(nn.Conv2d(width, 2 * width, 4, 2, 1))
-        layers += [nn.Identity() if spectral else nn.BatchNorm2d(2 * width), nn.LeakyReLU(slope)]
-    net = nn.Sequential(*layers, nn.Conv2d(4 * WIDTH, 1, 4), nn.Flatten(0)).apply(init)
-    return net.apply(lambda layer: spectral_norm(layer) if spectral and isinstance(layer, nn.Conv2d) else layer)
+        layers += [nn.Conv2d(width, 2 * width, 4, 2, 1), nn.BatchNorm2d(2 * width), nn.LeakyReLU(slope)]
+    layers = [init(layer) for layer in [*layers, nn.Conv2d(4 * WIDTH, 1, 4), nn.Flatten(0)]]
+    if spectral:  # in place of batch norm
+        layers = [spectral_norm(one) if isinstance(one, nn.Conv2d) else one for one in layers]
+        layers = [one for one in layers if not isinstance(one, nn.BatchNorm2d)]
+    return nn.Sequential(*layers)
 
 
-def init(layer: nn.Module) -> None:
+def init(layer: nn.Module) -> nn.Module:
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(layer.weight, 0.0, 0.02)
+    return layer
 
 
 def d_loss(name: str, real: Tensor, fake: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ def test_the_table_compares_the_seeds_that_both_sides_have() -> None:
     assert rows["the winner on new z"] == ["4.00", "-"]
     assert rows["trials begun"] == ["7", "7"]
     assert "vanilla / ours, 2 seeds: 1.70 [" in text  # 4.25 / 2.5
-    assert "after never of the budget (0.20 to never)" in text  # the median of 0.2 and never
+    assert "as a share of the budget: never (0.20 to never)" in text  # the median of 0.2 and never
 
 
 def test_a_file_of_outcomes_gives_back_what_was_appended(tmp_path: Path) -> None:
@@ -87,10 +87,8 @@ def test_an_experiment_of_tune_is_read_with_trials_that_never_had_an_fid(tmp_pat
     for name, fids in curves.items():
         folder = tmp_path / name
         folder.mkdir()
-        (folder / "params.json").write_text("{}")
         lines = [json.dumps({"fid": fid, "timestamp": 1000 + number}) for number, fid in enumerate(fids)]
-        if lines:
-            (folder / "result.json").write_text("\n".join([*lines, ""]))
+        (folder / "result.json").write_text("\n".join([*lines, ""]))
     written = read_tune("vanilla", tmp_path)
     assert (written.begun, written.full) == (3, 1)
     assert [reading.fid for reading in improvements(written.readings)] in ([9.0, 5.0], [5.0])
