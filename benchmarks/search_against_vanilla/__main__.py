@@ -30,6 +30,8 @@ def main() -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # whole outcomes are in the file already
+        return 130
     return 0
 
 
