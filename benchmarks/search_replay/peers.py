@@ -40,7 +40,7 @@ def _with_asha(problem: Problem, workers: int, sampler: BaseSampler | None, seed
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     train = problem.space.base.train
     evaluations = train.evaluations
-    searcher = OptunaSearch(space=_suggesting(problem.space), metric="fid", mode="min", sampler=sampler, seed=seed)
+    searcher = OptunaSearch(space=suggesting(problem.space), metric="fid", mode="min", sampler=sampler, seed=seed)
     asha = ASHAScheduler(
         metric="fid", mode="min", max_t=evaluations, grace_period=grace(evaluations), reduction_factor=ETA
     )
@@ -51,7 +51,7 @@ def _with_asha(problem: Problem, workers: int, sampler: BaseSampler | None, seed
     return Tune(searcher, asha, task, train.eval_images, workers)
 
 
-def _suggesting(space: Space) -> Callable[[Any], None]:
+def suggesting(space: Space) -> Callable[[Any], None]:
     """Returns a function that asks an Optuna trial for the parameters that apply."""
     distributions = {path: json_to_distribution(space.params[path].domain.model_dump_json()) for path in space.ordered}
 
