@@ -23,12 +23,12 @@ def _proposals(sampler: Sampler) -> list[dict[str, Any]]:
         history.params[number] = params
         fid = 100 * params["optim.g_lr"] + 10 * (params["loss.name"] == "wgan")
         if number in {4, 11}:
-            history.diverged.add(number)
+            history.add_divergence(number)
         elif number == 9:
             history.running.add(number)
         else:
             for rung in _RUNGS[: 1 + (number % 3 == 0)]:
-                history.fids[rung][number] = fid
+                history.add_fid(number, rung, fid)
     return found
 
 

@@ -192,11 +192,13 @@ class Ledger(dict[str, TrialState]):
         return [*(row for row in self.history(parent) if row.kimg < first), *evals]
 
     def fid_at(self, trial_id: str, images: int) -> float | None:
-        """Returns a trial's lowest FID up to a length: what the trial is worth there, for all that compares trials.
+        """Returns the FID that a trial had at a length: that of the last evaluation up to there.
 
-        It is None before the first evaluation.
+        This is what a trial is worth there to all that ask whether it, or one like it, is to be trained on from there:
+        schedulers, samplers and `extend`. `TrialState.best` says which checkpoint is worth to be kept. It is None
+        before the first evaluation.
         """
-        return min((row.fid for row in self.history(trial_id) if row.images <= images), default=None)
+        return next((row.fid for row in reversed(self.history(trial_id)) if row.images <= images), None)
 
     def _continued(self, trial_id: str) -> str | None:
         """Returns the earlier trial that `trial_id` continues; None where there is none, or its rows are lost."""

@@ -149,7 +149,7 @@ class Decision(_Identified):
     Args:
         kimg: The length that the trial has reached.
         verdict: What the trial does now.
-        fid: The trial's lowest FID so far; None where nothing was compared.
+        fid: The trial's FID there; None where nothing was compared.
         cut: The highest FID that goes on; None where so few were compared that there is none.
         compared: How many FIDs were compared, the trial's own included; 0 where nothing was compared.
     """

@@ -1,16 +1,14 @@
-"""Draws the parameters of a trial: by a sampler, at random, or by Optuna's `suggest` methods."""
+"""Draws the parameters of a trial: by a sampler, or at random."""
 
 from typing import Any
 
-import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution, json_to_distribution
-from optuna.samplers import RandomSampler
+import numpy as np
 
 from gansearch.errors import UserError
-from gansearch.run.domain import Domain
 from gansearch.run.space import Space
 from gansearch.search.history import History
 from gansearch.search.samplers.base import Sampler
+from gansearch.search.unit_cube import UnitCube
 
 _DRAWS = 32  # of the sampler, until one is not forbidden
 _RANDOM_DRAWS = 2000
@@ -35,15 +33,9 @@ def draw_at_random(space: Space, seed: int) -> dict[str, Any]:
     Raises:
         UserError: A large number of draws in a row is forbidden.
     """
-    sampler, study = RandomSampler(seed=seed), optuna.create_study()
-    study.ask()
-    (unused,) = study.get_trials()  # random draws do not look at the trial that Optuna passes on
-    distributions = {path: distribution(space.params[path].domain) for path in space.ordered}
+    cube, rng = UnitCube(space), np.random.default_rng(seed)
     for _ in range(_RANDOM_DRAWS):
-        params: dict[str, Any] = {}
-        for path, values in distributions.items():
-            if space.applies(path, params):
-                params[path] = sampler.sample_independent(study, unused, path, values)
+        params = cube.params(cube.draw(rng))
         clause = space.violated(params)
         if clause is None:
             return params
@@ -51,26 +43,3 @@ def draw_at_random(space: Space, seed: int) -> dict[str, Any]:
         f"{_RANDOM_DRAWS} random trials of this space in a row are forbidden, for instance by {clause}: remove or "
         "narrow that"
     )
-
-
-def suggest(trial: optuna.Trial, space: Space) -> dict[str, Any]:
-    """Returns Optuna's values for all parameters that apply."""
-    chosen: dict[str, Any] = {}
-    for path in space.ordered:
-        if space.applies(path, chosen):
-            chosen[path] = _suggest(trial, path, space.params[path].domain)
-    return chosen
-
-
-def _suggest(trial: optuna.Trial, path: str, domain: Domain) -> Any:
-    match distribution(domain):
-        case FloatDistribution(low=low, high=high, step=step, log=log):
-            return trial.suggest_float(path, low, high, step=step, log=log)
-        case IntDistribution(low=low, high=high, step=step, log=log):
-            return trial.suggest_int(path, low, high, step=step, log=log)
-    return trial.suggest_categorical(path, domain.choices)
-
-
-def distribution(domain: Domain) -> BaseDistribution:
-    """Returns the Optuna distribution of a domain."""
-    return json_to_distribution(domain.model_dump_json())

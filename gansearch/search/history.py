@@ -1,5 +1,6 @@
 """What a search knows of the parameters that it has tried: a statement about merit, which samplers learn from."""
 
+from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,9 +16,9 @@ class History:
     Attributes:
         rungs: The images at which trials are compared, the full length last.
         params: The parameters of each trial.
-        fids: For each rung the trials that came there, each with its lowest FID up to there.
+        fids: For each rung the trials that came there, each with its FID there.
         running: The trials that train now.
-        diverged: The trials that diverged: they have no FID here, as they are worse than all others.
+        diverged: The trials that diverged, in this order: they have no FID here, as they are worse than all others.
     """
 
     def __init__(self, rungs: Sequence[int]) -> None:
@@ -25,7 +26,11 @@ class History:
         self.params: dict[int, Mapping[str, Any]] = {}
         self.fids: dict[int, dict[int, float]] = {rung: {} for rung in self.rungs}
         self.running: set[int] = set()
-        self.diverged: set[int] = set()
+        self.diverged: dict[int, None] = {}
+        # Sorted, (FID, number): all trials that came to a rung, and those that came no further. With a hundred thousand
+        # trials there is no time to sort them for each proposal.
+        self._reached: dict[int, list[tuple[float, int]]] = {rung: [] for rung in self.rungs}
+        self._no_further: dict[int, list[tuple[float, int]]] = {rung: [] for rung in self.rungs}
 
     @classmethod
     def of(cls, ledger: Ledger, rungs: Sequence[int]) -> "History":
@@ -45,9 +50,7 @@ class History:
             return
         self.params.setdefault(number, trial.start.params)
         if trial.status == "diverged":
-            for fids in self.fids.values():
-                fids.pop(number, None)
-            self.diverged.add(number)
+            self.add_divergence(number)
             return
         if trial.status == "running":
             self.running.add(number)
@@ -55,16 +58,42 @@ class History:
             if rung <= trial.images and number not in self.fids[rung]:
                 fid = ledger.fid_at(trial_id, rung)
                 if fid is not None:
-                    self.fids[rung][number] = fid
+                    self.add_fid(number, rung, fid)
+
+    def add_fid(self, number: int, rung: int, fid: float) -> None:
+        """Adds the FID of a trial at a rung. The rungs of a trial come in their order."""
+        self.fids[rung][number] = fid
+        insort(self._reached[rung], (fid, number))
+        insort(self._no_further[rung], (fid, number))
+        before = self.rungs.index(rung) - 1
+        if before >= 0 and number in self.fids[self.rungs[before]]:
+            _remove(self._no_further[self.rungs[before]], (self.fids[self.rungs[before]][number], number))
+
+    def add_divergence(self, number: int) -> None:
+        """Forgets the FIDs of a trial that has diverged."""
+        for rung, fids in self.fids.items():
+            if number in fids:
+                entry = (fids.pop(number), number)
+                _remove(self._reached[rung], entry)
+                _remove(self._no_further[rung], entry)
+        self.diverged[number] = None
 
     def highest_rung(self, results: int) -> int | None:
         """Returns the highest rung that at least so many trials reached; None where there is none."""
         return next((rung for rung in reversed(self.rungs) if len(self.fids[rung]) >= results), None)
 
-    def ranked(self, rung: int) -> list[int]:
-        """Returns the trials known at a rung or below it: those that came further first, then by their FID there."""
-        found: dict[int, None] = {}
-        for other in reversed([one for one in self.rungs if one <= rung]):
-            fids = self.fids[other]
-            found |= dict.fromkeys(sorted(fids.keys() - found.keys(), key=lambda number: (fids[number], number)))
-        return list(found)
+    def ranked(self, rung: int) -> list[tuple[float, int]]:
+        """Returns the trials known at a rung or below it, as (FID, number).
+
+        Those that came further are first, then those with the lower FID where they came to.
+        """
+        ranked = list(self._reached[rung])
+        for other in reversed(self.rungs[: self.rungs.index(rung)]):
+            ranked += self._no_further[other]
+        return ranked
+
+
+def _remove(ranked: list[tuple[float, int]], entry: tuple[float, int]) -> None:
+    index = bisect_left(ranked, entry)
+    if ranked[index : index + 1] == [entry]:
+        del ranked[index]

@@ -1,16 +1,19 @@
 """Parameters as points of the unit cube, so that distances and densities mean the same for every parameter."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from gansearch.run.domain import Domain, is_among
+from gansearch.run.domain import Domain
 from gansearch.run.space import Space
 
 Points = np.ndarray
 """One row for each trial, one column for each parameter: a number in [0, 1] or the index of a category, else NaN."""
+
+ABSENT = object()
+"""Stands for the value of a parameter that does not apply. None can be a value."""
 
 
 class Axis:
@@ -19,6 +22,9 @@ class Axis:
     def __init__(self, domain: Domain) -> None:
         self.size = len(domain.choices)
         self._choices = domain.choices
+        # A boolean equals no number here, as in `gansearch.run.domain.is_among`.
+        indices = {(isinstance(choice, bool), choice): float(at) for at, choice in enumerate(self._choices)}
+        self._index = {**indices, (False, ABSENT): math.nan}
         if self.size:
             return
         self._low, self._high, self._log = domain.range.low, domain.range.high, domain.range.log
@@ -29,10 +35,13 @@ class Axis:
         self._start = self._scaled(self._low - half)
         self._length = self._scaled(self._high + half) - self._start
 
-    def to_unit(self, value: Any) -> float:
+    def to_unit(self, values: Sequence[Any]) -> np.ndarray:
+        """Returns the coordinates of values, shape (N,); NaN for those that are `ABSENT`."""
         if self.size:
-            return next(index for index, choice in enumerate(self._choices) if is_among(value, [choice]))
-        return (self._scaled(value) - self._start) / self._length if self._length else 0.5
+            return np.array([self._index[isinstance(value, bool), value] for value in values], dtype=float)
+        numbers = np.array([math.nan if value is ABSENT else value for value in values], dtype=float)
+        scaled = np.log(numbers) if self._log else numbers
+        return (scaled - self._start) / self._length if self._length else np.where(np.isnan(numbers), math.nan, 0.5)
 
     def from_unit(self, unit: float) -> Any:
         if self.size:
@@ -58,16 +67,20 @@ class UnitCube:
         self.axes = [Axis(space.params[path].domain) for path in self.paths]
         self._always = {path for path in self.paths if not space.conditions(path)}
 
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """Returns a point drawn uniformly, shape (P,), with a value also for parameters that do not apply."""
+        even = rng.random(len(self.axes))
+        sizes = np.array([axis.size for axis in self.axes])
+        return np.where(sizes > 0, np.floor(even * sizes), even)
+
     def points(self, params: Iterable[Mapping[str, Any]]) -> Points:
         """Returns parameters as points, shape (N, P)."""
-        rows = [
-            [
-                axis.to_unit(one[path]) if path in one else math.nan
-                for path, axis in zip(self.paths, self.axes, strict=True)
-            ]
-            for one in params
+        rows = list(params)
+        columns = [
+            axis.to_unit([row.get(path, ABSENT) for row in rows])
+            for path, axis in zip(self.paths, self.axes, strict=True)
         ]
-        return np.array(rows, dtype=float).reshape(-1, len(self.paths))
+        return np.column_stack(columns) if columns else np.empty((len(rows), 0))
 
     def params(self, point: np.ndarray) -> dict[str, Any]:
         """Returns the parameters of a point, shape (P,), those only that apply."""

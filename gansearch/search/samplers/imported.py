@@ -6,13 +6,15 @@ from functools import cache
 from typing import Any, ClassVar
 
 import optuna
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from gansearch.registry import component, from_signature
+from gansearch.run.domain import Domain
 from gansearch.run.space import Space
-from gansearch.search.drawing import distribution, suggest
+from gansearch.search.distributions import distribution
 from gansearch.search.history import History
 from gansearch.search.samplers.base import Sampler
 
@@ -45,10 +47,10 @@ class OptunaSampler(Sampler):
 def _trials(space: Space, history: History) -> list[FrozenTrial]:
     rung = history.highest_rung(len(space.params) + 2) or history.rungs[0]
     fids = history.fids[rung]
-    known = sorted(fids, key=lambda number: (fids[number], number))[:_MOST_TRIALS]
+    known = [number for _, number in history.ranked(rung)[: min(_MOST_TRIALS, len(fids))]]
     values: dict[int, float | None] = {number: fids[number] for number in known}
     if known:
-        values |= dict.fromkeys(sorted(history.diverged)[-_MOST_TRIALS:], fids[known[-1]])
+        values |= dict.fromkeys(list(history.diverged)[-_MOST_TRIALS:], fids[known[-1]])
     values |= dict.fromkeys(sorted(history.running - values.keys()), None)
     domains = {path: distribution(parameter.domain) for path, parameter in space.params.items()}
     return [
@@ -60,6 +62,24 @@ def _trials(space: Space, history: History) -> list[FrozenTrial]:
         )
         for number, value in values.items()
     ]
+
+
+def suggest(trial: optuna.Trial, space: Space) -> dict[str, Any]:
+    """Returns Optuna's values for all parameters that apply."""
+    chosen: dict[str, Any] = {}
+    for path in space.ordered:
+        if space.applies(path, chosen):
+            chosen[path] = _suggest(trial, path, space.params[path].domain)
+    return chosen
+
+
+def _suggest(trial: optuna.Trial, path: str, domain: Domain) -> Any:
+    match distribution(domain):
+        case FloatDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_float(path, low, high, step=step, log=log)
+        case IntDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_int(path, low, high, step=step, log=log)
+    return trial.suggest_categorical(path, domain.choices)
 
 
 @cache

@@ -71,12 +71,13 @@ class TPE(Sampler):
 
     def _split(self, history: History, rung: int) -> tuple[list[int], list[int]]:
         """Returns the numbers of the good trials at a rung, and of the others, of which the worst are the last."""
-        ranked = history.ranked(rung)
+        ranked, diverged = history.ranked(rung), list(history.diverged)
         reached = history.fids[rung]
         num_good = min(_MOST_GOOD, max(2, math.ceil(self.good_share * len(reached))))
-        others = [*ranked[num_good:], *sorted(history.diverged)]
-        stride = math.ceil(len(others) / _MOST_OTHERS) or 1
-        return ranked[:num_good], [*others[::stride], *sorted(history.running - reached.keys())]
+        stride = math.ceil((len(ranked) - num_good + len(diverged)) / _MOST_OTHERS) or 1
+        good = [number for _, number in ranked[:num_good]]
+        others = [number for _, number in ranked[num_good::stride]]
+        return good, [*others, *diverged[::stride], *sorted(history.running - reached.keys())]
 
 
 def _density(cube: UnitCube, params: Sequence[Mapping[str, Any]]) -> Density:

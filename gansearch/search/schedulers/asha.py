@@ -9,10 +9,15 @@ from gansearch.search.schedulers.base import GOES_ON, Policy, Ruling, Scheduler
 
 
 class Rung:
-    """The FIDs that trials had at one length, the lowest first, and who went on from there."""
+    """The FIDs that trials had at one length, the lowest first, and who went on from there.
 
-    def __init__(self, eta: int) -> None:
-        self._eta = eta
+    Of n trials the best n / eta go on, rounded down, but the best always. What was among the best once and went on
+    may be so no more when others have come, so a little more than one in eta goes on. With `strict` these others wait
+    until as many have come as that takes.
+    """
+
+    def __init__(self, eta: int, *, strict: bool = False) -> None:
+        self._eta, self._strict = eta, strict
         self._ranked: list[tuple[float, str]] = []
         self._waiting: list[tuple[float, str]] = []
         self._fids: dict[str, float] = {}
@@ -35,8 +40,12 @@ class Rung:
             del self._waiting[index]
 
     def cut(self) -> tuple[float, str]:
-        """Returns the last that goes on: one trial in eta does, rounded down, but the best always."""
-        return self._ranked[max(1, len(self) // self._eta) - 1]
+        """Returns the last trial that goes on."""
+        allowed = len(self) // self._eta
+        gone_on = len(self) - len(self._waiting)
+        if self._strict and gone_on >= allowed:
+            allowed = 1
+        return self._ranked[max(1, allowed) - 1]
 
     def best_waiting(self) -> tuple[float, str] | None:
         return self._waiting[0] if self._waiting else None
@@ -51,7 +60,8 @@ class Promotion(Policy):
     """A trial waits at every rung until it is among the best of those that came there."""
 
     def __init__(self, rungs: Sequence[int], eta: int) -> None:
-        self._rungs = {rung: Rung(eta) for rung in rungs[:-1]}
+        # From the last rung on a trial costs the most.
+        self._rungs = {rung: Rung(eta, strict=rung == rungs[-2]) for rung in rungs[:-1]}
 
     def at(self, trial_id: str, images: int, fid: float) -> Ruling:
         rung = self._rungs.get(images)

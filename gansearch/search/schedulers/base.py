@@ -42,7 +42,7 @@ class Policy(ABC):
         Args:
             trial_id: The trial.
             images: How many real images it was shown so far.
-            fid: Its lowest FID so far. The same evaluation may come twice, with the same `fid`.
+            fid: The FID of that evaluation. The same evaluation may come twice, with the same `fid`.
         """
 
     def passed(self, trial_id: str, images: int) -> None:  # noqa: B027 - a policy without promotion needs none
