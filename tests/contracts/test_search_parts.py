@@ -1,7 +1,7 @@
 """Samplers, schedulers, loggers, artifacts and plots hold their contracts, and broken ones are caught."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, get_args
 
@@ -9,18 +9,20 @@ import optuna
 import pytest
 import torch
 from matplotlib.figure import Figure
-from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers import BaseSampler
 
 from gansearch import registry
 from gansearch.analysis.plots.base import Plot
 from gansearch.contracts.base import Property, verdicts
-from gansearch.run import Run
+from gansearch.run import Run, Space
 from gansearch.run.rows import Start
+from gansearch.search.drawing import draw_at_random
+from gansearch.search.history import History
 from gansearch.search.loggers.base import Listener, Logger
 from gansearch.search.loggers.csv import CSV
 from gansearch.search.samplers.base import Sampler
 from gansearch.search.samplers.imported import adapt
-from gansearch.search.schedulers.base import Policy, Scheduler
+from gansearch.search.schedulers.base import GOES_ON, STOPS, Policy, Ruling, Scheduler
 from gansearch.training.artifacts.base import Artifact, File, Snapshot
 from tests.contracts.holding import cases, hold
 
@@ -40,26 +42,45 @@ def test_all_kinds_are_held_somewhere() -> None:
     assert {*KINDS, *registry.SECTIONS} == set(get_args(registry.Kind))
 
 
+class MedianPolicy(Policy):
+    """A trial goes on while its FID is not above the median of those seen at its length."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, dict[str, float]] = {}
+        self._rulings: dict[tuple[str, int], Ruling] = {}
+
+    def at(self, trial_id: str, images: int, fid: float) -> Ruling:
+        fids = self._seen.setdefault(images, {})
+        if trial_id not in fids:
+            fids[trial_id] = fid
+            median = sorted(fids.values())[len(fids) // 2]
+            self._rulings[trial_id, images] = Ruling("goes on" if fid <= median else "stops", median, len(fids))
+        return self._rulings[trial_id, images]
+
+
 class MedianStopping(Scheduler):
-    """A scheduler of another kind: a trial goes on while its FID is not above the median of those seen there."""
+    """A scheduler of another kind."""
 
     def policy(self, rungs: Sequence[int], eta: int) -> Policy:
-        seen: dict[int, dict[str, float]] = {}
-
-        def goes_on(trial_id: str, images: int, fid: float) -> bool:
-            at = seen.setdefault(images, {})
-            at.setdefault(trial_id, fid)
-            return sorted(at.values())[len(at) // 2] >= fid
-
-        return goes_on
+        return MedianPolicy()
 
 
-class Everything(Scheduler):
-    def policy(self, rungs: Sequence[int], eta: int) -> Policy:
-        return lambda trial_id, images, fid: True
+def scheduler_of(name: str, rule: Callable[[], Callable[[str, int, float], Any]], **others: Any) -> Scheduler:
+    """Returns a scheduler whose policy's `at` is what `rule` returns; `others` are further methods of the policy."""
+
+    def policy(self: Scheduler, rungs: Sequence[int], eta: int) -> Policy:
+        made = rule()
+        methods = {"at": lambda self, trial_id, images, fid: made(trial_id, images, fid), **others}
+        return type(name, (Policy,), methods)()
+
+    found: type[Scheduler] = type(name, (Scheduler,), {"policy": policy})
+    return found()
 
 
-@pytest.mark.parametrize("scheduler", [MedianStopping(), Everything()])
+everything = scheduler_of("Everything", lambda: lambda trial_id, images, fid: GOES_ON)
+
+
+@pytest.mark.parametrize("scheduler", [MedianStopping(), everything], ids=["median", "everything"])
 def test_schedulers_of_another_kind_hold_it(scheduler: Scheduler) -> None:
     assert [verdict for verdict in verdicts("scheduler", scheduler) if not verdict.ok] == []
 
@@ -72,34 +93,57 @@ def test_optuna_s_samplers_hold_it(cls: type[BaseSampler]) -> None:
 
 
 class Unseeded(Sampler):
-    def build(self, seed: int) -> BaseSampler:
-        return RandomSampler()
+    def propose(self, space: Space, history: History, seed: int) -> dict[str, Any]:
+        return draw_at_random(space, random.randrange(2**32))
 
 
 class Repeating(Sampler):
-    def build(self, seed: int) -> BaseSampler:
-        return RandomSampler(seed=7)
+    def propose(self, space: Space, history: History, seed: int) -> dict[str, Any]:
+        return draw_at_random(space, 7)
 
 
-class Coin(Scheduler):
-    def policy(self, rungs: Sequence[int], eta: int) -> Policy:
-        return lambda trial_id, images, fid: random.random() < 0.5
+class Remembering(Sampler):
+    """What it has seen in one driver is lost in the next."""
+
+    def propose(self, space: Space, history: History, seed: int) -> dict[str, Any]:
+        _CALLS.append(seed)
+        return draw_at_random(space, seed + len(_CALLS))
 
 
-class Words(Scheduler):
-    def policy(self, rungs: Sequence[int], eta: int) -> Policy:
-        return lambda trial_id, images, fid: "CONTINUE"  # type: ignore[return-value]
+_CALLS: list[int] = []
 
 
-class Counting(Scheduler):
-    def policy(self, rungs: Sequence[int], eta: int) -> Policy:
-        calls: list[str] = []
+class Excessive(Sampler):
+    def propose(self, space: Space, history: History, seed: int) -> dict[str, Any]:
+        return {"optim.g_lr": 1.0 + seed, "loss.name": "hinge"}
 
-        def goes_on(trial_id: str, images: int, fid: float) -> bool:
-            calls.append(trial_id)
-            return len(calls) % 3 != 0
 
-        return goes_on
+class Blunt(Sampler):
+    """It gives a value to parameters that do not apply."""
+
+    def propose(self, space: Space, history: History, seed: int) -> dict[str, Any]:
+        return {"loss.clip": 0.05} | draw_at_random(space, seed)
+
+
+coin = scheduler_of("Coin", lambda: lambda trial_id, images, fid: random.choice([GOES_ON, STOPS]))
+words = scheduler_of("Words", lambda: lambda trial_id, images, fid: "CONTINUE")
+endless = scheduler_of(
+    "Endless", lambda: lambda trial_id, images, fid: Ruling("waits"), promote=lambda self: ("0004", 1600, GOES_ON)
+)
+starving = scheduler_of("Starving", lambda: lambda trial_id, images, fid: Ruling("waits"))
+
+
+def counting_rule() -> Callable[[str, int, float], Ruling]:
+    calls: list[str] = []
+
+    def at(trial_id: str, images: int, fid: float) -> Ruling:
+        calls.append(trial_id)
+        return GOES_ON if len(calls) % 3 else STOPS
+
+    return at
+
+
+counting = scheduler_of("Counting", counting_rule)
 
 
 class StartsOnly(Logger):
@@ -155,9 +199,14 @@ class Hasty(Plot):
     [
         ("sampler", Unseeded(), ["is proposed otherwise the second time"]),
         ("sampler", Repeating(), ["one and the same again and again"]),
-        ("scheduler", Coin(), ["the second time it decides otherwise"]),
-        ("scheduler", Words(), ["a decision is 'CONTINUE'"]),
-        ("scheduler", Counting(), ["a repeated call changes later decisions", "a trial that is alone is stopped"]),
+        ("sampler", Remembering(), ["is proposed otherwise the second time"]),
+        ("sampler", Excessive(), ["it proposes optim.g_lr outside the domain"]),
+        ("sampler", Blunt(), ["it proposes parameters without an effect"]),
+        ("scheduler", coin, ["the second time it rules otherwise"]),
+        ("scheduler", words, ["a ruling is 'CONTINUE'"]),
+        ("scheduler", counting, ["a repeated call changes later rulings", "a trial that is alone is stopped"]),
+        ("scheduler", endless, ["is promoted again and again"]),
+        ("scheduler", starving, ["a trial that is alone waits for ever", "the best trial waits at"]),
         ("logger", StartsOnly(), ["I did not expect that"]),
         ("logger", Rewriting(), ["it changes results.jsonl"]),
         ("artifact", Latest(), ["latest.txt is written at every evaluation"]),

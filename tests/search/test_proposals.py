@@ -8,15 +8,17 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import RandomSampler
-from optuna.trial import TrialState
+from optuna.samplers import RandomSampler, TPESampler
 
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
 from gansearch.run.space import Condition, Space, When, ratio
+from gansearch.search.drawing import distribution, draw, draw_at_random, suggest
 from gansearch.search.find_space import configure
+from gansearch.search.history import History
+from gansearch.search.samplers.base import Sampler
+from gansearch.search.samplers.imported import adapt
 from gansearch.search.samplers.tpe import TPE
-from gansearch.search.study import distribution, draw, draw_at_random, suggest
 
 DISCRETE: dict[str, BaseDistribution] = {
     "train.compile": CategoricalDistribution(["auto", "always", "never"]),
@@ -108,29 +110,36 @@ def require_legal(space: Space, params: dict[str, Any]) -> None:
     assert {path: config[path] for path in untouched} == {path: base[path] for path in untouched}
 
 
-def proposals(space: Space, seed: int) -> list[dict[str, Any]]:
-    """Returns the proposals of a search in which the FID is the sum of all numbers."""
-    study = optuna.create_study(sampler=RandomSampler(seed=seed))
-    found = []
+def optunas() -> Sampler:
+    """Optuna's own TPE, as `--sampler optuna.samplers:TPESampler` builds it, which learns from the second trial on."""
+    made = adapt(TPESampler)
+    assert made is not None
+    return made(n_startup_trials=1, multivariate=True, group=True, constant_liar=True)
+
+
+def proposals(space: Space, sampler: Sampler, seed: int) -> list[dict[str, Any]]:
+    """Returns the proposals of a search in which the FID is the sum of all numbers; every fourth trial still runs."""
+    history, found = History([100, 300]), []
     for number in range(TRIALS):
-        params = draw(space, study, TPE().build(seed + number), seed + number)
-        assert len(study.trials) == number, "a draw takes no number"
-        study.enqueue_trial(params)
-        trial = study.ask()
-        assert suggest(trial, space) == params
-        study.tell(trial, sum(value for value in params.values() if isinstance(value, int | float)))
+        params = draw(space, history, sampler, seed + number)
+        history.params[number] = params
+        if number % 4 == 3:
+            history.running.add(number)
+        else:
+            history.fids[100][number] = sum(value for value in params.values() if isinstance(value, int | float))
         found.append(params)
     return found
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(spaces(), st.integers(0, 1000))
-def test_a_proposal_is_legal(space: Space, seed: int) -> None:
+@pytest.mark.parametrize("sampler", [TPE(random_share=0.0), optunas()], ids=["tpe", "optuna's"])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(space=spaces(), seed=st.integers(0, 1000))
+def test_a_proposal_is_legal(sampler: Sampler, space: Space, seed: int) -> None:
     assume(permitted(space))
-    found = proposals(space, seed)
+    found = proposals(space, sampler, seed)
     for params in found:
         require_legal(space, params)
-    assert proposals(Space.model_validate_json(space.model_dump_json()), seed) == found
+    assert proposals(Space.model_validate_json(space.model_dump_json()), sampler, seed) == found
 
 
 @settings(max_examples=50, deadline=None)
@@ -174,34 +183,51 @@ def test_a_sampler_that_insists_on_what_is_forbidden_is_replaced_by_random_draws
         base=TrialConfig(), params={"replay.every": DISCRETE["replay.every"]}, forbidden=[{"replay.every": [0, 2]}]
     )
 
-    class Stubborn(RandomSampler):
-        def sample_independent(self, *arguments: Any) -> Any:
-            return 0
+    asked: list[int] = []
 
-    study = optuna.create_study()
-    assert draw(space, study, Stubborn(), seed=0) == {"replay.every": 8}
-    assert study.trials == []
+    class Stubborn(Sampler):
+        def propose(self, space: Space, history: History, seed: int) -> dict[str, Any]:
+            asked.append(seed)
+            return {"replay.every": 0}
+
+    assert draw(space, History([100]), Stubborn(), seed=0) == {"replay.every": 8}
+    assert len(set(asked)) == len(asked) > 1, "it is asked again with other seeds"
 
 
-def test_what_was_forbidden_is_no_part_of_what_the_sampler_learns_from() -> None:
-    """The copy of the study in which the sampler draws has the trials of the study, by number and state."""
+def random_draws(space: Space, count: int = 40) -> list[dict[str, Any]]:
+    return [draw_at_random(space, seed) for seed in range(count)]
+
+
+def test_optuna_s_suggest_methods_and_random_draws_know_the_same_conditions() -> None:
+    names = CategoricalDistribution(["bce", "wgan", "wgan-gp"])
     space = Space(
-        base=TrialConfig(), params={"replay.every": DISCRETE["replay.every"]}, forbidden=[{"replay.every": 0}]
+        params={
+            "loss.clip": When("loss.name", "wgan", FloatDistribution(0.005, 0.1, log=True)),
+            "loss.name": names,
+            "loss.penalty_weight": When("loss.name", "wgan-gp", FloatDistribution(1.0, 20.0)),
+        }
     )
-    study = optuna.create_study()
-    for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
-        study.enqueue_trial({"replay.every": 8})
-        trial = study.ask()
-        suggest(trial, space)
-        study.tell(trial, 1.0 if state is TrialState.COMPLETE else None, state=state)
-    study.ask()
-    seen: list[list[TrialState]] = []
+    study = optuna.create_study(sampler=RandomSampler(seed=1))
+    for drawn in (random_draws(space), [suggest(study.ask(), space) for _ in range(40)]):
+        assert {params["loss.name"] for params in drawn} == set(names.choices)
+        for params in drawn:
+            require_legal(space, params)
 
-    class Watching(RandomSampler):
-        def sample_independent(self, study: optuna.Study, trial: Any, name: str, domain: BaseDistribution) -> Any:
-            seen.append([one.state for one in study.get_trials(deepcopy=False)])
-            return [0, 2][len(seen) - 1]
 
-    assert draw(space, study, Watching(), seed=0) == {"replay.every": 2}
-    before = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING]
-    assert seen == [[*before, TrialState.RUNNING], [*before, TrialState.FAIL, TrialState.RUNNING]]
+def test_a_space_read_from_json_draws_the_same() -> None:
+    space = Space(
+        params={
+            "optim.g_lr": FloatDistribution(1e-4, 1e-2, log=True),
+            "optim.beta1": FloatDistribution(0.0, 0.9, step=0.3),
+            "optim.d_steps": IntDistribution(1, 5, step=2),
+            "model.features": IntDistribution(8, 64, log=True),
+            "model.spectral_norm": CategoricalDistribution([False, True]),
+            "model.attention_at": CategoricalDistribution(["none", 8, 16]),
+        }
+    )
+    drawn = random_draws(space)
+    assert random_draws(Space.model_validate_json(space.model_dump_json())) == drawn
+    assert {params["optim.d_steps"] for params in drawn} == {1, 3, 5}
+    assert {round(params["optim.beta1"], 1) for params in drawn} == {0.0, 0.3, 0.6, 0.9}
+    assert {params["model.attention_at"] for params in drawn} == {"none", 8, 16}
+    assert sum(params["optim.g_lr"] < 1e-3 for params in drawn) > 10  # about half of them on a logarithmic scale

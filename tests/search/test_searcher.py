@@ -29,7 +29,7 @@ SPACE = Space(base=TrialConfig(), params={"optim.g_lr": FloatDistribution(1e-4, 
 
 
 def searcher(
-    path: Path, *, trials: int, retry_failed: bool = False, max_kimg: float = 14.4, finals: int = 0
+    path: Path, *, trials: int | None, retry_failed: bool = False, max_kimg: float = 14.4, finals: int = 0
 ) -> tuple[QueueSearcher, Recorder]:
     """Its queue is the search's, with completed trials to lengthen, or `finals` seeds of its first trial."""
     run = RunDir(path)
@@ -44,9 +44,9 @@ def searcher(
 
 
 def drawn(source: QueueSearcher) -> list[dict[str, Any]]:
-    """All that it hands out."""
+    """All that it hands out while no trial reports."""
     configs = []
-    while (config := source.suggest("ray's own id")) != Searcher.FINISHED:
+    while isinstance(config := source.suggest("ray's own id"), dict):
         configs.append(config)
     return configs
 
@@ -55,12 +55,17 @@ def close(recorder: Recorder) -> None:
     recorder._writer.close()
 
 
-def complete(recorder: Recorder, trial_id: str) -> None:
-    """The trial comes to its full length, and the driver ends."""
+def report(recorder: Recorder, trial_id: str, kimg: float, fid: float) -> bool:
+    """An evaluation of a trial; returns whether the trial goes on."""
     measures: dict[str, Any] = dict.fromkeys(
         ("train_seconds", "eval_seconds", "d_loss_real", "d_loss_fake", "g_loss", "images_per_second"), 0.0
     )
-    recorder.evaluation(trial_id, Evaluation(kimg=14.4, fid=5.0, protocol="p", **measures))
+    return recorder.evaluation(trial_id, Evaluation(kimg=kimg, fid=fid, protocol="p", **measures))
+
+
+def complete(recorder: Recorder, trial_id: str) -> None:
+    """The trial comes to its full length, and the driver ends."""
+    report(recorder, trial_id, 14.4, 5.0)
     recorder.end(trial_id, "completed", None)
     close(recorder)
 
@@ -107,14 +112,14 @@ def test_failed_trials_are_retried_once_and_cost_no_new_trial(tmp_path: Path) ->
     source, recorder = searcher(tmp_path, trials=2)
     drawn(source)
     recorder.failed("0000", "Traceback\nCUDA out of memory\n")
-    recorder.end("0001", "stopped", None)
+    recorder.end("0001", "diverged", "non-finite loss")
     close(recorder)
     assert (tmp_path / "trials/0000/error.txt").exists()
     for _ in range(2):  # the second time there is nothing left to retry
         source, recorder = searcher(tmp_path, trials=3, retry_failed=True)
         drawn(source)
         for trial in [trial for trial in recorder.ledger.values() if trial.end is None]:
-            recorder.end(trial.trial_id, "stopped", None)
+            recorder.end(trial.trial_id, "diverged", "non-finite loss")
         close(recorder)
     trials = Ledger(read(tmp_path / "results.jsonl"))
     assert [trial.start.parent for trial in trials.values()] == [None, None, "0000", None]
@@ -131,9 +136,8 @@ def test_a_lengthened_search_hands_out_longer_trials(tmp_path: Path) -> None:
     source, recorder = searcher(tmp_path, trials=3, max_kimg=28.8)
     unfinished, longer, new = drawn(source)
     assert [
-        (config["trial_id"], config["continues"], config["root_id"], config["reported_images"])
-        for config in (unfinished, longer, new)
-    ] == [("0001", None, "0001", 0), ("0002", "0000", "0000", 0), ("0003", None, "0003", 0)]
+        (config["trial_id"], config["continues"], config["reported_images"]) for config in (unfinished, longer, new)
+    ] == [("0001", None, 0), ("0002", "0000", 0), ("0003", None, 0)]
     for config in (unfinished, longer, new):
         written = (tmp_path / "trials" / config["trial_id"] / "config.json").read_text()
         assert config["config"].to_json() == written
@@ -144,19 +148,65 @@ def test_a_lengthened_search_hands_out_longer_trials(tmp_path: Path) -> None:
     close(recorder)
 
 
-def test_finals_are_the_same_but_for_their_seed_and_pass_no_rung(tmp_path: Path) -> None:
+def test_finals_are_the_same_but_for_their_seed_and_are_never_compared(tmp_path: Path) -> None:
     source, recorder = searcher(tmp_path, trials=1)
     drawn(source)
     complete(recorder, "0000")
     source, recorder = searcher(tmp_path, trials=1, finals=2)
     configs = drawn(source)
-    assert [(config["root_id"], config["continues"]) for config in configs] == [(None, None)] * 2
+    assert [config["continues"] for config in configs] == [None, None]
+    assert report(recorder, "0001", 1.6, 1e6), "at a rung, where any other trial would wait"
     searched, *finals = (json.loads((tmp_path / f"trials/000{n}/config.json").read_text()) for n in range(3))
     assert [final["seed"] for final in finals] == [8, 9]
     assert all(final | {"seed": 7} == searched for final in finals)
     assert {(trial.start.origin, trial.start.relation) for trial in list(recorder.ledger.values())[1:]} == {
         ("final", "final")
     }
+    close(recorder)
+
+
+def test_a_trial_that_waited_is_handed_out_again_before_a_new_one(tmp_path: Path) -> None:
+    source, recorder = searcher(tmp_path, trials=7)
+    for _ in range(6):
+        source.suggest("")
+    assert report(recorder, "0000", 1.6, 5.0)
+    assert not report(recorder, "0001", 1.6, 6.0)
+    recorder.end_if_stopped("0001")
+    assert recorder.ledger["0001"].status == "waiting"
+    for number in range(2, 6):
+        assert not report(recorder, f"000{number}", 1.6, 7.0)
+    promoted = source.suggest("")
+    assert (promoted["trial_id"], promoted["reported_images"]) == ("0001", 1600)
+    assert source.suggest("")["trial_id"] == "0006"
+    assert source.suggest("") is None, "their results decide who goes on"
+    for trial_id in ("0000", "0001", "0006"):
+        recorder.end(trial_id, "diverged", "non-finite loss")
+    assert source.suggest("") == Searcher.FINISHED
+    recorder.end_all(None)
+    assert {trial.status for trial in recorder.ledger.values()} == {"diverged", "stopped"}
+    close(recorder)
+
+
+def test_without_a_number_of_trials_there_is_always_one_more(tmp_path: Path) -> None:
+    source, recorder = searcher(tmp_path, trials=None)
+    assert [source.suggest("")["trial_id"] for _ in range(12)] == [f"{number:04d}" for number in range(12)]
+    close(recorder)
+
+
+def test_a_trial_that_a_budget_cut_goes_on_where_it_was(tmp_path: Path) -> None:
+    source, recorder = searcher(tmp_path, trials=2)
+    drawn(source)
+    report(recorder, "0000", 1.6, 5.0)
+    report(recorder, "0001", 1.6, 6.0)
+    recorder.end_all("the time budget is spent")
+    close(recorder)
+    reasons = {trial.trial_id: trial.end.reason for trial in recorder.ledger.values() if trial.end}
+    assert reasons == {"0000": "the time budget is spent", "0001": None}, "the second one waited"
+    source, recorder = searcher(tmp_path, trials=2)
+    (again,) = drawn(source)
+    assert (again["trial_id"], again["reported_images"]) == ("0000", 1600)
+    assert recorder.ledger["0000"].status == "running"
+    assert report(recorder, "0000", 3.2, 4.0)
     close(recorder)
 
 
