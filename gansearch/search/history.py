@@ -46,8 +46,6 @@ class History:
             return
         number = ledger[ledger.root_id(trial_id)].number
         self.running.discard(number)
-        if trial.status == "failed":
-            return
         self.params.setdefault(number, trial.start.params)
         if trial.status == "diverged":
             self.add_divergence(number)

@@ -25,8 +25,8 @@ from benchmarks.search_replay.table import Measured, Table, read_table
 from benchmarks.search_replay.tune import Tune
 from gansearch.errors import UserError
 from gansearch.run.domain import Domain
+from gansearch.search.drawing import draw_at_random
 from gansearch.search.find_space import find_space
-from gansearch.search.study import draw_at_random
 
 SMALL = Cluster(workers=4, trainings=1.5)
 

@@ -22,7 +22,7 @@ def known(history: History) -> dict[int, dict[int, float]]:
     return {rung // INTERVAL: fids for rung, fids in history.fids.items()}
 
 
-def test_a_trial_is_known_at_the_rungs_that_it_reached_by_its_lowest_fid_there() -> None:
+def test_a_trial_is_known_at_the_rungs_that_it_reached_by_its_fid_there() -> None:
     rows = Rows()
     rows.start(0)
     rows.evals(0, 9.0, 5.0, 7.0, 6.0)
@@ -30,9 +30,9 @@ def test_a_trial_is_known_at_the_rungs_that_it_reached_by_its_lowest_fid_there()
     rows.evals(1, 8.0)
     rows.start(2)
     history = History.of(rows.ledger, RUNGS)
-    assert known(history) == {1: {0: 9.0, 1: 8.0}, 3: {0: 5.0}, 9: {}}
+    assert known(history) == {1: {0: 9.0, 1: 8.0}, 3: {0: 7.0}, 9: {}}
     assert history.running == {0, 1, 2}
-    assert history.ranked(RUNGS[1]) == [0, 1] and history.ranked(RUNGS[0]) == [1, 0]
+    assert history.ranked(RUNGS[1]) == [(7.0, 0), (8.0, 1)] and history.ranked(RUNGS[0]) == [(8.0, 1), (9.0, 0)]
 
 
 def test_a_trial_that_a_budget_cut_is_unknown_further_up_and_runs_again_when_it_goes_on() -> None:
@@ -63,7 +63,7 @@ def test_a_trial_that_diverged_has_no_fid_anywhere_and_a_final_is_no_part_of_it(
     rows.evals(1, 1.0)
     history = History.of(rows.ledger, RUNGS)
     assert known(history) == {1: {}, 3: {}, 9: {}}
-    assert history.diverged == {0} and history.params.keys() == {0}
+    assert list(history.diverged) == [0] and history.params.keys() == {0}
 
 
 def test_a_history_that_follows_the_rows_is_the_one_that_is_read_from_them() -> None:
@@ -75,7 +75,6 @@ def test_a_history_that_follows_the_rows_is_the_one_that_is_read_from_them() -> 
         assert vars(live) == vars(History.of(ledger, RUNGS))
 
 
-@pytest.mark.xfail(strict=True, reason="History.update forgets a failed trial only where it reads it from the rows")
 def test_a_failed_trial_is_the_same_to_a_driver_that_saw_it_fail_and_to_the_next() -> None:
     rows = Rows()
     rows.start(0)
@@ -131,7 +130,7 @@ def test_tpe_proposes_parameters_together(other: str) -> None:
     for number in range(90):
         params: dict[str, Any] = {path: 10 ** rng.uniform(-4, -2) for path in ("optim.g_lr", "optim.d_lr", "loss.clip")}
         history.params[number] = {"loss.name": "wgan", **params}
-        history.fids[RUNGS[0]][number] = 1 + abs(math.log10(params["optim.g_lr"] / params[other]))
+        history.add_fid(number, RUNGS[0], 1 + abs(math.log10(params["optim.g_lr"] / params[other])))
     proposals = [TPE(random_share=0.0).propose(space, history, seed) for seed in range(32)]
     ratios = [abs(math.log10(params["optim.g_lr"] / params[other])) for params in proposals if other in params]
     assert len(ratios) > 16
@@ -145,7 +144,7 @@ def test_a_running_trial_repels_the_next_one_by_what_applies_to_it() -> None:
     for number in range(40):
         rate = 10 ** rng.uniform(-4, -2)
         history.params[number] = {"optim.g_lr": rate, "optim.beta1": 0.5, "loss.name": "bce"}
-        history.fids[RUNGS[0]][number] = abs(math.log10(rate / 1e-3))
+        history.add_fid(number, RUNGS[0], abs(math.log10(rate / 1e-3)))
     free = TPE(random_share=0.0).propose(SPACE, history, 1)
     for number in range(40, 48):
         history.params[number] = dict(free)

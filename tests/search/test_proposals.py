@@ -13,11 +13,12 @@ from optuna.samplers import RandomSampler, TPESampler
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
 from gansearch.run.space import Condition, Space, When, ratio
-from gansearch.search.drawing import distribution, draw, draw_at_random, suggest
+from gansearch.search.distributions import distribution
+from gansearch.search.drawing import draw, draw_at_random
 from gansearch.search.find_space import configure
 from gansearch.search.history import History
 from gansearch.search.samplers.base import Sampler
-from gansearch.search.samplers.imported import adapt
+from gansearch.search.samplers.imported import adapt, suggest
 from gansearch.search.samplers.tpe import TPE
 
 DISCRETE: dict[str, BaseDistribution] = {
@@ -126,7 +127,7 @@ def proposals(space: Space, sampler: Sampler, seed: int) -> list[dict[str, Any]]
         if number % 4 == 3:
             history.running.add(number)
         else:
-            history.fids[100][number] = sum(value for value in params.values() if isinstance(value, int | float))
+            history.add_fid(number, 100, sum(value for value in params.values() if isinstance(value, int | float)))
         found.append(params)
     return found
 

@@ -100,15 +100,15 @@ def test_the_best_third_of_the_completed_is_lengthened_once_and_costs_no_new_tri
     assert told(search_queue(plan_of(6, 4), rows.ledger)) == ["sampled continuation 0008"]
 
 
-def test_a_trial_that_continued_another_is_worth_the_lowest_fid_of_its_whole_way() -> None:
-    """`extend` chooses by the FID that the scheduler and the sampler see too."""
+def test_extend_lets_those_go_on_whose_fid_is_low_where_they_ended() -> None:
+    """A trial goes on from there, however good it was before; the scheduler and the sampler see that FID too."""
     rows = Rows()
     for fid in (3.0, 4.0):
         rows.trial("completed", fid=fid)
     for parent, fid in (("0000", 9.0), ("0001", 8.0)):
         rows.trial("completed", parent=parent, relation="continuation", kimg=2 * FULL, fid=fid)
-    assert rows.ledger.fid_at("0002", round(2000 * FULL)) == 3.0
-    assert told(search_queue(plan_of(2, 4), rows.ledger)) == ["sampled continuation 0002"]
+    assert rows.ledger.fid_at("0002", round(2000 * FULL)) == 9.0
+    assert told(search_queue(plan_of(2, 4), rows.ledger)) == ["sampled continuation 0003"]
 
 
 def test_trials_that_a_budget_cut_or_a_kill_broke_off_go_on_and_those_that_wait_do_not() -> None:

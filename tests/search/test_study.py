@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from gansearch.config import Component
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import Row, read
-from gansearch.search.drawing import distribution
+from gansearch.search.distributions import distribution
 from gansearch.search.study import Study
 from tests.search.virtual import INTERVAL, SPACE, Rows, VirtualSearch, plan_of
 
@@ -72,7 +72,7 @@ def test_the_journal_tells_the_whole_search(search: VirtualSearch) -> None:
         assert mine.intermediate_values == {row.images: row.fid for row in trial.evals}
         assert mine.datetime_start is not None and mine.datetime_complete is not None
         if mine.state is TrialState.COMPLETE:
-            assert mine.value == search.ledger.fid_at(trial.trial_id, trial.images)
+            assert trial.best is not None and mine.value == trial.best.fid
         states.add(trial.status)
     assert states == STATES.keys()
 

@@ -205,7 +205,7 @@ class VirtualSearch:
 
 
 def diverges(trial: TrialState, step: int) -> bool:
-    return trial.start.params["optim.g_lr"] > 3e-3 and step > trial.number % 8
+    return trial.start.params["optim.g_lr"] > 3e-3 and step > trial.number % 3
 
 
 def fid_of(params: dict[str, Any], number: int, step: int) -> float:

@@ -35,7 +35,8 @@ class TPE(Sampler):
 
     At a rung the good trials are those with the lowest FIDs. The others there, those that did not come so far and those
     that diverged are compared with them. Trials that are running count among these until they report, so that parallel
-    proposals differ. All rungs have the same say: long trials tell more of the end, but there are few of them.
+    proposals differ. Long trials tell more of the end, but there are few of them: what a rung says counts with the root
+    of its length.
 
     The densities are those of BOHB (Falkner et al. 2018, https://arxiv.org/abs/1807.01774), which has them at one rung.
 
@@ -63,7 +64,8 @@ class TPE(Sampler):
         if not allowed:
             return draw_at_random(space, seed)
         points = cube.points(allowed)
-        return allowed[int(np.argmax(sum(model.log_ratio(points) for model in models)))]
+        says = [math.sqrt(rung) * model.log_ratio(points) for rung, model in zip(rungs, models, strict=True)]
+        return allowed[int(np.argmax(sum(says)))]
 
     def _model(self, cube: UnitCube, history: History, rung: int) -> _Model:
         good, others = self._split(history, rung)
