@@ -152,3 +152,17 @@ def test_a_running_trial_repels_the_next_one_by_what_applies_to_it() -> None:
     repelled = TPE(random_share=0.0).propose(SPACE, history, 1)
     assert repelled != free
     assert all("loss.clip" not in params for params in history.params.values() if params["loss.name"] == "bce")
+
+
+def test_trials_that_diverged_come_in_one_order_to_the_driver_that_saw_it_and_to_the_next() -> None:
+    """Samplers add kernels in this order, and take every so many: another order would be another proposal."""
+    rows = Rows()
+    for number in range(3):
+        rows.start(number)
+    for number in (2, 0, 1):
+        rows.end(number, "diverged", "non-finite loss")
+    ledger, live = Ledger(), History(RUNGS)
+    for row in rows:
+        ledger.add(row)
+        live.update(ledger, row.trial_id)
+    assert list(live.diverged) == list(History.of(ledger, RUNGS).diverged)
