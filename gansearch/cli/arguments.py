@@ -51,6 +51,15 @@ def add_allow_code(parser: Parser) -> None:
     parser.add_argument("--allow-code", action="store_true", help="run code from outside the package that files name")
 
 
+def add_trials(parser: Parser) -> None:
+    parser.add_argument(
+        "--trials",
+        type=positive_int,
+        metavar="N",
+        help="how many trials (default: until a budget is spent; the space's number without one)",
+    )
+
+
 def add_space(parser: Parser, *, optional: bool = False) -> None:
     more: dict[str, Any] = {"nargs": "?", "default": DEFAULT_SPACE} if optional else {}
     default = f" (default: {DEFAULT_SPACE})" if optional else ""
@@ -96,7 +105,7 @@ def add_scheduling(parser: Parser) -> None:
     )
     parser.add_argument("--eta", type=int_from_two, metavar="N", help="one trial in N passes a rung (default: 3)")
     parser.add_argument(
-        "--first-rung", type=positive_int, metavar="N", help="N evaluations before the first rung (default: a tenth)"
+        "--first-rung", type=positive_int, metavar="N", help="N evaluations before the first rung (default: a 27th)"
     )
 
 
@@ -106,6 +115,15 @@ def given_scheduling(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def add_resources(parser: Parser) -> None:
+    """Adds the cluster, and how many trials share it."""
+    add_slots(parser)
+    parser.add_argument(
+        "--address", metavar="auto|HOST:PORT", help="an existing Ray cluster (default, or local: start a new one)"
+    )
+
+
+def add_slots(parser: Parser) -> None:
+    """Adds what decides how many trials run at once."""
     parser.add_argument("--max-concurrent", type=positive_int, metavar="N", help="at most N trials at once")
     parser.add_argument("--cpus-per-trial", type=positive_float, metavar="C", help="cores (default: 1)")
     parser.add_argument(
@@ -113,9 +131,6 @@ def add_resources(parser: Parser) -> None:
         type=non_negative_float,
         metavar="G",
         help="0.25: four trials on a GPU (default: 1 if there is a GPU, else 0)",
-    )
-    parser.add_argument(
-        "--address", metavar="auto|HOST:PORT", help="an existing Ray cluster (default, or local: start a new one)"
     )
 
 

@@ -1,7 +1,7 @@
 """The work of `doctor`: checks what a search of a space needs, and estimates what the search would cost."""
 
-import itertools
 import logging
+import math
 import os
 import platform
 import shutil
@@ -16,8 +16,9 @@ from gansearch.data.loader import load_images
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.extractors.base import Extractor
 from gansearch.run import Plan, Space
-from gansearch.search.feasibility import check_space, check_space_data
-from gansearch.search.ray.cluster import cores
+from gansearch.search.cost import expected_cost
+from gansearch.search.feasibility import check_components, check_space, check_space_data
+from gansearch.search.ray.cluster import Cluster, cores, this_machine
 from gansearch.search.run_lock import checkpoint_bytes
 from gansearch.training.device import best_device
 from gansearch.training.feasibility import check
@@ -45,6 +46,7 @@ def examine(plan: Plan, runs_dir: Path) -> int:
     missing, space = 0 if writable else 1, plan.space
     try:
         check_space(space)
+        check_components(plan)
         print(f"space: {len(space.params)} parameters, baselines {', '.join(space.baselines) or 'none'}")
         if not _to_download(space):
             _cost(plan)
@@ -73,7 +75,8 @@ def _to_download(space: Space) -> bool:
 
 def _cost(plan: Plan) -> None:
     """Trains the base for some batches and prints the cost that follows for a search: an order of magnitude."""
-    base, trials = plan.space.base, plan.options.trials or plan.space.trials
+    cluster = Cluster.fit(plan, [this_machine()])
+    base = plan.space.base
     train = base.train
     images = train.batch * _PROBE_BATCHES
     changes = {"train.max_kimg": images / 1000, "train.evaluations": _PROBE_EVALUATIONS}
@@ -91,18 +94,27 @@ def _cost(plan: Plan) -> None:
         torch.set_num_threads(threads)
     print(f"data and extractor are here; FID protocol {trainer.reference.protocol.hash}")
     full = train.max_kimg * 1000 / row.images_per_second + train.evaluations * row.eval_seconds
-    hours = full * asha_share(plan) * trials / 3600
-    scheduler = plan.options.scheduler
-    how = "of full length" if scheduler is None else f"with {scheduler.name}"
     print(
-        f"cost: {row.images_per_second:.0f} images/s and {row.eval_seconds:.1f} s an FID on one {device.type}: "
-        f"{full / 60:.1f} min for a full trial; {trials} trials {how} about "
-        f"{hours:.2f} {device.type} hours and {checkpoint_bytes(plan) * trials / _MIB:.0f} MiB of checkpoints"
+        f"a full trial: {full / 60:.1f} min for {train.max_kimg:g} kimg, at {row.images_per_second:.0f} images/s and "
+        f"{row.eval_seconds:.1f} s an FID on one {device.type}"
     )
+    print(cost_text(plan, cluster, full, device.type))
 
 
-def asha_share(plan: Plan) -> float:
-    """Returns the share of full training that ASHA spends where one trial in `eta` passes each rung."""
-    lengths, eta = [0, *plan.rungs], plan.options.eta
-    spent = sum((high - low) / eta**rung for rung, (low, high) in enumerate(itertools.pairwise(lengths)))
-    return spent / lengths[-1]
+def cost_text(plan: Plan, cluster: Cluster, full: float, device: str) -> str:
+    """Returns a line with what a search does, and what it costs, where a full trial takes `full` seconds."""
+    options = plan.options
+    budget = options.time_budget or math.inf
+    if options.gpu_hours is not None:
+        budget = min(budget, options.gpu_hours * 3600 / (cluster.gpus * cluster.slots))
+    cost = expected_cost(plan, cluster.slots, budget / full)
+    begun, full_length = f"{cost.trials:.0f}", f"{cost.full:.0f}" if cost.full >= 0.5 else "none"
+    if options.trials is not None and round(cost.trials) < options.trials:
+        begun += f" of {options.trials}"
+    how = "without a scheduler" if options.scheduler is None else f"with {options.scheduler.name}"
+    return (
+        f"cost{' within the budget' if budget < math.inf else ''}: about {begun} trials {how}, {full_length} of "
+        f"them of full length, {cost.share:.2f} of a full trial each; {cost.trainings * full / 3600:.2g} {device} "
+        f"hours, {cost.time * full / 60:.1f} min with {cluster.slots} at once, "
+        f"{checkpoint_bytes(plan) * cost.trials / _MIB:.0f} MiB of checkpoints"
+    )

@@ -81,8 +81,12 @@ class Progress:
         return Group(table, Text(self._left()))
 
     def _done(self) -> float:
-        """Returns the share of the search that is done: ended trials count in full, running trials by their kimg."""
-        parts = (1.0 if trial.end else trial.kimg / self._max_kimg for trial in self._ledger.values())
+        """Returns the share of the search that is done: running trials count by their kimg, all others in full.
+
+        Of the trials that wait, few go on.
+        """
+        trials = self._ledger.values()
+        parts = (trial.kimg / self._max_kimg if trial.status == "running" else 1.0 for trial in trials)
         return sum(parts) / self._trials
 
     @property

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from gansearch.analysis.noise import noisy_rungs
 from gansearch.analysis.text import share_text
 from gansearch.cli.parser import OK
 from gansearch.cli.results import conclude, no_fid
@@ -39,7 +40,10 @@ def run_search(plan: Plan, work: "Callable[[Search], None]") -> int:
         return search.shutdown.exit_code
     if search.ledger.best is None:
         return no_fid(plan.run.path)
-    conclude(load(plan.run))
+    run = load(plan.run)
+    conclude(run)
+    for rung in noisy_rungs(run):
+        logger.warning("%s", rung)
     if search.ledger.evaluation_share is not None:
         logger.info(share_text(search.ledger.evaluation_share))
     return OK

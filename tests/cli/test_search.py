@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from gansearch.cli.analyze import main as analyze
-from gansearch.cli.doctor import asha_share
+from gansearch.cli.doctor import cost_text
 from gansearch.cli.search import main
 from gansearch.errors import UserError
 from gansearch.run.loaded import load
@@ -24,6 +24,7 @@ from gansearch.run.paths import RunDir
 from gansearch.run.rows import End, Eval, read
 from gansearch.search.find_space import find_space
 from gansearch.search.planning import plan_search
+from gansearch.search.ray.cluster import Cluster
 from gansearch.search.run_lock import locked_run
 from gansearch.search.search import Search
 
@@ -265,13 +266,28 @@ def test_a_config_file_and_the_scheduling_decide_the_plan(capsys: pytest.Capture
     assert [path.name for path in Path().iterdir() if path.name != "cache"] == ["mine.yaml"]
 
 
-def test_doctor_counts_with_the_rungs_of_the_search(capsys: pytest.CaptureFixture[str]) -> None:
-    space = find_space("digits")
-    shares = [
-        asha_share(plan_search(space, RunDir(Path("one")), {}, **options))
-        for options in ({}, {"eta": 9, "first_rung": 1}, {"first_rung": 9})
-    ]
-    assert shares == pytest.approx([1 / 9 + 2 / 9 / 3 + 6 / 9 / 9, 1 / 9 + 8 / 9 / 9, 1.0])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"trials": 16}, "cost: about 16 trials with asha, 4 of them of full length, 0.38 of a full trial each; "),
+        (
+            {"trials": 2, "scheduler": None},
+            "cost: about 2 trials without a scheduler, 2 of them of full length, 1.00 of",
+        ),
+        ({"time_budget": 300.0}, "cost within the budget: about 18 trials with asha, 3 of them of full length, "),
+        ({"time_budget": 300.0, "trials": 99}, "cost within the budget: about 18 of 99 trials with asha, 3 of"),
+        ({"time_budget": 60.0, "scheduler": None}, "cost within the budget: about 2 trials without a scheduler, none"),
+        ({"gpu_hours": 300 / 3600, "gpus_per_trial": 0.5}, "cost within the budget: about 18 trials with asha, 3 of"),
+    ],
+)
+def test_doctor_says_what_a_search_does_and_costs(options: dict[str, Any], said: str) -> None:
+    """A full trial takes 100 s; of its nine evaluations the first and the third are rungs; two run at once."""
+    gpus, changes = options.get("gpus_per_trial", 0.0), {"train.evaluations": 9}
+    options = {"eta": 3, "first_rung": 1, "max_concurrent": 2, **options}
+    plan = plan_search(find_space("digits"), RunDir(Path("one")), changes, 14.4, **options)
+    node = {"Alive": True, "Resources": {"CPU": 8, "GPU": 2 * gpus}}
+    line = cost_text(plan, Cluster.fit(plan, [node]), 100.0, "cpu")
+    assert line.startswith(said) and "min with 2 at once" in line
 
 
 def test_a_trial_leaves_a_run_and_its_config_replays_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -409,9 +425,9 @@ def test_doctor_says_what_is_here_and_what_it_costs(capsys: pytest.CaptureFixtur
     assert main(["doctor", "digits", "--set", "model.features=8"]) == 0
     out = capsys.readouterr().out
     assert "CPU cores" in out
-    assert "images/s" in out and "16 trials with asha about" in out
+    assert "images/s" in out and "about 16 trials with asha, " in out
     assert main(["doctor", "digits", "--set", "model.features=8", "--scheduler", "none"]) == 0
-    assert "16 trials of full length about" in capsys.readouterr().out
+    assert "about 16 trials without a scheduler, 16 of them of full length, 1.00 of" in capsys.readouterr().out
     assert main(["doctor", "sagan32", "--data-dir", "nowhere"]) == 2
     assert "missing" in capsys.readouterr().err
 

@@ -4,10 +4,14 @@ import argparse
 from pathlib import Path
 
 from gansearch.cli.arguments import (
+    add_budgets,
     add_runs_dir,
     add_scheduling,
     add_settings,
+    add_slots,
     add_space,
+    add_trials,
+    given_resources,
     given_scheduling,
     given_settings,
 )
@@ -20,7 +24,10 @@ def _arguments(parser: Parser) -> None:
     add_space(parser, optional=True)
     add_runs_dir(parser)
     add_settings(parser)
+    add_trials(parser)
     add_scheduling(parser)
+    add_slots(parser)
+    add_budgets(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -33,7 +40,9 @@ def _run(args: argparse.Namespace) -> int:
         RunDir(Path("doctor")),
         given_settings(args),
         args.max_kimg,
+        **({} if args.trials is None else {"trials": args.trials}),
         **given_scheduling(args),
+        **given_resources(args),
     )
     return examine(plan, args.runs_dir)
 

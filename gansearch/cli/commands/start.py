@@ -13,12 +13,13 @@ from gansearch.cli.arguments import (
     add_scheduling,
     add_settings,
     add_space,
+    add_trials,
     given_resources,
     given_scheduling,
     given_settings,
 )
 from gansearch.cli.command import Command
-from gansearch.cli.parser import OK, Parser, non_negative_int, positive_int
+from gansearch.cli.parser import OK, Parser, non_negative_int
 from gansearch.cli.searching import run_search
 from gansearch.run import Options, Plan, new_run
 from gansearch.run.paths import dated
@@ -31,7 +32,7 @@ def _arguments(parser: Parser) -> None:
     add_space(parser)
     parser.add_argument("--name", help="the run's name (default: the space's and the time)")
     add_runs_dir(parser)
-    parser.add_argument("--trials", type=positive_int, metavar="N", help="how many trials (default: the space's)")
+    add_trials(parser)
     parser.add_argument("--seed", type=non_negative_int, default=0, help="the seed of all trials (default: 0)")
     add_settings(parser)
     add_scheduling(parser)

@@ -4,6 +4,7 @@ import argparse
 import json
 import time
 
+from gansearch.analysis.noise import noisy_rungs
 from gansearch.analysis.status import as_json, render_status
 from gansearch.cli.arguments import add_run
 from gansearch.cli.command import Command
@@ -26,7 +27,9 @@ def _run(args: argparse.Namespace) -> int:
             print(json.dumps(as_json(run.ledger), allow_nan=False), flush=True)
         else:
             total = run.ledger.total(run.manifest.options.trials)
-            render_status(run.ledger, total=total, max_kimg=run.manifest.max_kimg).write()
+            table = render_status(run.ledger, total=total, max_kimg=run.manifest.max_kimg)
+            table.notes += map(str, noisy_rungs(run))
+            table.write()
         if not args.watch or not is_being_written(paths.results):
             return OK
         time.sleep(2)
