@@ -8,6 +8,7 @@ to the file as a line; outcomes of the same budget and arguments that are there 
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ SIDES: tuple[Side, ...] = get_args(Side)
 
 def main() -> int:
     args = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a search that is running is ended too
     try:
         print(table(_outcomes(args)))
     except UserError as error:

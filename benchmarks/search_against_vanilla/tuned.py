@@ -69,8 +69,7 @@ def main(seconds: float, seed: int, cpus: int, folder: Path) -> None:
         ),
         run_config=tune.RunConfig(name=folder.name, storage_path=str(folder.parent.absolute())),
     )
-    best = tuner.fit().get_best_result(scope="all")
-    print(best.config, best.path)
+    tuner.fit()
 
 
 if __name__ == "__main__":

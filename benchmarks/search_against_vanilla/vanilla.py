@@ -122,8 +122,7 @@ def main(seconds: float, seed: int, cpus: int, folder: Path) -> None:
             ),
         ),
     )
-    best = tuner.fit().get_best_result(scope="all")
-    print(best.config, best.path)
+    tuner.fit()
 
 
 if __name__ == "__main__":
