@@ -18,7 +18,7 @@ class History:
         params: The parameters of each trial.
         fids: For each rung the trials that came there, each with its FID there.
         running: The trials that train now.
-        diverged: The trials that diverged, in this order: they have no FID here, as they are worse than all others.
+        diverged: The trials that diverged, sorted: they have no FID here, as they are worse than all others.
     """
 
     def __init__(self, rungs: Sequence[int]) -> None:
@@ -26,7 +26,7 @@ class History:
         self.params: dict[int, Mapping[str, Any]] = {}
         self.fids: dict[int, dict[int, float]] = {rung: {} for rung in self.rungs}
         self.running: set[int] = set()
-        self.diverged: dict[int, None] = {}
+        self.diverged: list[int] = []
         # Sorted, (FID, number): all trials that came to a rung, and those that came no further. With a hundred thousand
         # trials there is no time to sort them for each proposal.
         self._reached: dict[int, list[tuple[float, int]]] = {rung: [] for rung in self.rungs}
@@ -74,7 +74,9 @@ class History:
                 entry = (fids.pop(number), number)
                 _remove(self._reached[rung], entry)
                 _remove(self._no_further[rung], entry)
-        self.diverged[number] = None
+        at = bisect_left(self.diverged, number)
+        if self.diverged[at : at + 1] != [number]:
+            self.diverged.insert(at, number)
 
     def highest_rung(self, results: int) -> int | None:
         """Returns the highest rung that at least so many trials reached; None where there is none."""

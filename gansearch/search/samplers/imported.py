@@ -50,7 +50,7 @@ def _trials(space: Space, history: History) -> list[FrozenTrial]:
     known = [number for _, number in history.ranked(rung)[: min(_MOST_TRIALS, len(fids))]]
     values: dict[int, float | None] = {number: fids[number] for number in known}
     if known:
-        values |= dict.fromkeys(list(history.diverged)[-_MOST_TRIALS:], fids[known[-1]])
+        values |= dict.fromkeys(history.diverged[-_MOST_TRIALS:], fids[known[-1]])
     values |= dict.fromkeys(sorted(history.running - values.keys()), None)
     domains = {path: distribution(parameter.domain) for path, parameter in space.params.items()}
     return [

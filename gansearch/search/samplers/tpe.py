@@ -73,7 +73,7 @@ class TPE(Sampler):
 
     def _split(self, history: History, rung: int) -> tuple[list[int], list[int]]:
         """Returns the numbers of the good trials at a rung, and of the others, of which the worst are the last."""
-        ranked, diverged = history.ranked(rung), list(history.diverged)
+        ranked, diverged = history.ranked(rung), history.diverged
         reached = history.fids[rung]
         num_good = min(_MOST_GOOD, max(2, math.ceil(self.good_share * len(reached))))
         stride = math.ceil((len(ranked) - num_good + len(diverged)) / _MOST_OTHERS) or 1
