@@ -62,12 +62,9 @@ def test_killed_every_few_rows_it_proposes_and_decides_the_same(
         assert after.startswith(before), "the journal is only appended to"
 
 
-@pytest.mark.parametrize("events", [7, 5])
-def test_cut_by_a_budget_and_resumed_it_proposes_and_decides_the_same(
-    unbroken: VirtualSearch, events: int, tmp_path: Path
-) -> None:
-    cut = again(unbroken, tmp_path).finish(budget=events)
-    assert cut.drivers > len(unbroken.rows) / (4 * events)
+def test_cut_by_budgets_and_resumed_it_proposes_and_decides_the_same(unbroken: VirtualSearch, tmp_path: Path) -> None:
+    cut = again(unbroken, tmp_path).finish(budget=7)
+    assert cut.drivers > 5
     assert [row for row in cut.rows if _counts(row)] == [row for row in unbroken.rows if _counts(row)]
     assert cut.ledger.keys() == unbroken.ledger.keys()
     for trial_id, trial in cut.ledger.items():
