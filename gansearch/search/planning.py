@@ -69,9 +69,11 @@ def plan_search(
         raise UserError(describe(error)) from None
     if not space.params and chosen.trials != 1:
         raise UserError("no option is searched, so all trials would be the same: search one, or give --trials 1")
-    if chosen.first_rung is not None and chosen.first_rung > train.evaluations:
+    most = max(1, train.evaluations // 2)
+    if chosen.first_rung is not None and chosen.first_rung > most:
         raise UserError(
-            f"--first-rung {chosen.first_rung}: a trial has {train.evaluations} evaluations; give at most that"
+            f"--first-rung {chosen.first_rung}: a trial has {train.evaluations} evaluations, and no rung lies in their "
+            f"second half; give at most {most}"
         )
     return Plan(run, space, chosen)
 

@@ -28,7 +28,7 @@ def test_what_is_chosen_is_in_the_plan(tmp_path: Path, monkeypatch: pytest.Monke
     assert "loss.name" not in plan.space.params
     assert (plan.options.trials, plan.options.seed, plan.options.storage) == (3, 7, str(tmp_path / "store"))
     interval = plan.space.base.train.eval_images
-    assert [images // interval for images in plan.rungs] == [2, 4, 9]
+    assert [images // interval for images in plan.rungs] == [2, 4, 8, 18]
     assert plan_search(find_space("digits"), RUN, {}, storage="s3://bucket/a").options.storage == "s3://bucket/a"
 
 
@@ -37,7 +37,7 @@ def test_what_is_chosen_is_in_the_plan(tmp_path: Path, monkeypatch: pytest.Monke
     [
         ({"eta": 1}, "eta=1"),
         ({"first_rung": 0}, "first_rung=0"),
-        ({"first_rung": 10}, "--first-rung 10: a trial has 9 evaluations"),
+        ({"first_rung": 10}, "--first-rung 10: a trial has 18 evaluations, .*; give at most 9"),
         ({"trials": 0}, "trials=0"),
         ({"trails": 3}, "no option trails"),
     ],
@@ -47,6 +47,8 @@ def test_what_can_not_be_is_refused(options: dict[str, Any], hint: str) -> None:
         plan_search(find_space("digits"), RUN, {}, **options)
 
 
-def test_a_first_rung_at_the_full_length_stops_nobody() -> None:
-    plan = plan_search(find_space("digits"), RUN, {}, first_rung=9)
-    assert plan.rungs == [plan.space.base.train.max_images]
+def test_no_rung_lies_in_the_second_half_of_a_trial() -> None:
+    train = find_space("digits").base.train
+    for first_rung in (None, 1, 4, 9):
+        plan = plan_search(find_space("digits"), RUN, {}, first_rung=first_rung)
+        assert plan.rungs[-1] == train.max_images and max(plan.rungs[:-1]) <= train.max_images / 2
