@@ -242,8 +242,8 @@ def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_dry_run_prints_the_plan_and_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["start", "digits", "--dry-run", "--max-kimg", "10", "--set", "loss.name=wgan"]) == 0
     plan = json.loads(capsys.readouterr().out)
-    assert plan["max_kimg"] == pytest.approx(9.792)
-    assert plan["rungs_kimg"] == [1.088, 3.264, 9.792]
+    assert plan["max_kimg"] == pytest.approx(10.368)
+    assert plan["rungs_kimg"] == [0.576, 1.728, 5.184, 10.368]
     assert "loss.name" not in plan["space"]["params"]
     assert plan["space"]["params"]["loss.clip"]["when"] is None
     assert "loss.penalty_weight" not in plan["space"]["params"]
@@ -269,15 +269,15 @@ def test_a_config_file_and_the_scheduling_decide_the_plan(capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"trials": 16}, "cost: about 16 trials with asha, 4 of them of full length, 0.38 of a full trial each; "),
+        ({"trials": 16}, "cost: about 16 trials with asha, 3 of them of full length, 0.34 of a full trial each; "),
         (
             {"trials": 2, "scheduler": None},
             "cost: about 2 trials without a scheduler, 2 of them of full length, 1.00 of",
         ),
-        ({"time_budget": 300.0}, "cost within the budget: about 18 trials with asha, 3 of them of full length, "),
-        ({"time_budget": 300.0, "trials": 99}, "cost within the budget: about 18 of 99 trials with asha, 3 of"),
+        ({"time_budget": 300.0}, "cost within the budget: about 20 trials with asha, 3 of them of full length, "),
+        ({"time_budget": 300.0, "trials": 99}, "cost within the budget: about 20 of 99 trials with asha, 3 of"),
         ({"time_budget": 60.0, "scheduler": None}, "cost within the budget: about 2 trials without a scheduler, none"),
-        ({"gpu_hours": 300 / 3600, "gpus_per_trial": 0.5}, "cost within the budget: about 18 trials with asha, 3 of"),
+        ({"gpu_hours": 300 / 3600, "gpus_per_trial": 0.5}, "cost within the budget: about 20 trials with asha, 3 of"),
     ],
 )
 def test_doctor_says_what_a_search_does_and_costs(options: dict[str, Any], said: str) -> None:
@@ -425,9 +425,9 @@ def test_doctor_says_what_is_here_and_what_it_costs(capsys: pytest.CaptureFixtur
     assert main(["doctor", "digits", "--set", "model.features=8"]) == 0
     out = capsys.readouterr().out
     assert "CPU cores" in out
-    assert "images/s" in out and "about 16 trials with asha, " in out
+    assert "images/s" in out and "about 32 trials with asha, " in out
     assert main(["doctor", "digits", "--set", "model.features=8", "--scheduler", "none"]) == 0
-    assert "about 16 trials without a scheduler, 16 of them of full length, 1.00 of" in capsys.readouterr().out
+    assert "about 32 trials without a scheduler, 32 of them of full length, 1.00 of" in capsys.readouterr().out
     assert main(["doctor", "sagan32", "--data-dir", "nowhere"]) == 2
     assert "missing" in capsys.readouterr().err
 

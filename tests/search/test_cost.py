@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gansearch.errors import UserError
 from gansearch.registry import component
 from gansearch.run import Ledger, Plan, RunDir
-from gansearch.run.rows import Decision, Eval, Start, Verdict
+from gansearch.run.rows import Decision, Eval, Row, Start, Verdict
 from gansearch.search.cost import Cost, expected_cost
 from gansearch.search.decisions import Decisions
 from gansearch.search.find_space import find_space
@@ -39,18 +39,22 @@ class Rows(Policy):
         number = int(trial_id)
         row: dict[str, Any] = {"trial_id": trial_id, "number": number}
         numbers = dict.fromkeys(("train_seconds", "eval_seconds", "d_loss_real", "d_loss_fake", "g_loss"), 1.0)
-        self._ledger.add(Start(**row, params={}, origin="sampled", seed=0))
-        self._ledger.add(Eval(**row, kimg=images / 1000, fid=fid, protocol="x", images_per_second=1.0, **numbers))
-        return self._recorded(self._decisions.at(self._ledger[trial_id]))
+        self._add(Start(**row, params={}, origin="sampled", seed=0))
+        self._add(Eval(**row, kimg=images / 1000, fid=fid, protocol="x", images_per_second=1.0, **numbers))
+        return self._recorded(self._decisions.pending(self._ledger[trial_id]))
 
     def promote(self) -> tuple[str, int, Ruling] | None:
         decision = self._decisions.promote()
         return None if decision is None else (decision.trial_id, decision.images, self._recorded(decision))
 
+    def _add(self, row: Row) -> None:
+        self._ledger.add(row)
+        self._decisions.note(row)
+
     def _recorded(self, decision: Decision | None) -> Ruling:
         if decision is None:
             return GOES_ON
-        self._ledger.add(decision)
+        self._add(decision)
         return Ruling(decision.verdict, decision.cut, decision.compared)
 
 
@@ -123,8 +127,7 @@ def test_with_a_scheduler_a_trial_costs_more_than_its_first_rung_and_less_than_a
 def test_the_best_of_a_rung_always_goes_on_so_few_trials_cost_more_than_many() -> None:
     """One trial in three passing a rung would give 0.26, whatever their number."""
     few, many = (expected_cost(plan_of(trials), 2).share for trials in (16, 500))
-    assert few == pytest.approx(0.375, abs=0.02), "benchmarks/search_replay: 0.376 +- 0.005 over its six functions"
-    assert 0.26 < many < 0.31
+    assert 0.26 < many < 0.30 < few < 0.38
 
 
 @pytest.mark.parametrize("name", ["asha", "asha-stopping"])

@@ -40,7 +40,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_space_is_found_by_name_and_by_path(here: Path) -> None:
-    assert find_space("digits").trials == 16
+    assert find_space("digits").trials == 32
     (here / "search_spaces" / "mine.py").write_text(SOURCE.format(trials=5))
     (here / "search_spaces" / "_hidden.py").write_text("")
     (here / "other.py").write_text(SOURCE.format(trials=6))
