@@ -185,8 +185,9 @@ def start_arguments(*more: str, kimg: str = "0.72") -> list[str]:
 
 def ledger_of(folder: Path) -> Ledger:
     rows = read(folder / "runs/run/results.jsonl")
-    keys = [(type(row), row.trial_id, row.kimg if isinstance(row, Eval) else None) for row in rows]
-    assert len(keys) == len(set(keys)), "a row was written twice"
+    evals = [(row.trial_id, row.kimg) for row in rows if isinstance(row, Eval)]
+    starts = [row.trial_id for row in rows if isinstance(row, Start)]
+    assert len(evals) == len(set(evals)) and len(starts) == len(set(starts)), "a row was written twice"
     return Ledger(rows)
 
 
@@ -297,7 +298,7 @@ def test_interrupted_and_killed_a_search_goes_on_as_if_it_had_not_been(
         content = RESULTS.read_bytes()
         assert content.startswith(kept), "rows of the driver before are gone"
         kept = content[: content.rfind(b"\n") + 1]
-        return [trial.trial_id for trial in ledger_of(folder).values() if trial.end is None]
+        return [trial.trial_id for trial in ledger_of(folder).values() if trial.status == "running"]
 
     one = ["--trials", str(TRIALS), "--max-concurrent", "1"]
     drivers.start("search", *start_arguments(*one), evals=2)
@@ -334,7 +335,7 @@ def test_an_extended_search_survives_a_kill_and_trains_the_best_further(
     extend = ["extend", "run", "--trials", "+1", "--max-kimg", "1.45", "--max-concurrent", "2"]
     drivers.start("search", *extend, evals=count_evals() + 3)
     drivers.kill()
-    running = [trial for trial in ledger_of(folder).values() if trial.end is None]
+    running = [trial for trial in ledger_of(folder).values() if trial.status == "running"]
     assert running, "the kill came too late to show anything"
     done = run("resume", "run")
     assert done.returncode == 0, done.stderr
