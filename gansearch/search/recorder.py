@@ -81,6 +81,11 @@ class Recorder:
             self._write(decision)
         return self.ledger[decision.trial_id]
 
+    @property
+    def may_promote(self) -> bool:
+        """Whether a trial that waits, or has ended waiting as a budget was spent, goes on where a slot is free."""
+        return self._decisions.promote() is not None
+
     def _configure(self, start: Start) -> TrialConfig:
         config = self._space.config(start.params, start.seed, resolve=resolve)
         text = config.to_json()

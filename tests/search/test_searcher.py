@@ -228,6 +228,23 @@ def test_a_trial_that_a_budget_cut_goes_on_where_it_was(tmp_path: Path) -> None:
     close(recorder)
 
 
+def test_a_budget_that_is_spent_before_a_promotion_leaves_something_to_resume(tmp_path: Path) -> None:
+    """Nothing else does: all trials were proposed, and all have ended."""
+    source, recorder = searcher(tmp_path, trials=6)
+    drawn(source)
+    for number, fid in enumerate((5.0, 6.0, 7.0, 7.0, 7.0, 7.0)):
+        report(recorder, f"000{number}", 1.6, fid)
+    report(recorder, "0000", 14.4, 5.0)
+    recorder.end("0000", "completed", None)
+    recorder.end_all("the budget of GPU hours is spent")
+    close(recorder)
+    source, recorder = searcher(tmp_path, trials=6)
+    assert source._queue.is_empty and recorder.may_promote
+    assert [config["trial_id"] for config in drawn(source)] == ["0001"]
+    assert not recorder.may_promote
+    close(recorder)
+
+
 def test_the_first_refusal_of_the_disk_is_kept(tmp_path: Path) -> None:
     source, recorder = searcher(tmp_path, trials=2)
     (tmp_path / "trials").write_text("in the way")
