@@ -47,7 +47,9 @@ class TrialState:
     def status(self) -> Standing:
         if self.end:
             return self.end.status
-        return "waiting" if self.is_held else "running"
+        if not self.is_held:
+            return "running"
+        return "waiting" if self.decisions[-1].verdict == "waits" else "stopped"
 
     @property
     def is_held(self) -> bool:

@@ -329,6 +329,12 @@ def test_what_a_ledger_keeps_up_to_date_is_what_its_trials_say(events: list[tupl
     assert ledger.gpu_hours(0.5) == pytest.approx(0.5 * seconds / 3600)
 
 
+@pytest.mark.parametrize(("verdict", "status"), [("waits", "waiting"), ("stops", "stopped"), ("goes on", "running")])
+def test_a_trial_has_the_status_of_its_last_decision_until_it_ends(verdict: Any, status: str) -> None:
+    decided = Decision(trial_id="0000", number=0, kimg=1.0, verdict=verdict)
+    assert Ledger([start(0), evaluation(0, 1.0, 5.0), decided])["0000"].status == status
+
+
 def test_the_history_of_a_trial_begins_with_that_of_the_trial_it_continues() -> None:
     def rows(number: int, kimg: list[float], parent: int | None = None, relation: Any = "continuation") -> list[Row]:
         follows = {} if parent is None else {"parent": f"{parent:04d}", "relation": relation}
