@@ -183,7 +183,11 @@ class Search:
 
     def _log_start(self, known: str) -> None:
         length, slots, new = self.plan.space.base.train.max_kimg, self.cluster.slots, self.queue.new_trials()
-        count = "trials" if new is None else f"{new + len(self.queue.unfinished)} trials to go"
+        count = (
+            "trials until the budget is spent, each"
+            if new is None
+            else f"{new + len(self.queue.unfinished)} trials to go"
+        )
         logger.info("%s: %s%s to %g kimg, %d at once", self.plan.run.path, known, count, length, slots)
 
     @property

@@ -16,7 +16,7 @@ _MOST_IN_VAIN = 20  # trials that diverge or fail in a row, where no number of t
 class QueueSearcher(Searcher):
     """Suggests the trials of a queue, and between them those that waited and are promoted.
 
-    The recorder reports outcomes to the study, so `on_trial_complete` does nothing. The searcher saves no state for
+    The recorder takes account of outcomes, so `on_trial_complete` does nothing. The searcher saves no state for
     Tune, because the rows of the run are the state.
     """
 
