@@ -158,7 +158,7 @@ def search(
     Args:
         space: A `Space`, the name of one (`gansearch spaces` lists them), or a file that defines SPACE.
         name: The name of the run; by default that of the space and the time.
-        trials: How many trials; by default as many as the space says.
+        trials: How many trials; by default as many as fit into a budget that is given, else as many as the space says.
         max_kimg: The full length of a trial in thousands of real images; by default that of the space.
         data: The name of a data set, a data set class of your own (also one of torch), or a folder of images.
         options: Options of a trial by dotted path (`gansearch options` lists them). A class of your own may be a value:

@@ -95,10 +95,10 @@ def given_settings(args: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def add_scheduling(parser: Parser) -> None:
-    """Adds what proposes trials, what decides which are stopped and when, and what hands their rows on."""
+    """Adds what proposes trials, what decides which go on, and what hands their rows on."""
     parser.add_argument("--sampler", metavar="NAME", help="what proposes trials (default: tpe), or MODULE:CLASS")
     parser.add_argument(
-        "--scheduler", metavar="NAME|none", help="what stops trials (default: asha), or MODULE:CLASS; none: nothing"
+        "--scheduler", metavar="NAME|none", help="what lets trials go on (default: asha), or MODULE:CLASS; none: all do"
     )
     parser.add_argument(
         "--logger", metavar="NAME", action="append", dest="loggers", help="hand rows on to NAME, or MODULE:CLASS"

@@ -94,9 +94,9 @@ class Progress:
         return max(1, self._total(self._ledger) or 0, len(self._ledger))
 
     def _left(self) -> str:
-        done = self._done()
         if self._total(self._ledger) is None:
             return "until the budget is spent"
+        done = self._done()
         if self._began is None or done <= self._began[1]:
             return "time left: not known yet"
         began, before = self._began

@@ -40,8 +40,8 @@ _LAST_RUNG = 1 / 2
 class Options:
     """How a search runs. Times are in seconds. None means no limit, or a value that fits the machine.
 
-    Without an `address`, or with `local`, the search starts a Ray of its own. Without a `scheduler` no trial is stopped
-    early. A logger has the options of its class, as the other two have. Without a number of `trials` a budget ends the
+    Without an `address`, or with `local`, the search starts a Ray of its own. Without a `scheduler` every trial goes
+    on. A logger has the options of its class, as the other two have. Without a number of `trials` a budget ends the
     search: there is one then.
     """
 

@@ -45,6 +45,8 @@ class Decisions:
                     self._rule(root_id, row)
             case Decision(verdict="goes on") | End(status="completed"):
                 self._pass(root_id, row.images)
+            case End(status="diverged" | "failed"):
+                self._policy.lost(root_id)
 
     def _pass(self, root_id: str, images: int) -> None:
         before = self._passed.get(root_id, 0)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gansearch.run.ledger import Ledger
+from gansearch.search.ranked import discard
 
 
 class History:
@@ -65,15 +66,15 @@ class History:
         insort(self._no_further[rung], (fid, number))
         before = self.rungs.index(rung) - 1
         if before >= 0 and number in self.fids[self.rungs[before]]:
-            _remove(self._no_further[self.rungs[before]], (self.fids[self.rungs[before]][number], number))
+            discard(self._no_further[self.rungs[before]], (self.fids[self.rungs[before]][number], number))
 
     def add_divergence(self, number: int) -> None:
         """Forgets the FIDs of a trial that has diverged."""
         for rung, fids in self.fids.items():
             if number in fids:
                 entry = (fids.pop(number), number)
-                _remove(self._reached[rung], entry)
-                _remove(self._no_further[rung], entry)
+                discard(self._reached[rung], entry)
+                discard(self._no_further[rung], entry)
         at = bisect_left(self.diverged, number)
         if self.diverged[at : at + 1] != [number]:
             self.diverged.insert(at, number)
@@ -91,9 +92,3 @@ class History:
         for other in reversed(self.rungs[: self.rungs.index(rung)]):
             ranked += self._no_further[other]
         return ranked
-
-
-def _remove(ranked: list[tuple[float, int]], entry: tuple[float, int]) -> None:
-    index = bisect_left(ranked, entry)
-    if ranked[index : index + 1] == [entry]:
-        del ranked[index]

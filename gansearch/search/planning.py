@@ -37,7 +37,7 @@ def plan_search(
             `logger.NAME.OPTION`.
         max_kimg: The full length of a trial, rounded to whole batches; None keeps the space's.
         sampler: The name of a sampler, `MODULE:CLASS`, or a class.
-        scheduler: The name of a scheduler, `MODULE:CLASS`, or a class; `none` or None stops no trial.
+        scheduler: The name of a scheduler, `MODULE:CLASS`, or a class; with `none` or None every trial goes on.
         loggers: Names or classes of loggers.
         **options: Further fields of `gansearch.run.Options`. Without `trials` a budget alone ends the search, and
             without a budget there are as many trials as the space says. A `storage` that is a path becomes absolute.

@@ -17,7 +17,7 @@ class Proposal:
     """A trial that is yet to start.
 
     Args:
-        params: The values of the parameters; None lets the study sample them.
+        params: The values of the parameters; None lets the sampler propose them.
         origin: Who proposed the trial: `baseline:NAME`, `sampled`, `final` or `replay`.
         seed: The seed of the trial.
         parent: The id of the trial that this one follows.

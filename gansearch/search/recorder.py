@@ -9,7 +9,7 @@ from gansearch.config import TrialConfig
 from gansearch.registry import build, resolve
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Plan
-from gansearch.run.rows import Decision, Eval, Evaluation, Row, Start, Status, Writer, trial_id_of
+from gansearch.run.rows import Decision, End, Eval, Evaluation, Row, Start, Status, Writer, trial_id_of
 from gansearch.search.decisions import Decisions
 from gansearch.search.drawing import draw
 from gansearch.search.history import History
@@ -23,12 +23,14 @@ class Recorder:
     """Records the events of trials, so that ledger, rows, history and study agree. No event is recorded twice.
 
     What a trial's parameters are, and whether it goes on, follows from the rows before, so both are decided here.
-    `fault` is the first error of a write to the disk. Tune would hide this error behind one of Tune's own.
+    `fault` is the first error of a write to the disk. Tune would hide this error behind one of Tune's own. `in_vain` is
+    how many trials have diverged or failed under this driver since the last evaluation of any.
     """
 
     def __init__(self, plan: Plan, writer: Writer, ledger: Ledger, listener: Listener) -> None:
         self.ledger = ledger
         self.fault: OSError | None = None
+        self.in_vain = 0
         self._run, self._space, self._seed = plan.run, plan.space, plan.options.seed
         self._writer, self._listener = writer, listener
         self._sampler: Sampler = build("sampler", plan.options.sampler)
@@ -78,6 +80,11 @@ class Recorder:
                 return None
             self._write(decision)
         return self.ledger[decision.trial_id]
+
+    @property
+    def may_promote(self) -> bool:
+        """Whether a trial that waits, or has ended waiting as a budget was spent, goes on where a slot is free."""
+        return self._decisions.promote() is not None
 
     def _configure(self, start: Start) -> TrialConfig:
         config = self._space.config(start.params, start.seed, resolve=resolve)
@@ -150,6 +157,11 @@ class Recorder:
         self._decisions.note(row)
         self._history.update(self.ledger, row.trial_id)
         self._study.note(row)
+        match row:
+            case Eval():
+                self.in_vain = 0
+            case End(status="diverged" | "failed"):
+                self.in_vain += 1
         self._listener(row, self.ledger)
         return True
 

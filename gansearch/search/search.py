@@ -146,7 +146,7 @@ class Search:
             # An extended search has longer trials: those of the length so far are complete, and others follow them.
             self.recorder.catch_up(self._manifest.space.base.train.max_images if amend else None)
             self.queue = queue()
-            if self.queue.is_empty and not (self.queue.promotes and self._has_open_trials()):
+            if self.queue.is_empty and not (self.queue.promotes and self._has_waiting_trials()):
                 return
             check_room(self.plan, self.queue.new_trials())
             with self._session():
@@ -155,8 +155,10 @@ class Search:
                 self._log_start(f"{len(self.ledger)} trials known, ")
                 tune_trials(self)
 
-    def _has_open_trials(self) -> bool:
-        return any(trial.end is None and not trial.is_final for trial in self.ledger.values())
+    def _has_waiting_trials(self) -> bool:
+        """Whether a trial is to be promoted, or has no end yet."""
+        is_open = any(trial.end is None and not trial.is_final for trial in self.ledger.values())
+        return is_open or self.recorder.may_promote
 
     @contextmanager
     def _session(self) -> Iterator[None]:
@@ -181,7 +183,11 @@ class Search:
 
     def _log_start(self, known: str) -> None:
         length, slots, new = self.plan.space.base.train.max_kimg, self.cluster.slots, self.queue.new_trials()
-        count = "trials" if new is None else f"{new + len(self.queue.unfinished)} trials to go"
+        count = (
+            "trials until the budget is spent, each"
+            if new is None
+            else f"{new + len(self.queue.unfinished)} trials to go"
+        )
         logger.info("%s: %s%s to %g kimg, %d at once", self.plan.run.path, known, count, length, slots)
 
     @property

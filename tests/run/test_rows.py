@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from gansearch.errors import UserError
 from gansearch.run import Ledger
-from gansearch.run.rows import End, Eval, Row, Start, Writer, read, to_json
+from gansearch.run.rows import Decision, End, Eval, Row, Start, Writer, read, to_json
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
@@ -40,6 +40,13 @@ EVALS: dict[str, Any] = {
     "kimg": LENGTH,
     **dict.fromkeys(MEASURES, NUMBER),
 }
+DECISIONS: dict[str, Any] = {
+    "kimg": LENGTH,
+    "verdict": st.sampled_from(["goes on", "waits", "stops"]),
+    "fid": st.none() | NUMBER,
+    "cut": st.none() | NUMBER,
+    "compared": st.integers(0),
+}
 ENDS: dict[str, Any] = {
     "status": st.sampled_from(["completed", "stopped", "diverged", "failed"]),
     "best_fid": st.none() | NUMBER,
@@ -52,7 +59,7 @@ ENDS: dict[str, Any] = {
 @st.composite
 def rows_of(draw: st.DrawFn) -> Row:
     """Any row that the schema allows."""
-    kind, fields = draw(st.sampled_from([(Start, STARTS), (Eval, EVALS), (End, ENDS)]))
+    kind, fields = draw(st.sampled_from([(Start, STARTS), (Eval, EVALS), (Decision, DECISIONS), (End, ENDS)]))
     trial_id, time = draw(IDS), draw(st.datetimes(timezones=ZONES)).isoformat()
     own = {name: draw(value) for name, value in fields.items()}
     if kind is Start and draw(st.booleans()):
@@ -301,6 +308,31 @@ def test_the_best_trial_is_the_first_with_the_lowest_fid() -> None:
     scored = [evaluation(1, 1.0, 4.0), evaluation(2, 1.0, 4.0), evaluation(0, 1.0, 7.0)]
     best = Ledger([*rows, *scored]).best
     assert best is not None and best.trial_id == "0001"
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["start", "final", "eval"]), st.integers(1, 4)), max_size=30)
+)
+def test_what_a_ledger_keeps_up_to_date_is_what_its_trials_say(events: list[tuple[int, str, int]]) -> None:
+    ledger = Ledger()
+    for number, kind, value in events:
+        if kind == "eval":
+            ledger.add(replace(evaluation(number, value, 5.0 - value), train_seconds=10.0 * value, eval_seconds=1.0))
+        else:
+            ledger.add(start(number, **{"parent": "0000", "relation": "final"} if kind == "final" else {}))
+    trials = sorted(ledger.values(), key=lambda trial: trial.number)
+    found = [(row.fid, trial.number) for trial in trials for row in trial.evals]
+    assert (ledger.best.number if ledger.best else None) == (min(found)[1] if found else None)
+    numbers = [*(trial.number for trial in trials), *ledger.without_start.values()]
+    assert ledger.next_number == max(numbers, default=-1) + 1
+    seconds = sum(row.train_seconds + row.eval_seconds for one in trials if not one.is_final for row in one.evals)
+    assert ledger.gpu_hours(0.5) == pytest.approx(0.5 * seconds / 3600)
+
+
+@pytest.mark.parametrize(("verdict", "status"), [("waits", "waiting"), ("stops", "stopped"), ("goes on", "running")])
+def test_a_trial_has_the_status_of_its_last_decision_until_it_ends(verdict: Any, status: str) -> None:
+    decided = Decision(trial_id="0000", number=0, kimg=1.0, verdict=verdict)
+    assert Ledger([start(0), evaluation(0, 1.0, 5.0), decided])["0000"].status == status
 
 
 def test_the_history_of_a_trial_begins_with_that_of_the_trial_it_continues() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gansearch.config import Component
 from gansearch.run.ledger import Ledger
 from gansearch.run.manifest import Plan
-from gansearch.run.rows import Decision, Eval, Row
+from gansearch.run.rows import Decision, Eval, Row, Status
 from gansearch.search.decisions import Decisions
 from gansearch.search.history import History
 from tests.search.virtual import EVALUATIONS, INTERVAL, Rows, evaluation, plan_of
@@ -252,3 +252,17 @@ def test_a_decision_has_the_fid_that_the_ledger_and_the_history_have(fids: list[
     history = History.of(driver.ledger, RUNGS)
     for rung in RUNGS:
         assert history.fids[rung] == {0: driver.ledger.fid_at("0001", rung)} == {0: fids[rung // INTERVAL - 1]}
+
+
+@pytest.mark.parametrize("status", ["diverged", "failed"])
+def test_a_trial_that_waits_behind_one_that_came_to_nothing_goes_on(status: Status) -> None:
+    driver = begun(plan(), trials=2)
+    for fid in (13.0, 12.0, 11.0, 10.0):
+        driver.report(0, fid)
+    waiting = driver.report(1, 20.0)
+    assert waiting is not None and waiting.verdict == "waits"
+    assert driver.promote() is None
+    driver.add(driver.ledger["0000"].ended(status))
+    for one in (Driver(plan(), driver.ledger.rows), driver):
+        promoted = one.decisions.promote()
+        assert promoted is not None and (promoted.trial_id, promoted.compared) == ("0001", 1)

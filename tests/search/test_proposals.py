@@ -143,6 +143,21 @@ def test_a_proposal_is_legal(sampler: Sampler, space: Space, seed: int) -> None:
     assert proposals(Space.model_validate_json(space.model_dump_json()), sampler, seed) == found
 
 
+def test_optuna_s_sampler_sees_a_rung_with_as_many_trials_as_it_needs_to_learn() -> None:
+    """With five of full length and forty below, its TPE would draw at random; the best of the forty lie below 0.1."""
+    space = Space(base=TrialConfig(), params={"optim.beta1": FloatDistribution(0.0, 0.9)})
+    history = History([100, 300])
+    for number in range(40):
+        history.params[number] = {"optim.beta1": number / 50}
+        history.add_fid(number, 100, 10.0 + number)
+        if number < 5:
+            history.add_fid(number, 300, 5.0)
+    made = adapt(TPESampler)
+    assert made is not None
+    proposed = sorted(made().propose(space, history, seed)["optim.beta1"] for seed in range(20))
+    assert proposed[10] < 0.25, "at random half of them lie above 0.45"
+
+
 @settings(max_examples=50, deadline=None)
 @given(spaces(), st.integers(0, 1000))
 def test_random_draws_are_legal_and_fail_only_where_all_is_forbidden(space: Space, seed: int) -> None:

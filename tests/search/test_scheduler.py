@@ -92,3 +92,21 @@ def test_of_equal_fids_the_earlier_trial_goes_on() -> None:
         for trial_id in order:
             policy.at(trial_id, RUNGS[0], 5.0)
         assert policy.promote() == ("0000", RUNGS[0], Ruling("goes on", 5.0, 2))
+
+
+@given(st.lists(st.integers(1, 20), min_size=2, max_size=20, unique=True), st.data())
+def test_nobody_waits_behind_a_trial_that_came_to_nothing(fids: list[int], data: st.DataObject) -> None:
+    """ASHA rules as if those that diverged or failed had never come, at the strict rung too."""
+    lost = set(data.draw(st.lists(st.sampled_from(fids), unique=True)))
+    with_lost, without = (ASHA().policy(RUNGS, ETA) for _ in range(2))
+    for fid in fids:
+        for rung in RUNGS[:-1]:
+            with_lost.at(f"{fid:04d}", rung, fid)
+            if fid in lost:
+                with_lost.passed(f"{fid:04d}", rung)
+            else:
+                without.at(f"{fid:04d}", rung, fid)
+    for fid in lost:
+        with_lost.lost(f"{fid:04d}")
+    assert with_lost.promote() == without.promote()
+    assert (with_lost.promote() is None) == (lost == set(fids))

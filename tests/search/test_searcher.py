@@ -180,10 +180,10 @@ def test_a_trial_that_waited_is_handed_out_again_before_a_new_one(tmp_path: Path
     assert source.suggest("")["trial_id"] == "0006"
     assert source.suggest("") is None, "their results decide who goes on"
     for trial_id in ("0000", "0001", "0006"):
-        recorder.end(trial_id, "diverged", "non-finite loss")
+        recorder.end(trial_id, "completed", None)
     assert source.suggest("") == Searcher.FINISHED
     recorder.end_all(None)
-    assert {trial.status for trial in recorder.ledger.values()} == {"diverged", "stopped"}
+    assert {trial.status for trial in recorder.ledger.values()} == {"completed", "stopped"}
     close(recorder)
 
 
@@ -191,6 +191,24 @@ def test_without_a_number_of_trials_there_is_always_one_more(tmp_path: Path) -> 
     source, recorder = searcher(tmp_path, trials=None)
     assert [source.suggest("")["trial_id"] for _ in range(12)] == [f"{number:04d}" for number in range(12)]
     close(recorder)
+
+
+def test_a_search_without_a_number_of_trials_ends_where_all_fail(tmp_path: Path) -> None:
+    """They spend no GPU hours. A trial that still runs may show that not all do, and a resumed search tries again."""
+    source, recorder = searcher(tmp_path, trials=None)
+    running = source.suggest("")["trial_id"]
+    for _ in range(30):
+        if isinstance(config := source.suggest(""), dict):
+            recorder.end(config["trial_id"], "failed", "an error")
+    assert Counter(trial.status for trial in recorder.ledger.values()) == {"failed": 20, "running": 1}
+    assert source.suggest("") is None, "it waits for the trial that runs"
+    assert report(recorder, running, 1.6, 50.0)
+    diverging = [source.suggest("")["trial_id"] for _ in range(20)]
+    for trial_id in [running, *diverging]:
+        recorder.end(trial_id, "diverged", "non-finite loss", 1.7)
+    assert source.suggest("") == Searcher.FINISHED
+    close(recorder)
+    assert isinstance(searcher(tmp_path, trials=None)[0].suggest(""), dict)
 
 
 def test_a_trial_that_a_budget_cut_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -207,6 +225,23 @@ def test_a_trial_that_a_budget_cut_goes_on_where_it_was(tmp_path: Path) -> None:
     assert (again["trial_id"], again["reported_images"]) == ("0000", 1600)
     assert recorder.ledger["0000"].status == "running"
     assert report(recorder, "0000", 3.2, 4.0)
+    close(recorder)
+
+
+def test_a_budget_that_is_spent_before_a_promotion_leaves_something_to_resume(tmp_path: Path) -> None:
+    """Nothing else does: all trials were proposed, and all have ended."""
+    source, recorder = searcher(tmp_path, trials=6)
+    drawn(source)
+    for number, fid in enumerate((5.0, 6.0, 7.0, 7.0, 7.0, 7.0)):
+        report(recorder, f"000{number}", 1.6, fid)
+    report(recorder, "0000", 14.4, 5.0)
+    recorder.end("0000", "completed", None)
+    recorder.end_all("the budget of GPU hours is spent")
+    close(recorder)
+    source, recorder = searcher(tmp_path, trials=6)
+    assert source._queue.is_empty and recorder.may_promote
+    assert [config["trial_id"] for config in drawn(source)] == ["0001"]
+    assert not recorder.may_promote
     close(recorder)
 
 

@@ -5,15 +5,18 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from gansearch.config import TrialConfig
+from gansearch.logs import warn_once
 from gansearch.run.ledger import TrialState
 from gansearch.search.queue import TrialQueue
 from gansearch.search.recorder import Recorder
+
+_MOST_IN_VAIN = 20  # trials that diverge or fail in a row, where no number of trials ends the search
 
 
 class QueueSearcher(Searcher):
     """Suggests the trials of a queue, and between them those that waited and are promoted.
 
-    The recorder reports outcomes to the study, so `on_trial_complete` does nothing. The searcher saves no state for
+    The recorder takes account of outcomes, so `on_trial_complete` does nothing. The searcher saves no state for
     Tune, because the rows of the run are the state.
     """
 
@@ -48,6 +51,13 @@ class QueueSearcher(Searcher):
             promoted = recorder.promote()
             if promoted is not None:
                 return promoted, recorder.restart(promoted)
+        if queue.new_trials() is None and recorder.in_vain >= _MOST_IN_VAIN:
+            # Trials without an evaluation spend no GPU hours: the search would never end.
+            warn_once(
+                f"{_MOST_IN_VAIN} trials in a row diverged or failed before any evaluation: no new one is started; see "
+                "in `status` what is wrong, fix that, then resume"
+            )
+            return None
         proposal = queue.next_proposal()
         return None if proposal is None else recorder.start(proposal)
 

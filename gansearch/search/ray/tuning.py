@@ -1,5 +1,6 @@
 """Sets up Ray Tune for the queue of a search, runs Tune, and handles the end."""
 
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from gansearch.search.ray.trainable import GANTrial
 
 if TYPE_CHECKING:
     from gansearch.search.search import Search
+
+logger = logging.getLogger(__name__)
 
 _MOST_FAILURES = 2  # of one trial: enough for a lost node, few for a faulty configuration
 
@@ -43,7 +46,10 @@ def tune_trials(search: "Search") -> None:
     if recorder.fault is not None:
         raise UserError(f"can't write ({one_line(recorder.fault)}): fix that, then {search.how_to_continue}")
     if search.queue.promotes and not search.shutdown.signal:
-        recorder.end_all(stopper.spent)
+        spent = stopper.spent
+        recorder.end_all(spent)
+        if spent is not None:
+            logger.info("%s; to go on, %s with another budget", spent, search.how_to_continue)
     recorder.close()
 
 

@@ -19,6 +19,7 @@ from gansearch.search.history import History
 from gansearch.search.samplers.base import Sampler
 
 _MOST_TRIALS = 500  # Optuna's samplers become slow with many
+_LEAST_TRIALS = 10  # with fewer complete ones most of them draw at random
 
 
 @component
@@ -45,7 +46,7 @@ class OptunaSampler(Sampler):
 
 
 def _trials(space: Space, history: History) -> list[FrozenTrial]:
-    rung = history.highest_rung(len(space.params) + 2) or history.rungs[0]
+    rung = history.highest_rung(max(_LEAST_TRIALS, len(space.params) + 2)) or history.rungs[0]
     fids = history.fids[rung]
     known = [number for _, number in history.ranked(rung)[: min(_MOST_TRIALS, len(fids))]]
     values: dict[int, float | None] = {number: fids[number] for number in known}

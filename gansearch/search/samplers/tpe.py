@@ -79,7 +79,8 @@ class TPE(Sampler):
         stride = math.ceil((len(ranked) - num_good + len(diverged)) / _MOST_OTHERS) or 1
         good = [number for _, number in ranked[:num_good]]
         others = [number for _, number in ranked[num_good::stride]]
-        return good, [*others, *diverged[::stride], *sorted(history.running - reached.keys())]
+        running = [number for number in sorted(history.running) if number not in reached]
+        return good, [*others, *diverged[::stride], *running]
 
 
 def _density(cube: UnitCube, params: Sequence[Mapping[str, Any]]) -> Density:

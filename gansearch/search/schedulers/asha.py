@@ -1,10 +1,10 @@
 """ASHA (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", algorithm 2), which promotes."""
 
-import math
-from bisect import bisect_left, insort
+from bisect import insort
 from collections.abc import Sequence
 
 from gansearch.registry import component
+from gansearch.search.ranked import discard
 from gansearch.search.schedulers.base import GOES_ON, Policy, Ruling, Scheduler
 
 
@@ -34,10 +34,15 @@ class Rung:
 
     def passed(self, trial_id: str) -> None:
         """The trial does not wait any more. One that never came here changes nothing."""
-        entry = (self._fids.get(trial_id, math.nan), trial_id)
-        index = bisect_left(self._waiting, entry)
-        if self._waiting[index : index + 1] == [entry]:
-            del self._waiting[index]
+        if trial_id in self._fids:
+            discard(self._waiting, (self._fids[trial_id], trial_id))
+
+    def remove(self, trial_id: str) -> None:
+        """Forgets a trial, so that another one can take its place. One that never came here changes nothing."""
+        if trial_id in self._fids:
+            entry = (self._fids.pop(trial_id), trial_id)
+            discard(self._ranked, entry)
+            discard(self._waiting, entry)
 
     def cut(self) -> tuple[float, str]:
         """Returns the last trial that goes on."""
@@ -73,6 +78,10 @@ class Promotion(Policy):
     def passed(self, trial_id: str, images: int) -> None:
         if images in self._rungs:
             self._rungs[images].passed(trial_id)
+
+    def lost(self, trial_id: str) -> None:
+        for rung in self._rungs.values():
+            rung.remove(trial_id)
 
     def promote(self) -> tuple[str, int, Ruling] | None:
         for images, rung in reversed(self._rungs.items()):

@@ -23,6 +23,10 @@ class Stopping(Policy):
             self._rulings[trial_id, images] = self._ruling(rung, trial_id)
         return self._rulings[trial_id, images]
 
+    def lost(self, trial_id: str) -> None:
+        for rung in self._rungs.values():
+            rung.remove(trial_id)
+
     def _ruling(self, rung: Rung, trial_id: str) -> Ruling:
         if len(rung) <= self._eta:
             return Ruling("goes on", None, len(rung))

@@ -30,9 +30,9 @@ STOPS = Ruling("stops")
 class Policy(ABC):
     """The memory of one driver's scheduler.
 
-    When a search is resumed, a new policy first sees the earlier evaluations, in order, and after each its `passed`
-    where the trial went on, so a policy needs no state on the disk. A trial that continues another one has the id of
-    the other.
+    When a search is resumed, a new policy first sees the earlier evaluations, in order, after each its `passed` where
+    the trial went on, and `lost` where it came to nothing, so a policy needs no state on the disk. A trial that
+    continues another one has the id of the other.
     """
 
     @abstractmethod
@@ -47,6 +47,9 @@ class Policy(ABC):
 
     def passed(self, trial_id: str, images: int) -> None:  # noqa: B027 - a policy without promotion needs none
         """Notes that a trial went on from a length, whatever `at` says of that."""
+
+    def lost(self, trial_id: str) -> None:  # noqa: B027 - a policy may hold that trial's FIDs for valid nevertheless
+        """Notes that a trial diverged or failed after it went on, so that nobody has to wait behind it."""
 
     def promote(self) -> tuple[str, int, Ruling] | None:
         """Returns a waiting trial that goes on now, with its length and the ruling; None where there is none.
