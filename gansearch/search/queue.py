@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gansearch.errors import UserError
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Plan
 from gansearch.run.rows import Relation
@@ -79,7 +80,12 @@ def search_queue(plan: Plan, ledger: Ledger, *, retry_failed: bool = False) -> T
     """Returns the trials to train: failed ones again (with `retry_failed`), continuations, then new ones.
 
     All trials have the seed of the search, so that trials differ by their parameters, not by luck.
+
+    Raises:
+        UserError: Neither a number of trials nor a budget would end the search.
     """
+    if (plan.options.trials, plan.options.time_budget, plan.options.gpu_hours) == (None, None, None):
+        raise UserError("neither a number of trials nor a budget ends this search: give a time budget or GPU hours")
     trials, seed = list(ledger.values()), plan.options.seed
     followed = {
         (trial.start.relation, trial.start.parent)

@@ -20,9 +20,9 @@ SEED = 7
 FULL = TrialConfig().train.max_kimg
 
 
-def plan_of(trials: int | None, times: int = 1) -> Plan:
+def plan_of(trials: int | None, times: int = 1, **options: Any) -> Plan:
     space = SPACE.replaced(base=SPACE.base.lengthened(times * FULL))
-    return Plan(RunDir(Path("runs/none")), space, Options(trials=trials, seed=SEED))
+    return Plan(RunDir(Path("runs/none")), space, Options(trials=trials, seed=SEED, **options))
 
 
 class Rows(list[Row]):
@@ -124,7 +124,7 @@ def test_trials_that_a_budget_cut_or_a_kill_broke_off_go_on_and_those_that_wait_
     queue = search_queue(plan_of(8), rows.ledger)
     assert [trial.trial_id for trial in queue.unfinished] == ["0000", "0001", "0002", "0003"]
     assert not queue.proposals and queue.new_trials() == 0 and queue.promotes
-    without_number = search_queue(plan_of(None), rows.ledger)
+    without_number = search_queue(plan_of(None, time_budget=1.0), rows.ledger)
     assert without_number.new_trials() is None and not without_number.is_empty
 
 
@@ -166,3 +166,8 @@ def test_a_final_that_came_to_nothing_or_not_far_enough_is_held_again(status: St
     rows.trial("completed")
     rows.trial(status, origin="final", seed=8, parent="0000", relation="final", kimg=FULL / 2)
     assert told(finals_queue(plan_of(1), rows.ledger, [rows.ledger["0000"]], 1)) == ["final final 0000 seed 8"]
+
+
+def test_a_search_without_a_number_and_without_a_budget_is_refused() -> None:
+    with pytest.raises(UserError, match="neither a number of trials nor a budget"):
+        search_queue(plan_of(None), Ledger())
