@@ -8,6 +8,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from gansearch.config import TrialConfig
+from gansearch.errors import UserError
 from gansearch.run.ledger import Ledger
 from gansearch.run.manifest import Options, Plan
 from gansearch.run.paths import RunDir

@@ -35,7 +35,7 @@ def searcher(
     run = RunDir(path)
     ledger = Ledger(read(run.results)) if run.results.exists() else Ledger()
     space = SPACE.replaced(base=SPACE.base.lengthened(max_kimg))
-    plan = Plan(run, space, Options(trials=trials, seed=7))
+    plan = Plan(run, space, Options(trials=trials, seed=7, time_budget=None if trials else 3600.0))
     recorder = Recorder(plan, Writer(run.results), ledger, lambda row, ledger: None)
     queue = search_queue(plan, ledger, retry_failed=retry_failed)
     if finals:
