@@ -2,26 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.interval import Interval
 from benchmarks.search_against_vanilla.outcome import Outcome
 
 _RESAMPLES = 10_000
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value and the 95 % interval of it; without an interval (nan) where there is one seed only."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        interval = "" if math.isnan(self.low) else f" [{self.low:.2f}, {self.high:.2f}]"
-        return f"{self.value:.2f}{interval}"
 
 
 def time_to(outcome: Outcome, target: float) -> float:

@@ -7,27 +7,15 @@ interval is Student's t for that mean. Over several functions the observation of
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
+from benchmarks.interval import Interval
 from benchmarks.search_replay.problem import Floats
 from benchmarks.search_replay.simulate import Rule, Trace
 
 FLOOR = 1e-3  # of a regret: below that, a ratio of two regrets is a matter of luck in the last digits
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """A geometric mean ratio and its 95 % interval; without an interval (nan) where there is one seed only."""
-
-    mean: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
 def log_ratios(traces: Sequence[Trace], reference: Sequence[Trace], time: float, rule: Rule) -> Floats:
@@ -36,13 +24,13 @@ def log_ratios(traces: Sequence[Trace], reference: Sequence[Trace], time: float,
     return np.array([math.log(_floored(a, time, rule) / _floored(b, time, rule)) for a, b in pairs])
 
 
-def ratio(logs: Floats) -> Ratio:
+def ratio(logs: Floats) -> Interval:
     """Returns the geometric mean of ratios given by their logarithms, shape (seeds,)."""
     mean = float(np.mean(logs))
     if len(logs) < 2:
-        return Ratio(math.exp(mean), math.nan, math.nan)
+        return Interval(math.exp(mean), math.nan, math.nan)
     half = float(stats.t.ppf(0.975, len(logs) - 1) * stats.sem(logs))
-    return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
+    return Interval(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
 
 
 def worst(traces: Sequence[Trace], reference: Sequence[Trace], end: float, rule: Rule) -> tuple[float, float]:
@@ -65,7 +53,7 @@ def log_time_ratios(traces: Sequence[Trace], reference: Sequence[Trace], target:
     return np.array([math.log(time_to(a, target, end) / time_to(b, target, end)) for a, b in pairs])
 
 
-def overall(by_function: Mapping[str, Floats]) -> Ratio:
+def overall(by_function: Mapping[str, Floats]) -> Interval:
     """Returns the geometric mean over functions, of logarithms of ratios by function, each of shape (seeds,)."""
     return ratio(np.mean(np.stack(list(by_function.values())), axis=0))
 

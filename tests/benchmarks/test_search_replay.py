@@ -218,7 +218,7 @@ def test_ratios_are_paired_by_seed() -> None:
     assert (time_to(ours[1], 0.02, 5.0), time_to(ours[0], 0.02, 5.0)) == (2.0, 5.0)
     assert log_time_ratios(ours, theirs, 0.5, 5.0) == pytest.approx([0.0, math.log(2)])
     estimate = ratio(np.log([0.25, 0.5, 1.0]))
-    assert estimate.mean == pytest.approx(0.5) and estimate.low < 0.25 and estimate.high > 1.0
+    assert estimate.value == pytest.approx(0.5) and estimate.low < 0.25 and estimate.high > 1.0
 
 
 def table_file(path: Path, *, number: int = 40, evaluations: int = 6) -> Path:
