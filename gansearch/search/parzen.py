@@ -23,9 +23,8 @@ class Density:
 
     def __init__(self, cube: UnitCube, points: Points, width: float, stray: float) -> None:
         """`width` is the standard deviation of a kernel, `stray` the chance that a category is drawn anew."""
-        numeric = np.array([not axis.size for axis in cube.axes])
-        prior = np.where(numeric, 0.5, np.nan)
-        self._sizes = np.array([axis.size for axis in cube.axes])
+        self._sizes = cube.sizes
+        prior = np.where(self._sizes > 0, np.nan, 0.5)
         self._centers = np.vstack([points, prior])
         self._widths = np.append(np.full(len(points), max(width, _NARROWEST)), _PRIOR_WIDTH)
         self._stray = stray

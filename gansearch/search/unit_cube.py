@@ -65,13 +65,13 @@ class UnitCube:
         self._space = space
         self.paths = space.ordered
         self.axes = [Axis(space.params[path].domain) for path in self.paths]
+        self.sizes = np.array([axis.size for axis in self.axes])
         self._always = {path for path in self.paths if not space.conditions(path)}
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """Returns a point drawn uniformly, shape (P,), with a value also for parameters that do not apply."""
         even = rng.random(len(self.axes))
-        sizes = np.array([axis.size for axis in self.axes])
-        return np.where(sizes > 0, np.floor(even * sizes), even)
+        return np.where(self.sizes > 0, np.floor(even * self.sizes), even)
 
     def points(self, params: Iterable[Mapping[str, Any]]) -> Points:
         """Returns parameters as points, shape (N, P)."""
