@@ -52,7 +52,7 @@ class Search:
     def __init__(self, plan: Plan, listener: Listener) -> None:
         self.plan, self.ledger, self.queue = plan, Ledger(), TrialQueue()
         foreign.require(plan.space.base.code, plan.component_names)
-        policy_of(plan)
+        policy_of(plan)  # a scheduler that can't be built is refused before anything is written
         self.shutdown = GracefulShutdown()
         self.how_to_continue = f"run `{command('resume', plan.run.path, *plan.code_flag)}`"
         self._listener = listener

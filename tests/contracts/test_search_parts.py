@@ -22,11 +22,13 @@ from gansearch.search.loggers.base import Listener, Logger
 from gansearch.search.loggers.csv import CSV
 from gansearch.search.samplers.base import Sampler
 from gansearch.search.samplers.imported import adapt
-from gansearch.search.schedulers.base import GOES_ON, STOPS, Policy, Ruling, Scheduler
+from gansearch.search.schedulers.base import GOES_ON, Policy, Ruling, Scheduler
 from gansearch.training.artifacts.base import Artifact, File, Snapshot
 from tests.contracts.holding import cases, hold
 
 KINDS: tuple[registry.Kind, ...] = ("sampler", "scheduler", "logger", "artifact", "plot")
+
+STOPS = Ruling("stops")
 
 
 def built(kind: registry.Kind) -> dict[str, Any]:

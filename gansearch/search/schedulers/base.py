@@ -24,7 +24,6 @@ class Ruling:
 
 
 GOES_ON = Ruling("goes on")
-STOPS = Ruling("stops")
 
 
 class Policy(ABC):
