@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from gansearch.run.domain import Domain
 from gansearch.run.space import Space
+from gansearch.search.unit_cube import Axis
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,7 +58,4 @@ class Problem(Protocol):
 
 def unit(domain: Domain, value: float) -> float:
     """Returns where a number lies in its range: 0 at the lowest, 1 at the highest, by logarithms where these count."""
-    low, high = domain.range.low, domain.range.high
-    if domain.range.log:
-        value, low, high = np.log([value, low, high])
-    return float((value - low) / (high - low)) if high > low else 0.0
+    return float(Axis(domain).to_unit([value])[0])

@@ -2,21 +2,20 @@
 
 import csv
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.search_replay.problem import Curve, Floats, Objective, unit
+from benchmarks.search_replay.problem import Curve, Floats, Objective
 from gansearch.errors import UserError, one_line
 from gansearch.run.space import Space
 from gansearch.search.find_space import parse_settings
-
-_COLUMNS = ("config", "seed", "kimg", "fid")
+from gansearch.search.unit_cube import Points, UnitCube
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Measured:
     """
 
     params: Mapping[str, Any]
-    curves: Sequence[Floats]
+    curves: list[Floats]
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,11 @@ class Table:
         """Returns the regret of the worst configuration among the best `share` of all, which is at least one."""
         return float(np.sort(self.values)[math.ceil(share * len(self.rows)) - 1]) - self.optimum
 
+    def cut(self, evaluations: int) -> "Table":
+        """Returns the table as it is when all trainings end after so many evaluations."""
+        rows = [Measured(row.params, [curve[:evaluations] for curve in row.curves]) for row in self.rows]
+        return Table(_of_length(self.space, evaluations, self.space.base.train.eval_images * evaluations / 1000), rows)
+
     def objective(self, seed: int) -> Objective:
         """Returns the trainings of one search. It raises UserError when the search wants more than the table has."""
         rng, unused = np.random.default_rng(seed), np.ones(len(self.rows), dtype=bool)
@@ -86,35 +90,24 @@ class Table:
         A number differs by its distance in the unit cube, a category by 0 or 1. A parameter that applies to one of
         two configurations only makes no difference: the category that decides whether it applies makes one already.
         """
-        difference = self._points - self._point(params)
-        squares = np.where(self._is_categorical, (difference != 0).astype(float), difference**2)
+        difference = self._points - self._cube.points([params])
+        squares = np.where(self._cube.sizes > 0, difference != 0, difference**2)
         return np.where(np.isnan(difference), 0.0, squares).sum(axis=1)
 
-    def _point(self, params: Mapping[str, Any]) -> Floats:
-        """Returns the number in the unit cube or the index of the choice, nan where a parameter does not apply."""
-        point = np.full(len(self.space.params), np.nan)
-        for index, (path, one) in enumerate(self.space.params.items()):
-            if path in params:
-                domain = one.domain
-                point[index] = (
-                    domain.choices.index(params[path]) if domain.is_categorical else unit(domain, params[path])
-                )
-        return point
+    @cached_property
+    def _cube(self) -> UnitCube:
+        return UnitCube(self.space)
 
     @cached_property
-    def _points(self) -> Floats:
-        return np.stack([self._point(row.params) for row in self.rows])
-
-    @cached_property
-    def _is_categorical(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        return np.array([one.domain.is_categorical for one in self.space.params.values()])
+    def _points(self) -> Points:
+        return self._cube.points(row.params for row in self.rows)
 
 
 def read_table(path: Path, space: Space) -> Table:
-    """Reads a table of configurations: one row for a configuration, a seed and an evaluation.
+    """Reads a table of trainings, one a row.
 
-    The columns are `config`, `seed`, `kimg`, `fid`, and a column for each parameter of the space, by dotted path and
-    empty where the parameter does not apply. A training without an FID at the later evaluations has diverged.
+    The columns are `config`, the name of a configuration; `seed`; each parameter of the space by its dotted path, empty
+    where it does not apply; and the FIDs by kimg, as in `1.6`, empty from where the training diverged on.
 
     Args:
         path: A CSV file.
@@ -123,32 +116,25 @@ def read_table(path: Path, space: Space) -> Table:
     Raises:
         UserError: The file can't be read, or a column or a value is missing or wrong.
     """
-    lines = read_csv(path, [*_COLUMNS, *space.params])
-    lengths = sorted({float(line["kimg"]) for line in lines})
-    length = {"train.evaluations": len(lengths), "train.max_kimg": lengths[-1]}
-    space = space.replaced(base=space.base.override(length), baselines=())
-    params: dict[str, dict[str, Any]] = {}
-    fids: dict[str, dict[str, dict[float, float]]] = defaultdict(lambda: defaultdict(dict))
-    for line in lines:
-        if line["fid"] not in {"", "nan"}:
-            fids[line["config"]][line["seed"]][float(line["kimg"])] = float(line["fid"])
+    lines = read_csv(path, ["config", "seed", *space.params])
+    kimgs = [name for name in lines[0] if name not in {"config", "seed", *space.params}]
+    try:
+        space = _of_length(space.replaced(baselines=()), len(kimgs), float(kimgs[-1]))
+        curves = [[float(fid) for fid in takewhile(bool, (line[name] for name in kimgs))] for line in lines]
+    except (IndexError, ValueError) as error:
+        raise UserError(f"{path}: all columns but config, seed and parameters are FIDs by kimg ({error})") from None
+    by_config: dict[str, Measured] = {}
+    for line, curve in zip(lines, curves, strict=True):
         given = parse_settings([f"{path}={line[path]}" for path in space.params if line[path] != ""], None)
-        params[line["config"]] = space.active(given)
         for name, value in given.items():
             if not space.params[name].domain.contains(value):
                 raise space.params[name].domain.outside(name, value)
-    rows = [Measured(params[one], [_curve(by_kimg, lengths) for by_kimg in fids[one].values()]) for one in fids]
-    return Table(space, rows)
+        by_config.setdefault(line["config"], Measured(space.active(given), [])).curves.append(np.array(curve))
+    return Table(space, list(by_config.values()))
 
 
-def _curve(by_kimg: Mapping[float, float], lengths: Iterable[float]) -> Floats:
-    """Returns the FIDs of a training up to the first evaluation that it lacks."""
-    fids = []
-    for kimg in lengths:
-        if kimg not in by_kimg:
-            break
-        fids.append(by_kimg[kimg])
-    return np.array(fids)
+def _of_length(space: Space, evaluations: int, kimg: float) -> Space:
+    return space.replaced(base=space.base.override({"train.evaluations": evaluations, "train.max_kimg": kimg}))
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,24 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from scipy.optimize import minimize
 
+from benchmarks.search_replay import from_run
 from benchmarks.search_replay.compare import log_ratios, log_time_ratios, ratio, time_to
 from benchmarks.search_replay.curves import read_curves, replay_order
 from benchmarks.search_replay.functions import FUNCTIONS, LEVEL, MFHartmann
 from benchmarks.search_replay.methods import missing, opener, replay
 from benchmarks.search_replay.problem import unit
+from benchmarks.search_replay.rungs import first_seeds, kept, noises
+from benchmarks.search_replay.rungs import main as compare_rungs
 from benchmarks.search_replay.simulate import RULES, Cluster, Report, Task, Trace, simulate
 from benchmarks.search_replay.table import Measured, Table, read_table
 from benchmarks.search_replay.tune import Tune
+from gansearch.config import TrialConfig
 from gansearch.errors import UserError
 from gansearch.run.domain import Domain
+from gansearch.run.rows import End, Row
 from gansearch.search.drawing import draw_at_random
 from gansearch.search.find_space import find_space
+from tests.analysis.synthetic_run import KIMG, SPACE, evaluation, make_run, start
 
 SMALL = Cluster(workers=4, trainings=1.5)
 
@@ -54,8 +61,8 @@ def test_no_configuration_is_better_than_the_known_optimum(name: str) -> None:
     def value(x: np.ndarray) -> float:
         return train(params_at(function, np.clip(x, 0, 1), loss)).value
 
-    for start in [np.array(best), *np.random.default_rng(0).random((2, len(best)))]:
-        found = minimize(value, start, method="Nelder-Mead", options={"maxfev": 600})
+    for guess in [np.array(best), *np.random.default_rng(0).random((2, len(best)))]:
+        found = minimize(value, guess, method="Nelder-Mead", options={"maxfev": 600})
         assert found.fun >= function.optimum - 1e-9
 
 
@@ -224,18 +231,18 @@ def test_ratios_are_paired_by_seed() -> None:
 def table_file(path: Path, *, number: int = 40, evaluations: int = 6) -> Path:
     """A table of the space digits. The more D learns, the better; the first has two seeds, the second diverges."""
     space = find_space("digits").replaced(baselines=())
+    kimgs = [1.6 * one for one in range(1, evaluations + 1)]
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["config", "seed", "kimg", "fid", *space.params])
+        writer = csv.DictWriter(file, ["config", "seed", *space.params, *(f"{kimg:g}" for kimg in kimgs)])
         writer.writeheader()
         for config in range(number):
             params = draw_at_random(space, config)
+            level = 50 * unit(space.params["optim.d_lr"].domain, params["optim.d_lr"])
+            shown = {name: str(value).lower() if isinstance(value, bool) else value for name, value in params.items()}
             for seed in (0, 1) if config == 0 else (0,):
-                for one in range(1, evaluations + 1 if config != 1 else 4):
-                    fid = 50 * unit(space.params["optim.d_lr"].domain, params["optim.d_lr"]) + 20 / one + seed
-                    values = {
-                        name: str(value).lower() if isinstance(value, bool) else value for name, value in params.items()
-                    }
-                    writer.writerow({"config": config, "seed": seed, "kimg": 1.6 * one, "fid": fid, **values})
+                reached = kimgs[:3] if config == 1 else kimgs
+                fids = {f"{kimg:g}": level + 32 / kimg + seed for kimg in reached}
+                writer.writerow({"config": config, "seed": seed, **shown, **fids})
     return path
 
 
@@ -270,6 +277,70 @@ def test_a_parameter_that_applies_to_one_of_two_makes_no_difference() -> None:
     rows = [{**base, "loss.name": "bce", "optim.g_lr": 1e-3}, {**base, "loss.name": "wgan"}]
     table = Table(space, [Measured(space.active(row), [np.ones(9)]) for row in rows])
     assert table._distances({**base, "loss.name": "hinge"}) == pytest.approx([1.25, 1.0])
+
+
+def test_the_table_of_runs_holds_their_trials_that_came_to_an_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = [draw_at_random(SPACE, number) for number in range(3)]
+    runs = []
+    for name in ("a", "b"):
+        rows: list[Row] = []
+        for number, of, reached, status in [
+            (0, 0, 9, "completed"),
+            (1, 0, 9, "completed"),  # another seed
+            (2, 1, 2, "diverged"),
+            (3, 2, 5, "stopped"),
+            (4, 2, 0, "diverged"),
+        ]:
+            begin = start(number, params[of])
+            evals = [evaluation(number, kimg, 100.0 + number - kimg) for kimg in KIMG[:reached]]
+            ended: dict[str, Any] = {"status": status, "best_fid": None, "best_kimg": None, "reason": None}
+            kimg = evals[-1].kimg if evals else 1.0
+            rows += [begin, *evals, End(trial_id=begin.trial_id, number=number, kimg=kimg, **ended)]
+        runs.append(str(make_run(tmp_path / name, rows).path))
+    monkeypatch.setattr(sys, "argv", ["from_run", *runs])
+    assert from_run.main() == 0
+    (tmp_path / "table.csv").write_text(capsys.readouterr().out)
+    table = read_table(tmp_path / "table.csv", SPACE)
+    assert [[len(curve) for curve in row.curves] for row in table.rows] == [[9, 9], [2], [0]] * 2
+    assert table.rows[0].curves[1] == pytest.approx([101 - kimg for kimg in KIMG], rel=1e-4)
+    assert table._distances(params[1])[1] == pytest.approx(0, abs=1e-8)
+    assert table.space.base.train.max_images == 57_600
+    monkeypatch.setattr(sys, "argv", ["from_run", str(tmp_path)])
+    assert from_run.main() == 2 and "is no run" in capsys.readouterr().err
+
+
+def test_what_a_table_says_of_its_rungs() -> None:
+    curves = [[9.0, 8.0, 1.0], [2.0, 2.0, 2.0], [3.0, 3.0, 3.0], [4.0, 4.0], [5.0, 5.0, 5.0], [6.0, 6.0, 6.0]]
+    space = FUNCTIONS["h3-good"].space.replaced(
+        base=TrialConfig().override({"train.evaluations": 3, "train.max_kimg": 4.8})
+    )
+    table = Table(space, [Measured({}, [np.array(curve)]) for curve in curves])
+    fids = first_seeds(table)
+    assert fids[3, 2] == math.inf and fids[5, 0] == 6.0
+    assert [kept(fids, index) for index in range(3)] == [0.0, 0.0, 1.0]  # the best one at the end came from behind
+    assert all(math.isnan(noise) for noise, _ in noises(table))
+    again = [Measured({}, [np.exp([level, 0.0, 1.0]), np.exp([level + 2.0, 0.0, 1.0])]) for level in (1.0, 4.0)]
+    assert list(noises(Table(space, again)))[:2] == [
+        (pytest.approx(math.sqrt(2)), pytest.approx(math.sqrt(4.5))),
+        (pytest.approx(0), pytest.approx(0)),
+    ]
+    short = table.cut(2)
+    assert short.space.base.train.max_kimg == 3.2 and short.optimum == 2.0
+    assert short.values.tolist() == [8.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+
+
+def test_lengths_and_rungs_are_compared_in_searches_of_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = table_file(tmp_path / "table.csv")
+    options = "--kimg 20 --lengths 4.8 9.6 --first-rungs 1 2 --seeds 2 --processes 1"
+    monkeypatch.setattr(sys, "argv", ["rungs", str(path), *options.split()])
+    assert compare_rungs() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:7]] == ["1.6", "3.2", "4.8", "6.4", "8", "9.6"]
+    assert [line.split()[:2] for line in lines[-3:]] == [["4.8", "1.6"], ["9.6", "1.6"], ["9.6", "3.2"]]
 
 
 def curves_file(path: Path) -> Path:
