@@ -1,7 +1,7 @@
 """Syne Tune's multi-fidelity schedulers, where that package can be imported: `pip install --no-deps syne-tune`.
 
 Syne Tune 0.16 has no promotion any more: its ASHA stops trials, and differs from one peer to the other by the searcher.
-BOHB needs the package `statsmodels` as well, BORE `xgboost`, CQR `huggingface_hub`, `dill` and `sortedcontainers`.
+All but `syne-asha` need further packages, which `SCHEDULERS` names.
 A proposal of BORE takes some 0.3 s, one of CQR 0.8 s.
 """
 
@@ -21,11 +21,12 @@ from benchmarks.search_replay.simulate import Method, Report, Task
 from gansearch.run.domain import Domain
 from gansearch.run.space import Space
 
-SCHEDULERS: Mapping[str, str] = {
-    "syne-asha": "ASHA",
-    "syne-bohb": "BOHB",
-    "syne-bore": "ASHABORE",
-    "syne-cqr": "ASHACQR",
+# The name of a class, and the packages that it needs besides.
+SCHEDULERS: Mapping[str, tuple[str, ...]] = {
+    "syne-asha": ("ASHA",),
+    "syne-bohb": ("BOHB", "statsmodels"),
+    "syne-bore": ("ASHABORE", "xgboost"),
+    "syne-cqr": ("ASHACQR", "huggingface_hub", "dill", "sortedcontainers"),
 }
 _EPOCH = datetime.fromtimestamp(0)  # Syne Tune's trials have a time, which decides nothing
 
@@ -34,7 +35,11 @@ _EPOCH = datetime.fromtimestamp(0)  # Syne Tune's trials have a time, which deci
 def syne(name: str, problem: Problem, seed: int, workers: int) -> Iterator[Method]:
     """Yields the scheduler of that name. Raises ModuleNotFoundError where a package is missing."""
     evaluations = problem.space.base.train.evaluations
-    scheduler = getattr(import_module("syne_tune.optimizer.baselines"), SCHEDULERS[name])
+    baselines = import_module("syne_tune.optimizer.baselines")
+    kind, *needed = SCHEDULERS[name]
+    for package in needed:
+        import_module(package)
+    scheduler = getattr(baselines, kind)
     np.random.seed(seed)  # some of its searchers draw from numpy's own state
     yield SyneTune(
         scheduler(
