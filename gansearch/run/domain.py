@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from numbers import Number
 from typing import Annotated, Any, Literal, Self
 
@@ -178,10 +179,27 @@ class Domain(Data):
             return is_among(value, self.attributes.choices)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        low, high, step = self.attributes.low, self.attributes.high, self.attributes.step
-        if self.name == "IntDistribution":
-            step = step or 1
-        return low <= value <= high and (step is None or _is_whole((value - low) / step))
+        slack = _TOLERANCE * (self.attributes.step or 0)
+        is_between = self.attributes.low - slack <= value <= self.attributes.high + slack
+        return is_between and abs(self.nearest(value) - value) <= slack
+
+    def nearest(self, number: float) -> int | float:
+        """Returns the number of the range that lies nearest to `number`. Raises TypeError for a category.
+
+        With a step it is the one that a person would write, such as 0.3, though 0.1 + 2 * 0.1 is another number in
+        binary: conditions, forbidden combinations and baselines are compared with it.
+        """
+        low, high, step = self.range.low, self.range.high, self.range.step
+        is_whole = self.name == "IntDistribution"
+        found: Any = min(max(number, low), high)
+        if step is None and is_whole:
+            step = 1
+        if step is not None:
+            first, size = Decimal(str(low)), Decimal(str(step))
+            found = first + size * round((Decimal(found) - first) / size)
+            if abs(float(found) - high) <= _TOLERANCE * step:  # three steps of 0.3333 are 0.9999
+                found = high
+        return int(found) if is_whole else float(found)
 
     def outside(self, path: str, value: Any) -> UserError:
         """Returns the error for a value of the option at `path` that this domain does not contain."""
@@ -197,6 +215,7 @@ class Domain(Data):
             raise ValueError(f"{value!r} is outside the domain")
         if isinstance(self.attributes, Choices):
             return self.model_copy(update={"attributes": Choices(choices=(value,))})
+        only = self.nearest(value)
         if self.name == "IntDistribution":
-            return self.model_copy(update={"attributes": Range(low=int(value), high=int(value), step=1)})
-        return self.model_copy(update={"attributes": Range(low=value, high=value, log=self.attributes.log)})
+            return self.model_copy(update={"attributes": Range(low=only, high=only, step=1)})
+        return self.model_copy(update={"attributes": Range(low=only, high=only, log=self.attributes.log)})

@@ -129,5 +129,4 @@ def _edges(domain: Domain) -> Sequence[Any]:
         # Of a long range: the first two values, the last one, and some between.
         return sorted({*every[:2], *every[:: 1 + len(every) // _MOST_STEPS], every[-1]})
     # A number between, most likely no whole number, shows whether the option takes whole numbers only.
-    between = low + (step or _GOLDEN * (high - low))
-    return (low, min(between, high), high)
+    return (low, domain.nearest(low + (step or _GOLDEN * (high - low))), high)

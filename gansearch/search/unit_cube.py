@@ -27,13 +27,11 @@ class Axis:
         self._index = {**indices, (False, ABSENT): math.nan}
         if self.size:
             return
-        self._low, self._high, self._log = domain.range.low, domain.range.high, domain.range.log
-        self._whole = domain.name == "IntDistribution"
-        self._step = domain.range.step or (1 if self._whole else None)
+        self._domain, self._log = domain, domain.range.log
         # Each value of a range with steps has the same share of it, the first and the last one too.
-        half = (self._step or 0) / 2
-        self._start = self._scaled(self._low - half)
-        self._length = self._scaled(self._high + half) - self._start
+        half = (domain.range.step or (1 if domain.name == "IntDistribution" else 0)) / 2
+        self._start = self._scaled(domain.range.low - half)
+        self._length = self._scaled(domain.range.high + half) - self._start
 
     def to_unit(self, values: Sequence[Any]) -> np.ndarray:
         """Returns the coordinates of values, shape (N,); NaN for those that are `ABSENT`."""
@@ -47,12 +45,7 @@ class Axis:
         if self.size:
             return self._choices[int(unit)]
         scaled = self._start + unit * self._length
-        value = math.exp(scaled) if self._log else scaled
-        if self._step is None:
-            return min(max(float(value), self._low), self._high)
-        last = math.floor((self._high - self._low) / self._step + 1e-8)
-        found = self._low + self._step * min(max(round((value - self._low) / self._step), 0), last)
-        return int(found) if self._whole else float(found)
+        return self._domain.nearest(math.exp(scaled) if self._log else scaled)
 
     def _scaled(self, value: float) -> float:
         return math.log(value) if self._log else float(value)

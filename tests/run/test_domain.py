@@ -1,5 +1,6 @@
 """Domains as data: which values a domain has, and what is no domain."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from gansearch.errors import UserError
 from gansearch.run.domain import Domain
 from gansearch.run.space import Parameter
+from gansearch.search.unit_cube import Axis
 
 RATE = FloatDistribution(1e-4, 1e-2, log=True)
 LOSS = CategoricalDistribution(["bce", "wgan"])
@@ -48,6 +50,35 @@ def test_what_a_domain_contains(distribution: BaseDistribution, inside: list[Any
     domain = Domain.model_validate(distribution)
     assert all(domain.contains(value) for value in inside)
     assert not any(domain.contains(value) for value in outside)
+
+
+STEPS = st.sampled_from([0.1, 0.2, 0.3, 0.05, 0.07, 0.25, 1 / 3, 0.001])
+
+
+@given(low=st.sampled_from([0.0, 0.1, 0.3, -0.7, 5.0]), step=STEPS, count=st.integers(1, 60), number=NUMBERS)
+def test_a_range_with_steps_has_the_numbers_that_people_write(
+    low: float, step: float, count: int, number: float
+) -> None:
+    high = float(Decimal(str(low)) + count * Decimal(str(step)))
+    domain = Domain.model_validate(
+        {"name": "FloatDistribution", "attributes": {"low": low, "high": high, "step": step}}
+    )
+    written = [float(Decimal(str(low)) + each * Decimal(str(step))) for each in range(count + 1)]
+    assert [domain.nearest(low + each * step) for each in range(count + 1)] == written
+    assert all(domain.contains(low + each * step) and domain.contains(written[each]) for each in range(count + 1))
+    assert domain.nearest(number) in written and low <= domain.nearest(number) <= high
+    assert min(abs(one - number) for one in written) == pytest.approx(abs(domain.nearest(number) - number))
+    assert all(Axis(domain).from_unit(each / 100) in written for each in range(101))
+
+
+def test_the_nearest_number_of_other_ranges() -> None:
+    thirds = Domain.model_validate(numbers("FloatDistribution", low=0, high=1, step=1 / 3))
+    assert (thirds.nearest(0.99), thirds.nearest(0.5), thirds.contains(1)) == (1.0, 0.6666666666666666, True)
+    whole = Domain.model_validate(IntDistribution(1, 9, step=4))
+    assert [whole.nearest(number) for number in (-3.0, 2.9, 3.1, 8, 100)] == [1, 1, 5, 9, 9]
+    assert type(whole.nearest(3.1)) is int
+    assert Domain.model_validate(IntDistribution(-(2**53), 2**53)).nearest(2**53 - 1) == 2**53 - 1
+    assert Domain.model_validate(RATE).nearest(5) == 1e-2
 
 
 def test_the_error_for_a_value_outside_names_what_is_inside() -> None:

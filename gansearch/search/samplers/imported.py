@@ -77,7 +77,7 @@ def suggest(trial: optuna.Trial, space: Space) -> dict[str, Any]:
 def _suggest(trial: optuna.Trial, path: str, domain: Domain) -> Any:
     match distribution(domain):
         case FloatDistribution(low=low, high=high, step=step, log=log):
-            return trial.suggest_float(path, low, high, step=step, log=log)
+            return domain.nearest(trial.suggest_float(path, low, high, step=step, log=log))
         case IntDistribution(low=low, high=high, step=step, log=log):
             return trial.suggest_int(path, low, high, step=step, log=log)
     return trial.suggest_categorical(path, domain.choices)
