@@ -107,14 +107,14 @@ class Run:
 
     def resume(self, *, retry_failed: bool = False, on_row: OnRow | None = None, **resources: Any) -> "Run":
         """Continues a search that was interrupted or killed. `resources` are those of `search`, which may be others."""
-        plan = self._load().plan.with_options(resources)
+        plan = self._load().plan.with_resources(resources)
         return _run(plan, lambda search: search.resume(retry_failed=retry_failed), on_row)
 
     def extend(
         self, *, trials: int = 0, max_kimg: float | None = None, on_row: OnRow | None = None, **resources: Any
     ) -> "Run":
         """Adds trials to a search, or trains its best trials further, and new ones as far."""
-        plan = self._load().plan.with_options(resources).extended(trials, max_kimg)
+        plan = self._load().plan.with_resources(resources).extended(trials, max_kimg)
         return _run(plan, lambda search: search.extend(), on_row)
 
     def _load(self) -> Loaded:

@@ -14,12 +14,12 @@ from gansearch.cli.parser import (
     positive_int,
 )
 from gansearch.run import Run, find_run, load
+from gansearch.run.manifest import RESOURCES
 from gansearch.run.paths import DEFAULT_RUNS_DIR
 
 DEFAULT_SPACE = "digits"
 
 # Arguments that are fields of `gansearch.run.Options` under the same name.
-_RESOURCES = ("time_budget", "gpu_hours", "max_concurrent", "cpus_per_trial", "gpus_per_trial", "address")
 _SCHEDULING = ("eta", "first_rung", "sampler", "scheduler", "loggers")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -141,7 +141,7 @@ def add_budgets(parser: Parser) -> None:
 
 def given_resources(args: argparse.Namespace) -> dict[str, Any]:
     """Returns the fields of `Options` for resources and budgets that the command line sets."""
-    return _given(args, _RESOURCES)
+    return _given(args, RESOURCES)
 
 
 def _given(args: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:

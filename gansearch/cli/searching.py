@@ -71,7 +71,7 @@ def train_finals(
     from gansearch.search.search import Search
 
     # The budgets limit the search, not the finals.
-    plan = run.plan.with_options({"time_budget": None, "gpu_hours": None, **resources})
+    plan = run.plan.with_resources({"time_budget": None, "gpu_hours": None, **resources})
 
     def total(ledger: Ledger) -> int:
         return sum(not trial.is_final for trial in ledger.values()) + len(finalists) * seeds

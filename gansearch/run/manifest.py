@@ -61,6 +61,10 @@ class Options:
     storage: str | None = None
 
 
+RESOURCES = ("time_budget", "gpu_hours", "max_concurrent", "cpus_per_trial", "gpus_per_trial", "address")
+"""The fields of `Options` that say where and how long a driver works, and nothing of what is searched."""
+
+
 def rungs(train: TrainConfig, eta: int, first: int | None = None) -> list[int]:
     """Returns the images at which ASHA decides, the full length last.
 
@@ -295,10 +299,17 @@ class Plan:
             options = dataclasses.replace(options, trials=options.trials + more_trials)
         return Plan(self.run, self.space.replaced(base=base), options)
 
-    def with_options(self, changes: Mapping[str, Any]) -> "Plan":
-        """Returns this plan with some options changed. Raises UserError for an unknown option or a wrong value."""
-        if unknown_names := set(changes) - {field.name for field in dataclasses.fields(Options)}:
-            raise unknown("option of a search", unknown_names.pop(), [f.name for f in dataclasses.fields(Options)])
+    def with_resources(self, changes: Mapping[str, Any]) -> "Plan":
+        """Returns this plan with other resources or budgets, which each driver of a run may have of its own.
+
+        Raises:
+            UserError: A name is none of `RESOURCES`, or a value is wrong.
+        """
+        if others := sorted(set(changes) - set(RESOURCES)):
+            fixed = [field.name for field in dataclasses.fields(Options) if field.name not in RESOURCES]
+            if others[0] in fixed:
+                raise UserError(f"{others[0]} belongs to the run and can't be changed: start a new one")
+            raise unknown("resource", others[0], RESOURCES)
         try:
             return Plan(self.run, self.space, dataclasses.replace(self.options, **changes))
         except ValidationError as error:

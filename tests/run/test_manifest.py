@@ -65,14 +65,33 @@ def test_search_json_can_be_read_without_the_package(plan: Plan) -> None:
     assert {"python", "torch", "ray", "optuna"} <= set(content["versions"])
 
 
+def with_options(plan: Plan, **options: Any) -> Plan:
+    return dataclasses.replace(plan, options=dataclasses.replace(plan.options, **options))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"first_rung": 2}, "first_rung belongs to the run"),
+        ({"time_budget": 9.0, "scheduler": None}, "scheduler belongs to the run"),
+        ({"sampler": "random"}, "sampler belongs to the run"),
+        ({"max_concurent": 2}, "unknown resource 'max_concurent'; did you mean max_concurrent"),
+        ({"gpu_hours": -1.0}, "gpu_hours"),
+    ],
+)
+def test_a_driver_has_its_own_resources_and_nothing_else(plan: Plan, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        plan.with_resources(changes)
+
+
 def test_the_fingerprint_depends_on_space_seed_and_protocol_alone(plan: Plan) -> None:
     def fingerprint(plan: Plan, protocol: Any = PROTOCOL) -> str:
         return plan.manifest(protocol, None).fingerprint
 
     own = fingerprint(plan)
-    assert own == fingerprint(plan.with_options({"max_concurrent": 2, "time_budget": None}))
+    assert own == fingerprint(plan.with_resources({"max_concurrent": 2, "time_budget": None}))
     others = [
-        fingerprint(plan.with_options({"seed": 4})),
+        fingerprint(with_options(plan, seed=4)),
         fingerprint(dataclasses.replace(plan, space=SPACE.replaced(params={}))),
         fingerprint(plan, dataclasses.replace(PROTOCOL, seed=1)),
     ]
@@ -130,7 +149,7 @@ def test_a_longer_plan_has_the_same_rungs_and_those_of_its_first_half(
 
 
 def test_more_trials_change_nothing_else(plan: Plan) -> None:
-    assert plan.extended(4, None) == plan.with_options({"trials": 20})
+    assert plan.extended(4, None) == with_options(plan, trials=20)
 
 
 @pytest.mark.parametrize(
@@ -167,11 +186,11 @@ def test_an_extended_manifest_has_the_new_plan_and_when_it_was_extended(plan: Pl
 
 def test_a_single_trial_has_no_rungs(plan: Plan) -> None:
     assert plan.manifest(PROTOCOL, None).rungs_kimg == [1.6, 4.8, 14.4]
-    assert plan.with_options({"trials": 1}).manifest(PROTOCOL, None).rungs_kimg == []
+    assert with_options(plan, trials=1).manifest(PROTOCOL, None).rungs_kimg == []
 
 
 def test_a_run_whose_checkpoints_lie_elsewhere_cannot_be_renamed(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    stored = plan.with_options({"storage": "s3://bucket"})
+    stored = with_options(plan, storage="s3://bucket")
     stored.manifest(PROTOCOL, None).save(plan.run)
     monkeypatch.chdir(plan.run.path)
     assert Manifest.load(RunDir(Path())).checkpoints == "s3://bucket/run"

@@ -26,7 +26,7 @@ def _more(text: str) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    plan = loaded_run(args).plan.with_options(given_resources(args)).extended(args.trials, args.max_kimg)
+    plan = loaded_run(args).plan.with_resources(given_resources(args)).extended(args.trials, args.max_kimg)
     return run_search(plan, lambda search: search.extend())
 
 

@@ -17,7 +17,7 @@ def _arguments(parser: Parser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    plan = loaded_run(args).plan.with_options(given_resources(args))
+    plan = loaded_run(args).plan.with_resources(given_resources(args))
     return run_search(plan, lambda search: search.resume(retry_failed=args.retry_failed))
 
 
