@@ -79,7 +79,7 @@ def reason_text(trial: TrialState, ledger: Ledger) -> str | None:
         return f"{line}no cut among {newest.compared} trials yet"
     line += f"cut {fid_text(newest.cut)} among {newest.compared} trials"
     if row.verdict == "waits" and row.fid < newest.cut:
-        line += ", but the search ended" if ended else ", so it goes on when a slot is free"
+        line += ", but the search ended" if ended else ", so it may go on when a slot is free"
     return line
 
 

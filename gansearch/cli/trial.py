@@ -83,7 +83,9 @@ def run_trial(config: TrialConfig, run_dir: RunDir, origin: str) -> int:
 
 
 def _train(trainer: Trainer, recorder: Recorder, proposal: Proposal, run_dir: RunDir) -> int:
-    state, config = recorder.start(proposal)
+    started = recorder.start(proposal)
+    assert started is not None, "its parameters are given"
+    state, config = started
     folder = run_dir.trial(state.trial_id)
     checkpoints, artifacts = CheckpointDir(folder), Artifacts(str(folder), config.artifacts)
 

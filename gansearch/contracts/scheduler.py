@@ -20,13 +20,13 @@ def _fid(trial: int, images: int) -> float:
 
 
 def _rulings(scheduler: Scheduler, *, twice: bool = False) -> list[tuple[str, int, Ruling]]:
-    """Returns what becomes of nine trials side by side, which train while they go on, and are promoted at the end."""
+    """Returns what becomes of nine trials side by side, which train while they go on; at the end others go on."""
     policy, found = scheduler.policy(_RUNGS, _ETA), []
     trials = dict.fromkeys(range(_TRIALS), 0)
     for images, trial in itertools.product(_LENGTHS, range(_TRIALS)):
         if trial in trials:
             found += _train(policy, trials, trial, images, twice=twice)
-    while (promoted := policy.promote()) is not None:
+    while (promoted := policy.promote() or policy.release()) is not None:
         trial_id, images, ruling = promoted
         require(ruling.verdict == "goes on", f"trial {trial_id} is promoted and {ruling.verdict}: let it go on")
         require(

@@ -2,14 +2,19 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from gansearch.errors import unknown
 from gansearch.run.rows import Decision, End, Eval, Row, Start, Status, images_of, trial_id_of
 
 Standing = Status | Literal["running", "waiting"]
+
+
+def key_of(params: Mapping[str, Any]) -> str:
+    """Returns a text that is equal for equal parameters. A boolean equals no number there."""
+    return json.dumps(params, sort_keys=True)
 
 
 @dataclass
@@ -37,7 +42,7 @@ class TrialState:
     @property
     def params_key(self) -> str:
         """A text that is equal for trials of equal parameters."""
-        return json.dumps(self.start.params, sort_keys=True)
+        return key_of(self.start.params)
 
     def is_finished(self, images: int) -> bool:
         """Returns whether the trial has reached `images` or has diverged: trained again, it would do the same."""
@@ -54,7 +59,10 @@ class TrialState:
     @property
     def is_held(self) -> bool:
         """Whether the scheduler's last word is that the trial waits, or stops."""
-        return bool(self.decisions) and self.decisions[-1].verdict != "goes on"
+        if not self.decisions or self.decisions[-1].verdict == "goes on":
+            return False
+        # An evaluation further up says that it went on, though the row that said so is lost.
+        return not self.evals or self.evals[-1].kimg <= self.decisions[-1].kimg
 
     @property
     def is_unfinished(self) -> bool:

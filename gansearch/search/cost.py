@@ -87,12 +87,14 @@ def _simulated(plan: Plan, slots: int, trials: int | None, end: float, seed: int
 
     def next_trial() -> str | None:
         promoted = policy.promote()
+        if promoted is None and len(merits) == trials and not events:
+            promoted = policy.release()
         if promoted is not None:
             trial_id, images, _ = promoted
             policy.passed(trial_id, images)
             waiting.remove(trial_id)
             return trial_id
-        if trials is not None and len(merits) == trials:
+        if len(merits) == trials:
             return None
         trial_id = f"{len(merits):04d}"
         merits[trial_id], made[trial_id] = rng.random(), 0

@@ -27,6 +27,7 @@ class Decisions:
         self._policy, self._rungs, self._ledger = policy_of(plan), plan.rungs, ledger
         self._newest: dict[str, str] = {}  # of the trials that continue one another, by their root's id
         self._passed: dict[str, int] = {}  # the images from which a trial went on for certain, by its root's id
+        self._completed: dict[str, int] = {}  # the full length at which a trial was completed, by its root's id
         self._pending: dict[str, Ruling] = {}  # on trials whose last evaluation has no decision yet
         for row in ledger.rows:
             self.note(row)
@@ -41,10 +42,13 @@ class Decisions:
             case Eval():
                 self._newest[root_id] = row.trial_id
                 self._pass(root_id, row.images - 1)
-                if self._passed[root_id] < row.images < self._rungs[-1]:
+                if max(self._passed[root_id], self._completed.get(root_id, 0)) < row.images < self._rungs[-1]:
                     self._rule(root_id, row)
-            case Decision(verdict="goes on") | End(status="completed"):
+            case Decision(verdict="goes on"):
                 self._pass(root_id, row.images)
+            case End(status="completed"):
+                self._completed[root_id] = row.images
+                self._policy.ended(root_id)
             case End(status="diverged" | "failed"):
                 self._policy.lost(root_id)
 
@@ -72,7 +76,13 @@ class Decisions:
 
     def promote(self) -> Decision | None:
         """Returns the decision that a waiting trial goes on, None where none does."""
-        found = self._policy.promote()
+        return self._promotion(self._policy.promote())
+
+    def release(self) -> Decision | None:
+        """Returns the decision that a trial goes on which waits among too few, None where none does."""
+        return self._promotion(self._policy.release())
+
+    def _promotion(self, found: tuple[str, int, Ruling] | None) -> Decision | None:
         if found is None:
             return None
         root_id, images, ruling = found

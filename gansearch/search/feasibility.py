@@ -9,10 +9,10 @@ from gansearch.errors import UserError, kind_and_message, one_line, unknown
 from gansearch.recipes import recipe
 from gansearch.registry import SECTIONS, build, resolve
 from gansearch.run import Plan
-from gansearch.run.domain import as_typed, is_among
+from gansearch.run.domain import Domain, as_typed, is_among
 from gansearch.run.space import Clause, Condition, Space, ratio
 from gansearch.search.corners import corners
-from gansearch.search.drawing import draw, draw_at_random
+from gansearch.search.drawing import draw, draw_at_random, is_one_configuration
 from gansearch.search.history import History
 from gansearch.search.samplers.base import Sampler
 from gansearch.training.feasibility import check, check_data
@@ -28,9 +28,11 @@ def check_components(plan: Plan) -> None:
     """Refuses a search whose sampler, scheduler or loggers can't be built, or whose sampler proposes nothing.
 
     Raises:
-        UserError: A name or an option is wrong, or the first proposal fails.
+        UserError: A name or an option is wrong, all trials would be the same, or the first proposal fails.
     """
     options = plan.options
+    if options.trials != 1 and is_one_configuration(plan.space):
+        raise UserError("no option is searched, so all trials would be the same: search one, or give --trials 1")
     sampler: Sampler = build("sampler", options.sampler)
     if options.scheduler is not None:
         build("scheduler", options.scheduler)
@@ -90,15 +92,20 @@ def check_values(space: Space) -> None:
         if when is None or when.path not in space.params:
             continue
         for value in when.among:
-            if not space.params[when.path].domain.contains(value):
+            if not _has(space.params[when.path].domain, value):
                 raise UserError(
                     f"{path} applies when {when.path}={value}, a value that {when.path} never has in this space"
                 )
     for clause in space.forbidden:
         for path, values in clause.root.items():
             for value in values:
-                if path in space.params and not space.params[path].domain.contains(value):
+                if path in space.params and not _has(space.params[path].domain, value):
                     raise UserError(f"forbidden {path}={value} is a value that {path} never has in this space")
+
+
+def _has(domain: Domain, value: Any) -> bool:
+    """Returns whether a domain has exactly this value: 3 * 0.1 is not the 0.3 that a range with steps has."""
+    return domain.contains(value) and (domain.is_categorical or domain.nearest(value) == value)
 
 
 def check_space_data(space: Space, images: Images) -> None:
@@ -188,7 +195,7 @@ def baseline_params(space: Space, name: str) -> dict[str, Any]:
             value = values.get(path) if parts is None else _quotient(name, path, *map(values.get, parts))
         if not domain.contains(value):
             raise UserError(f"baseline {name}: {one_line(domain.outside(path, value))}; widen it")
-        chosen[path] = value
+        chosen[path] = value if domain.is_categorical else domain.nearest(value)
     return chosen
 
 

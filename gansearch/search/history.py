@@ -4,7 +4,7 @@ from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gansearch.run.ledger import Ledger
+from gansearch.run.ledger import Ledger, key_of
 from gansearch.search.ranked import discard
 
 
@@ -16,7 +16,7 @@ class History:
 
     Attributes:
         rungs: The images at which trials are compared, the full length last.
-        params: The parameters of each trial.
+        params: The parameters of each trial; `add` adds a trial.
         fids: For each rung the trials that came there, each with its FID there.
         running: The trials that train now.
         diverged: The trials that diverged, sorted: they have no FID here, as they are worse than all others.
@@ -28,6 +28,7 @@ class History:
         self.fids: dict[int, dict[int, float]] = {rung: {} for rung in self.rungs}
         self.running: set[int] = set()
         self.diverged: list[int] = []
+        self._keys: set[str] = set()
         # Sorted, (FID, number): all trials that came to a rung, and those that came no further. With a hundred thousand
         # trials there is no time to sort them for each proposal.
         self._reached: dict[int, list[tuple[float, int]]] = {rung: [] for rung in self.rungs}
@@ -47,7 +48,8 @@ class History:
             return
         number = ledger[ledger.root_id(trial_id)].number
         self.running.discard(number)
-        self.params.setdefault(number, trial.start.params)
+        if number not in self.params:
+            self.add(number, trial.start.params)
         if trial.status == "diverged":
             self.add_divergence(number)
             return
@@ -58,6 +60,15 @@ class History:
                 fid = ledger.fid_at(trial_id, rung)
                 if fid is not None:
                     self.add_fid(number, rung, fid)
+
+    def add(self, number: int, params: Mapping[str, Any]) -> None:
+        """Adds a trial, of which nothing is known yet."""
+        self.params[number] = params
+        self._keys.add(key_of(params))
+
+    def knows(self, params: Mapping[str, Any]) -> bool:
+        """Returns whether a trial has these parameters."""
+        return key_of(params) in self._keys
 
     def add_fid(self, number: int, rung: int, fid: float) -> None:
         """Adds the FID of a trial at a rung. The rungs of a trial come in their order."""

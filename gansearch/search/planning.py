@@ -67,8 +67,6 @@ def plan_search(
         chosen = Options(**{"trials": None if has_budget else space.trials, **own, **options})
     except ValidationError as error:
         raise UserError(describe(error)) from None
-    if not space.params and chosen.trials != 1:
-        raise UserError("no option is searched, so all trials would be the same: search one, or give --trials 1")
     most = max(1, train.evaluations // 2)
     if chosen.first_rung is not None and chosen.first_rung > most:
         raise UserError(

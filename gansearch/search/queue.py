@@ -65,6 +65,10 @@ class TrialQueue:
         """Returns how many trials are still to be proposed; None where there is no end."""
         return None if self._sampled is None else len(self.proposals) + self._sampled
 
+    def exhaust(self) -> None:
+        """Samples no more: all parameters have been tried."""
+        self._sampled = 0
+
     def next_proposal(self) -> Proposal | None:
         """Takes the next new trial out of the queue; None where there is none."""
         if self.proposals:

@@ -18,6 +18,8 @@ from gansearch.search.queue import Proposal
 from gansearch.search.samplers.base import Sampler
 from gansearch.search.study import Study
 
+_MOST_IN_VAIN = 50  # trials in a row that diverge or fail before an evaluation
+
 
 class Recorder:
     """Records the events of trials, so that ledger, rows, history and study agree. No event is recorded twice.
@@ -42,13 +44,18 @@ class Recorder:
         """Returns nothing: Tune pickles this object for Tune's own way of resuming, which is not used here."""
         return {}
 
-    def start(self, proposal: Proposal) -> tuple[TrialState, TrialConfig]:
-        """Starts a new trial. The configuration is written to the disk before the start row."""
+    def start(self, proposal: Proposal) -> tuple[TrialState, TrialConfig] | None:
+        """Starts a new trial; None where it was to be sampled and all parameters have been tried.
+
+        The configuration is written to the disk before the start row.
+        """
         with self._disk():
             number = self.ledger.next_number
             params = proposal.params
             if params is None:
                 params = draw(self._space, self._history, self._sampler, (self._seed * 1_000_003 + number) % 2**32)
+                if params is None:
+                    return None
             row = Start(
                 trial_id=trial_id_of(number),
                 number=number,
@@ -72,10 +79,16 @@ class Recorder:
                 self._write(Decision(trial_id=trial.trial_id, number=trial.number, kimg=trial.kimg, verdict="goes on"))
             return self._configure(trial.start)
 
-    def promote(self) -> TrialState | None:
-        """Returns a waiting trial that goes on now, None where there is none."""
+    def promote(self, *, is_end: bool = False) -> TrialState | None:
+        """Returns a waiting trial that goes on now, None where there is none.
+
+        `is_end` says that nothing trains and nothing else is to start: then one goes on, too, that too few others came
+        after to compare it with.
+        """
         with self._disk():
             decision = self._decisions.promote()
+            if decision is None and is_end:
+                decision = self._decisions.release()
             if decision is None:
                 return None
             self._write(decision)
@@ -84,7 +97,16 @@ class Recorder:
     @property
     def may_promote(self) -> bool:
         """Whether a trial that waits, or has ended waiting as a budget was spent, goes on where a slot is free."""
-        return self._decisions.promote() is not None
+        return (self._decisions.promote() or self._decisions.release()) is not None
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether so many trials in a row came to nothing that no new one shall start.
+
+        Divergences are common in a hard space: where trials came to the first rung before, it takes many more.
+        """
+        came_through = len(self._history.fids[self._history.rungs[0]])
+        return self.in_vain >= _MOST_IN_VAIN * (1 + came_through)
 
     def _configure(self, start: Start) -> TrialConfig:
         config = self._space.config(start.params, start.seed, resolve=resolve)

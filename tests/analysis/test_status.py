@@ -80,7 +80,7 @@ def test_a_trial_that_waits_or_went_on_says_where_and_by_what_cut():
 def test_a_trial_that_waits_is_compared_with_all_that_came_by_now():
     more = [start(6), evaluation(6, 6.4, 75.0), decision(6, 6.4, "waits", 75.0, 57.0, 6)]
     assert _why([*promoting_rows(), *more])[4] == (
-        "waits at 6.4 kimg: FID 55.00, cut 57.00 among 6 trials, so it goes on when a slot is free"
+        "waits at 6.4 kimg: FID 55.00, cut 57.00 among 6 trials, so it may go on when a slot is free"
     )
 
 

@@ -114,7 +114,7 @@ def test_without_a_scheduler_every_trial_is_full(slots: int, trials: int) -> Non
 
 
 @FEW
-@given(slots=SLOTS, eta=st.integers(2, 5), trials=st.integers(2, 40))
+@given(slots=SLOTS, eta=st.integers(2, 5), trials=st.integers(5, 40))
 def test_with_a_scheduler_a_trial_costs_more_than_its_first_rung_and_less_than_all(
     slots: int, eta: int, trials: int
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gansearch.config import Component
@@ -103,13 +103,23 @@ def promotable(ledger: Ledger) -> tuple[str, int] | None:
     """Who goes on next by the definition of ASHA: the best waiting one of the highest rung where it is in the top."""
     for rung in reversed(RUNGS[:-1]):
         ranked = arrived(ledger, rung)
-        top = ranked[: max(1, len(ranked) // ETA)]
+        allowed = len(ranked) // ETA
+        gone_on = sum(ledger[one].images > rung or not ledger[one].is_held for _, one in ranked)
+        if rung == RUNGS[-2] and gone_on >= allowed:  # the last rung is strict
+            allowed = 1
+        top = ranked[: max(1, allowed)]
         for _, trial_id in top:
             if ledger[trial_id].is_held and ledger[trial_id].images == rung:
                 return trial_id, rung
     return None
 
 
+# Six trials come to the last rung one after the other, with the FIDs 6, 9, 4, 9, 9 and 5: the third has replaced the
+# first, so that two of six have gone on when the second best comes.
+STRICT = [[9 - number, 9, fid, 9, 9, 9, 9, 9, 9] for number, fid in enumerate((6, 9, 4, 9, 9, 5, 9, 9))]
+
+
+@example(STRICT, [number for number in range(6) for _ in range(3)] + [TRIALS])
 @given(FIDS, EVENTS)
 def test_promotion_is_asha_s_highest_rung_first_and_each_trial_once(fids: list[list[int]], events: list[int]) -> None:
     driver = begun(plan())
@@ -219,6 +229,26 @@ def test_a_trial_that_continues_another_has_passed_its_rungs_and_a_final_is_neve
     assert other is not None and other.compared == 2, "the final is not among them"
 
 
+def test_of_the_former_full_length_a_third_goes_on_however_many_were_completed_there() -> None:
+    rows = Rows()
+    for number in range(9):
+        rows.start(number)
+        rows.evals(number, *[10.0 + number] * EVALUATIONS)
+        rows.end(number, "completed")
+    for number in range(3):
+        rows.start(9 + number, parent=f"000{number}", relation="continuation")
+        rows.evals(9 + number, 5.0, first=EVALUATIONS + 1)
+    for number in range(12, 24):
+        rows.start(number)
+    longer = plan_of(Path("runs/none"), trials=None, scheduler=PROMOTION).extended(0, 27 * INTERVAL / 1000)
+    driver = Driver(longer, rows)
+    for number in range(12, 24):
+        driver.add(Eval(trial_id=f"{number:04d}", number=number, **vars(evaluation(9, 10.01 + number / 1000))))
+        driver.promote_all()
+    went_on = [number for number in range(12, 24) if not driver.ledger[f"{number:04d}"].is_held]
+    assert went_on == [12, 13, 14, 15] and 3 + len(went_on) == (9 + 12) // ETA
+
+
 def test_a_trial_completed_at_a_length_between_new_rungs_waits_at_none_of_them() -> None:
     """Of ten evaluations the ninth is a rung once the search has eighteen."""
     rows = Rows()
@@ -252,6 +282,15 @@ def test_a_decision_has_the_fid_that_the_ledger_and_the_history_have(fids: list[
     history = History.of(driver.ledger, RUNGS)
     for rung in RUNGS:
         assert history.fids[rung] == {0: driver.ledger.fid_at("0001", rung)} == {0: fids[rung // INTERVAL - 1]}
+
+
+def test_a_lost_row_of_a_promotion_stops_no_trial() -> None:
+    driver = begun(plan(), trials=2)
+    driver.report(0, 5.0)
+    driver.report(1, 6.0)
+    rows = [*driver.ledger.rows, Eval(trial_id="0001", number=1, **vars(evaluation(2, 5.5)))]
+    trial = Ledger(rows)["0001"]
+    assert (trial.decisions[-1].verdict, trial.status, trial.is_unfinished) == ("waits", "running", True)
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed"])

@@ -129,7 +129,7 @@ def test_tpe_proposes_parameters_together(other: str) -> None:
     rng, history = random.Random(0), History(RUNGS)
     for number in range(90):
         params: dict[str, Any] = {path: 10 ** rng.uniform(-4, -2) for path in ("optim.g_lr", "optim.d_lr", "loss.clip")}
-        history.params[number] = {"loss.name": "wgan", **params}
+        history.add(number, {"loss.name": "wgan", **params})
         history.add_fid(number, RUNGS[0], 1 + abs(math.log10(params["optim.g_lr"] / params[other])))
     proposals = [TPE(random_share=0.0).propose(space, history, seed) for seed in range(32)]
     ratios = [abs(math.log10(params["optim.g_lr"] / params[other])) for params in proposals if other in params]
@@ -143,11 +143,11 @@ def test_a_running_trial_repels_the_next_one_by_what_applies_to_it() -> None:
     rng = random.Random(0)
     for number in range(40):
         rate = 10 ** rng.uniform(-4, -2)
-        history.params[number] = {"optim.g_lr": rate, "optim.beta1": 0.5, "loss.name": "bce"}
+        history.add(number, {"optim.g_lr": rate, "optim.beta1": 0.5, "loss.name": "bce"})
         history.add_fid(number, RUNGS[0], abs(math.log10(rate / 1e-3)))
     free = TPE(random_share=0.0).propose(SPACE, history, 1)
     for number in range(40, 48):
-        history.params[number] = dict(free)
+        history.add(number, dict(free))
         history.running.add(number)
     repelled = TPE(random_share=0.0).propose(SPACE, history, 1)
     assert repelled != free

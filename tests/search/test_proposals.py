@@ -123,7 +123,9 @@ def proposals(space: Space, sampler: Sampler, seed: int) -> list[dict[str, Any]]
     history, found = History([100, 300]), []
     for number in range(TRIALS):
         params = draw(space, history, sampler, seed + number)
-        history.params[number] = params
+        if params is None:
+            break
+        history.add(number, params)
         if number % 4 == 3:
             history.running.add(number)
         else:
@@ -148,7 +150,7 @@ def test_optuna_s_sampler_sees_a_rung_with_as_many_trials_as_it_needs_to_learn()
     space = Space(base=TrialConfig(), params={"optim.beta1": FloatDistribution(0.0, 0.9)})
     history = History([100, 300])
     for number in range(40):
-        history.params[number] = {"optim.beta1": number / 50}
+        history.add(number, {"optim.beta1": number / 50})
         history.add_fid(number, 100, 10.0 + number)
         if number < 5:
             history.add_fid(number, 300, 5.0)

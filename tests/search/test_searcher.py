@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from optuna.distributions import FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 from ray.tune.search import Searcher
 
 from gansearch import registry
@@ -197,15 +197,15 @@ def test_a_search_without_a_number_of_trials_ends_where_all_fail(tmp_path: Path)
     """They spend no GPU hours. A trial that still runs may show that not all do, and a resumed search tries again."""
     source, recorder = searcher(tmp_path, trials=None)
     running = source.suggest("")["trial_id"]
-    for _ in range(30):
+    for _ in range(60):
         if isinstance(config := source.suggest(""), dict):
             recorder.end(config["trial_id"], "failed", "an error")
-    assert Counter(trial.status for trial in recorder.ledger.values()) == {"failed": 20, "running": 1}
+    assert Counter(trial.status for trial in recorder.ledger.values()) == {"failed": 50, "running": 1}
     assert source.suggest("") is None, "it waits for the trial that runs"
     assert report(recorder, running, 1.6, 50.0)
-    diverging = [source.suggest("")["trial_id"] for _ in range(20)]
-    for trial_id in [running, *diverging]:
-        recorder.end(trial_id, "diverged", "non-finite loss", 1.7)
+    for _ in range(60):  # more than before: one has shown that it is possible
+        recorder.end(source.suggest("")["trial_id"], "diverged", "non-finite loss", 1.0)
+    recorder.end(running, "diverged", "non-finite loss", 1.7)
     assert source.suggest("") == Searcher.FINISHED
     close(recorder)
     assert isinstance(searcher(tmp_path, trials=None)[0].suggest(""), dict)
@@ -243,6 +243,51 @@ def test_a_budget_that_is_spent_before_a_promotion_leaves_something_to_resume(tm
     assert [config["trial_id"] for config in drawn(source)] == ["0001"]
     assert not recorder.may_promote
     close(recorder)
+
+
+def test_of_two_trials_neither_stops_the_other(tmp_path: Path) -> None:
+    """Nor does the second of any rung, where nothing else is to come."""
+    source, recorder = searcher(tmp_path, trials=2)
+    drawn(source)
+    assert report(recorder, "0000", 1.6, 5.0) and not report(recorder, "0001", 1.6, 6.0)
+    assert source.suggest("") is None, "while the other trains, more may come"
+    report(recorder, "0000", 14.4, 4.0)
+    recorder.end("0000", "completed", None)
+    close(recorder)
+    source, recorder = searcher(tmp_path, trials=2)
+    assert recorder.may_promote
+    assert source.suggest("")["trial_id"] == "0001"
+    assert recorder.ledger["0001"].decisions[-1].verdict == "goes on"
+    assert source.suggest("") is None
+    report(recorder, "0001", 14.4, 4.5)
+    recorder.end("0001", "completed", None)
+    assert source.suggest("") == Searcher.FINISHED
+    close(recorder)
+
+
+def test_a_small_space_is_searched_once(tmp_path: Path) -> None:
+    """Whatever the sampler prefers, no parameters are trained twice; then no new trial starts."""
+    space = Space(
+        base=TrialConfig(),
+        params={
+            "model.spectral_norm": CategoricalDistribution([False, True]),
+            "optim.beta1": FloatDistribution(0.0, 0.3, step=0.1),
+        },
+        forbidden=[{"model.spectral_norm": True, "optim.beta1": 0.3}],
+    )
+    for options in ({"trials": 20}, {"trials": None, "time_budget": 60.0}):
+        folder = tmp_path / str(options["trials"])
+        folder.mkdir()
+        plan = Plan(RunDir(folder), space, Options(**options))
+        recorder = Recorder(plan, Writer(plan.run.results), Ledger(), lambda row, ledger: None)
+        source = QueueSearcher(search_queue(plan, recorder.ledger), recorder, constants={})
+        while isinstance(config := source.suggest(""), dict):
+            report(recorder, config["trial_id"], 14.4, 5.0)
+            recorder.end(config["trial_id"], "completed", None)
+        tried = [trial.start.params for trial in recorder.ledger.values()]
+        assert len(tried) == 7 and len({trial.params_key for trial in recorder.ledger.values()}) == 7
+        assert {params["optim.beta1"] for params in tried} == {0.0, 0.1, 0.2, 0.3}
+        close(recorder)
 
 
 def test_the_first_refusal_of_the_disk_is_kept(tmp_path: Path) -> None:

@@ -10,8 +10,6 @@ from gansearch.run.ledger import TrialState
 from gansearch.search.queue import TrialQueue
 from gansearch.search.recorder import Recorder
 
-_MOST_IN_VAIN = 20  # trials that diverge or fail in a row, where no number of trials ends the search
-
 
 class QueueSearcher(Searcher):
     """Suggests the trials of a queue, and between them those that waited and are promoted.
@@ -51,15 +49,29 @@ class QueueSearcher(Searcher):
             promoted = recorder.promote()
             if promoted is not None:
                 return promoted, recorder.restart(promoted)
-        if queue.new_trials() is None and recorder.in_vain >= _MOST_IN_VAIN:
+        started = self._new()
+        if started is None and queue.promotes and queue.is_empty and not self._is_busy:
+            promoted = recorder.promote(is_end=True)
+            return None if promoted is None else (promoted, recorder.restart(promoted))
+        return started
+
+    def _new(self) -> tuple[TrialState, TrialConfig] | None:
+        queue, recorder = self._queue, self._recorder
+        if queue.new_trials() is None and recorder.is_in_vain:
             # Trials without an evaluation spend no GPU hours: the search would never end.
             warn_once(
-                f"{_MOST_IN_VAIN} trials in a row diverged or failed before any evaluation: no new one is started; see "
-                "in `status` what is wrong, fix that, then resume"
+                f"{recorder.in_vain} trials in a row diverged or failed before any evaluation: no new one is started; "
+                "see in `status` what is wrong, fix that, then resume"
             )
             return None
         proposal = queue.next_proposal()
-        return None if proposal is None else recorder.start(proposal)
+        if proposal is None:
+            return None
+        started = recorder.start(proposal)
+        if started is None:
+            warn_once("all parameters of this space have been tried: no new trial is started")
+            queue.exhaust()
+        return started
 
     @property
     def _is_busy(self) -> bool:

@@ -21,6 +21,7 @@ class Rung:
         self._ranked: list[tuple[float, str]] = []
         self._waiting: list[tuple[float, str]] = []
         self._fids: dict[str, float] = {}
+        self._gone_on: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._ranked)
@@ -33,6 +34,12 @@ class Rung:
             insort(self._waiting, (fid, trial_id))
 
     def passed(self, trial_id: str) -> None:
+        """The trial goes on from here. One that never came here changes nothing."""
+        if trial_id in self._fids:
+            self._gone_on.add(trial_id)
+            self.ended(trial_id)
+
+    def ended(self, trial_id: str) -> None:
         """The trial does not wait any more. One that never came here changes nothing."""
         if trial_id in self._fids:
             discard(self._waiting, (self._fids[trial_id], trial_id))
@@ -43,12 +50,12 @@ class Rung:
             entry = (self._fids.pop(trial_id), trial_id)
             discard(self._ranked, entry)
             discard(self._waiting, entry)
+            self._gone_on.discard(trial_id)
 
     def cut(self) -> tuple[float, str]:
         """Returns the last trial that goes on."""
         allowed = len(self) // self._eta
-        gone_on = len(self) - len(self._waiting)
-        if self._strict and gone_on >= allowed:
+        if self._strict and len(self._gone_on) >= allowed:
             allowed = 1
         return self._ranked[max(1, allowed) - 1]
 
@@ -65,6 +72,7 @@ class Promotion(Policy):
     """A trial waits at every rung until it is among the best of those that came there."""
 
     def __init__(self, rungs: Sequence[int], eta: int) -> None:
+        self._eta = eta
         # From the last rung on a trial costs the most.
         self._rungs = {rung: Rung(eta, strict=rung == rungs[-2]) for rung in rungs[:-1]}
 
@@ -79,6 +87,10 @@ class Promotion(Policy):
         if images in self._rungs:
             self._rungs[images].passed(trial_id)
 
+    def ended(self, trial_id: str) -> None:
+        for rung in self._rungs.values():
+            rung.ended(trial_id)
+
     def lost(self, trial_id: str) -> None:
         for rung in self._rungs.values():
             rung.remove(trial_id)
@@ -90,13 +102,21 @@ class Promotion(Policy):
                 return best[1], images, rung.ruling(best[1])
         return None
 
+    def release(self) -> tuple[str, int, Ruling] | None:
+        for images, rung in reversed(self._rungs.items()):
+            best = rung.best_waiting()
+            if best is not None and len(rung) < self._eta:
+                return best[1], images, Ruling("goes on", None, len(rung))
+        return None
+
 
 @component
 class ASHA(Scheduler):
     """A trial waits at each rung, and goes on once it is among the best 1 / eta of the FIDs there.
 
     Nobody is stopped for good: a trial that waits can still be promoted when more have come. The best of a rung always
-    goes on, however few there are, so that a search soon has a trial of full length.
+    goes on, however few there are, so that a search soon has a trial of full length. Where fewer than eta came to a
+    rung by the end of the search, all of them go on.
     """
 
     def policy(self, rungs: Sequence[int], eta: int) -> Policy:

@@ -47,6 +47,12 @@ class Policy(ABC):
     def passed(self, trial_id: str, images: int) -> None:  # noqa: B027 - a policy without promotion needs none
         """Notes that a trial went on from a length, whatever `at` says of that."""
 
+    def ended(self, trial_id: str) -> None:  # noqa: B027
+        """Notes that a trial came to its full length, where it waits for nothing.
+
+        If the search is extended, this length may be a rung, and the trial may be continued beyond it.
+        """
+
     def lost(self, trial_id: str) -> None:  # noqa: B027 - a policy may hold that trial's FIDs for valid nevertheless
         """Notes that a trial diverged or failed after it went on, so that nobody has to wait behind it."""
 
@@ -54,6 +60,13 @@ class Policy(ABC):
         """Returns a waiting trial that goes on now, with its length and the ruling; None where there is none.
 
         It is called whenever a slot is free, before a new trial is proposed.
+        """
+        return None
+
+    def release(self) -> tuple[str, int, Ruling] | None:
+        """Returns a waiting trial that was compared with too few others to be stopped; None where there is none.
+
+        It is called where nothing trains and nothing else is to start.
         """
         return None
 
