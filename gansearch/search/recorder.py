@@ -159,11 +159,8 @@ class Recorder:
         for trial in list(self.ledger.values()):
             if trial.end is None and not trial.is_final:
                 self.end(trial.trial_id, "stopped", None if trial.is_held else spent)
-
-    def close(self) -> None:
-        """Brings the study to what the rows say at the end of a driver."""
         with self._disk():
-            self._study.close()
+            self._study.close(is_cut=spent is not None)
 
     def failed(self, trial_id: str, traceback: str) -> None:
         """Records a trial that raised an error: the traceback in `error.txt`, the last line as the reason."""

@@ -27,9 +27,10 @@ class Study:
     """Mirrors the rows of a run. A trial has the same number in Optuna; a step of Optuna is one image shown.
 
     Nothing of the search depends on it. The journal is only appended to, so that a program that has it open reads on
-    after a `resume`. Where it contradicts the rows, because some were lost or a trial that had ended goes on, its study
-    is deleted and written anew, in the same file. As Optuna opens no trial again, those that may yet go on are pruned
-    when the driver closes the study only: a `resume` writes it anew once, however many of them go on.
+    after a `resume`. Optuna opens no trial again that it has pruned. So the trials that may yet go on run in Optuna's
+    eyes until the driver closes the study. Then they wait, if a budget has cut the search, and else they are pruned.
+    Where the journal contradicts the rows, because some were lost or an `extend` lets a pruned trial go on, its study
+    is deleted and written anew, in the same file.
     """
 
     def __init__(self, journal: Path, name: str, space: Space, ledger: Ledger) -> None:
@@ -72,22 +73,27 @@ class Study:
                 self._storage.set_trial_intermediate_value(self._ids[row.number], row.images, row.fid)
             case End() if not trial.may_go_on:
                 self._finish(trial)
-            case Decision() if self._is_finished(trial):
-                self._write_anew()
+            case Decision(verdict="goes on"):
+                state = self._storage.get_trial(self._ids[row.number]).state
+                if state.is_finished():
+                    self._write_anew()
+                elif state == OptunaState.WAITING:
+                    self._storage.set_trial_state_values(self._ids[row.number], OptunaState.RUNNING)
 
-    def close(self) -> None:
-        """Prunes the trials that were stopped and may go on after a `resume`."""
+    def close(self, *, is_cut: bool) -> None:
+        """Prunes the trials that were stopped and may go on; lets them wait where a budget has cut the search."""
         for frozen in self._storage.get_all_trials(self._study_id, deepcopy=False):
             trial = self._ledger.get(trial_id_of(frozen.number))
-            if trial is not None and trial.end is not None and not frozen.state.is_finished():
+            if trial is None or trial.end is None or frozen.state.is_finished():
+                continue
+            if not is_cut:
                 self._finish(trial)
+            elif frozen.state != OptunaState.WAITING:
+                self._storage.set_trial_state_values(self._ids[trial.number], OptunaState.WAITING)
 
     def _finish(self, trial: TrialState) -> None:
         state, value = self._outcome(trial)
         self._storage.set_trial_state_values(self._ids[trial.number], state, None if value is None else [value])
-
-    def _is_finished(self, trial: TrialState) -> bool:
-        return self._storage.get_trial(self._ids[trial.number]).state.is_finished()
 
     def _write_anew(self) -> None:
         for study in self._storage.get_all_studies():

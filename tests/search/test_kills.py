@@ -70,6 +70,8 @@ def test_cut_by_budgets_and_resumed_it_proposes_and_decides_the_same(unbroken: V
     for trial_id, trial in cut.ledger.items():
         assert trial.status == unbroken.ledger[trial_id].status
     assert mirrored(cut) == mirrored(unbroken)
+    for before, after in zip(cut.journals, cut.journals[1:], strict=False):
+        assert after.startswith(before), "the journal is only appended to"
 
 
 def _counts(row: Row) -> bool:

@@ -1,6 +1,7 @@
 """Optuna's journal: it mirrors the rows, whatever becomes of the drivers that write it and of programs that read it."""
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gansearch.config import Component
 from gansearch.run.ledger import Ledger
-from gansearch.run.rows import Row, read
+from gansearch.run.rows import Row, Writer, read
 from gansearch.search.distributions import distribution
 from gansearch.search.study import Study
 from tests.search.virtual import INTERVAL, SPACE, Rows, VirtualSearch, plan_of
@@ -82,15 +83,15 @@ def test_a_journal_that_is_lost_or_damaged_is_written_anew_from_the_rows(
 ) -> None:
     rows, journal = read(search.plan.run.results), tmp_path / "study.journal"
     expected = said(stored(search.plan.run.study_journal))
-    Mirrored(journal, rows).study.close()
+    Mirrored(journal, rows).study.close(is_cut=False)
     assert said(stored(journal)) == expected
     content = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(content[:4]) + b"{}\n" + b"".join(content[5:]))
-    Mirrored(journal, rows).study.close()
+    Mirrored(journal, rows).study.close(is_cut=False)
     assert said(stored(journal)) == expected
     assert "is damaged" in caplog.text
     journal.write_bytes(journal.read_bytes()[:-20])  # half a line
-    Mirrored(journal, rows).study.close()
+    Mirrored(journal, rows).study.close(is_cut=False)
     assert said(stored(journal)) == expected
 
 
@@ -100,7 +101,7 @@ def test_a_second_driver_appends_what_the_journal_lacks(cut: int, search: Virtua
     rows, journal = read(search.plan.run.results), tmp_path / "study.journal"
     Mirrored(journal, []).add(rows[:cut])
     before = journal.read_bytes()
-    Mirrored(journal, rows[: cut + 5 if cut > 0 else None]).add(rows).study.close()
+    Mirrored(journal, rows[: cut + 5 if cut > 0 else None]).add(rows).study.close(is_cut=False)
     assert said(stored(journal)) == said(stored(search.plan.run.study_journal))
     assert journal.read_bytes().startswith(before)
 
@@ -116,8 +117,27 @@ def test_a_program_that_has_the_journal_open_reads_on_after_a_resume(search: Vir
     second.add(rows[half : half + 20])
     assert len(second.ledger) > len(first.ledger)
     assert len(dashboard.get_all_trials(study_id)) == len(second.ledger)
-    second.add(rows).study.close()
+    second.add(rows).study.close(is_cut=False)
     assert said(dashboard.get_all_trials(study_id)) == said(stored(search.plan.run.study_journal))
+
+
+def test_trials_that_a_budget_cut_wait_in_optuna_s_study_and_go_on_there(tmp_path: Path) -> None:
+    """Neither a resumed search nor its end writes the study anew, so the page of a dashboard stays what it was."""
+    plan = plan_of(tmp_path, trials=20)
+    search = VirtualSearch(plan, slots=2)
+    with closing(Writer(plan.run.results)) as writer:
+        search._drive(writer, budget=15)
+    cut = [trial for trial in search.ledger.values() if trial.status == "stopped"]
+    assert any(trial.is_held for trial in cut) and any(not trial.is_held for trial in cut)
+    dashboard = opened(plan.run.study_journal)
+    study_id = dashboard.get_study_id_from_name(tmp_path.name)
+    states = [one.state for one in dashboard.get_all_trials(study_id)]
+    assert [states[trial.number] for trial in cut] == [TrialState.WAITING] * len(cut)
+    search.finish()
+    seen = dashboard.get_all_trials(study_id)
+    assert [one.state for one in seen] == [STATES[trial.status] for trial in search.ledger.values()]
+    for mine, trial in zip(seen, search.ledger.values(), strict=True):
+        assert mine.intermediate_values == {row.images: row.fid for row in trial.evals}
 
 
 def test_trials_that_wait_are_pruned_at_the_end_and_known_by_their_ids_afterwards(tmp_path: Path) -> None:

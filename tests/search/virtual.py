@@ -154,7 +154,6 @@ class VirtualSearch:
             self._report(slot)
             budget -= 1
         recorder.end_all("the time budget is spent" if budget <= 0 else None)
-        recorder.close()
         return budget > 0
 
     def _place(self, config: dict[str, Any]) -> None:

@@ -50,7 +50,6 @@ def tune_trials(search: "Search") -> None:
         recorder.end_all(spent)
         if spent is not None:
             logger.info("%s; to go on, %s with another budget", spent, search.how_to_continue)
-    recorder.close()
 
 
 class _NoReport(tune.ProgressReporter):
