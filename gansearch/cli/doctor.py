@@ -17,7 +17,7 @@ from gansearch.errors import UserError, one_line
 from gansearch.metrics.extractors.base import Extractor
 from gansearch.run import Plan, Space
 from gansearch.search.cost import expected_cost
-from gansearch.search.feasibility import check_components, check_space, check_space_data
+from gansearch.search.feasibility import check_components, check_space, check_space_data, check_variety
 from gansearch.search.ray.cluster import Cluster, cores, this_machine
 from gansearch.search.run_lock import checkpoint_bytes
 from gansearch.training.device import best_device
@@ -47,6 +47,7 @@ def examine(plan: Plan, runs_dir: Path) -> int:
     try:
         check_space(space)
         check_components(plan)
+        check_variety(plan)
         print(f"space: {len(space.params)} parameters, baselines {', '.join(space.baselines) or 'none'}")
         if not _to_download(space):
             _cost(plan)

@@ -28,11 +28,9 @@ def check_components(plan: Plan) -> None:
     """Refuses a search whose sampler, scheduler or loggers can't be built, or whose sampler proposes nothing.
 
     Raises:
-        UserError: A name or an option is wrong, all trials would be the same, or the first proposal fails.
+        UserError: A name or an option is wrong, or the first proposal fails.
     """
     options = plan.options
-    if options.trials != 1 and is_one_configuration(plan.space):
-        raise UserError("no option is searched, so all trials would be the same: search one, or give --trials 1")
     sampler: Sampler = build("sampler", options.sampler)
     if options.scheduler is not None:
         build("scheduler", options.scheduler)
@@ -47,6 +45,12 @@ def check_components(plan: Plan) -> None:
         raise
     except Exception as error:  # a sampler may be the user's code: whatever is wrong in it is the user's to fix
         raise UserError(f"sampler {options.sampler.name}: {kind_and_message(error)}") from error
+
+
+def check_variety(plan: Plan) -> None:
+    """Raises UserError for a search of several trials that would all be the same."""
+    if plan.options.trials != 1 and is_one_configuration(plan.space):
+        raise UserError("no option is searched, so all trials would be the same: search one, or give --trials 1")
 
 
 def check_space(space: Space) -> None:

@@ -18,7 +18,7 @@ from gansearch.run.manifest import Manifest, Plan
 from gansearch.run.protocol import Protocol
 from gansearch.run.rows import Row, Writer
 from gansearch.search.decisions import policy_of
-from gansearch.search.feasibility import check_components, check_space, check_space_data
+from gansearch.search.feasibility import check_components, check_space, check_space_data, check_variety
 from gansearch.search.loggers.base import Listener
 from gansearch.search.loggers.opened import open_loggers
 from gansearch.search.queue import TrialQueue, finals_queue, search_queue
@@ -213,6 +213,8 @@ def prepare(plan: Plan, before: Protocol | None = None) -> Reference:
     CheckpointDir(plan.checkpoints)  # raises UserError where this is no storage
     check_space(plan.space)
     check_components(plan)
+    if before is None:
+        check_variety(plan)
     base = plan.space.base
     check_space_data(plan.space, load_images(base.data, "train"))
     images = load_images(base.data, base.metrics.split)
