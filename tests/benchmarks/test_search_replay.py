@@ -337,6 +337,7 @@ def test_lengths_and_rungs_are_compared_in_searches_of_the_table(
     path = table_file(tmp_path / "table.csv")
     options = "--kimg 20 --lengths 4.8 9.6 --first-rungs 1 2 --seeds 2 --processes 1"
     monkeypatch.setattr(sys, "argv", ["rungs", str(path), *options.split()])
+    monkeypatch.setattr("benchmarks.search_replay.rungs.quiet", lambda: None)  # it would silence all other tests
     assert compare_rungs() == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:7]] == ["1.6", "3.2", "4.8", "6.4", "8", "9.6"]
