@@ -25,14 +25,13 @@ from scipy import stats
 
 from benchmarks.search_replay.methods import replay
 from benchmarks.search_replay.parallel import quiet, replayed
+from benchmarks.search_replay.peers import ETA
 from benchmarks.search_replay.problem import Floats
 from benchmarks.search_replay.simulate import Cluster
 from benchmarks.search_replay.table import Table, read_table
 from gansearch.errors import UserError
 from gansearch.run.manifest import rungs
 from gansearch.search.find_space import find_space
-
-_ETA = 3
 
 
 def main() -> int:
@@ -72,7 +71,7 @@ def kept(fids: Floats, index: int) -> float:
     """Returns the share of the best tenth at the end that is among the best third at an evaluation."""
     number = len(fids)
     best = np.argsort(fids[:, -1])[: math.ceil(number / 10)]
-    third = np.argsort(fids[:, index])[: number // _ETA]
+    third = np.argsort(fids[:, index])[: number // ETA]
     return float(np.isin(best, third).mean())
 
 
@@ -104,7 +103,7 @@ def _print_lengths(table: Table, args: argparse.Namespace) -> None:
         method, cluster = f"ours,sampler=random,first_rung={first}", Cluster(args.workers, end)
         traces = list(replayed(replay, [(method, short, seed, cluster) for seed in range(args.seeds)], args.processes))
         fids = [trace.regret(end) + short.optimum for trace in traces]
-        _print_length(length, rungs(train, _ETA, first), fids, [trace.trials for trace in traces])
+        _print_length(length, rungs(train, ETA, first), fids, [trace.trials for trace in traces])
 
 
 def _print_length(length: float, at: Sequence[int], fids: Sequence[float], trials: Sequence[int]) -> None:

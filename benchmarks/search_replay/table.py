@@ -116,8 +116,9 @@ def read_table(path: Path, space: Space) -> Table:
     Raises:
         UserError: The file can't be read, or a column or a value is missing or wrong.
     """
-    lines = read_csv(path, ["config", "seed", *space.params])
-    kimgs = [name for name in lines[0] if name not in {"config", "seed", *space.params}]
+    columns = ["config", "seed", *space.params]
+    lines = read_csv(path, columns)
+    kimgs = [name for name in lines[0] if name not in columns]
     try:
         space = _of_length(space.replaced(baselines=()), len(kimgs), float(kimgs[-1]))
         curves = [[float(fid) for fid in takewhile(bool, (line[name] for name in kimgs))] for line in lines]

@@ -147,7 +147,7 @@ class Domain(Data):
     @property
     def is_continuous(self) -> bool:
         """Whether the domain has so many values that one given value is practically never drawn."""
-        return self.name == "FloatDistribution" and self.range.step is None and not self.is_single
+        return not self.is_categorical and self.step is None and not self.is_single
 
     @property
     def choices(self) -> tuple[Any, ...]:
@@ -160,6 +160,11 @@ class Domain(Data):
         if isinstance(self.attributes, Choices):
             raise TypeError("a category has no range")
         return self.attributes
+
+    @property
+    def step(self) -> int | float | None:
+        """The distance of neighbouring numbers, None where there are no steps. Raises TypeError for a category."""
+        return self.range.step or (1 if self.name == "IntDistribution" else None)
 
     @property
     def is_single(self) -> bool:
@@ -179,7 +184,7 @@ class Domain(Data):
             return is_among(value, self.attributes.choices)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        slack = _TOLERANCE * (self.attributes.step or 0)
+        slack = _TOLERANCE * (self.step or 0)
         is_between = self.attributes.low - slack <= value <= self.attributes.high + slack
         return is_between and abs(self.nearest(value) - value) <= slack
 
@@ -189,17 +194,14 @@ class Domain(Data):
         With a step it is the one that a person would write, such as 0.3, though 0.1 + 2 * 0.1 is another number in
         binary: conditions, forbidden combinations and baselines are compared with it.
         """
-        low, high, step = self.range.low, self.range.high, self.range.step
-        is_whole = self.name == "IntDistribution"
+        low, high, step = self.range.low, self.range.high, self.step
         found: Any = min(max(number, low), high)
-        if step is None and is_whole:
-            step = 1
         if step is not None:
             first, size = Decimal(str(low)), Decimal(str(step))
             found = first + size * round((Decimal(found) - first) / size)
             if abs(float(found) - high) <= _TOLERANCE * step:  # three steps of 0.3333 are 0.9999
                 found = high
-        return int(found) if is_whole else float(found)
+        return int(found) if self.name == "IntDistribution" else float(found)
 
     def outside(self, path: str, value: Any) -> UserError:
         """Returns the error for a value of the option at `path` that this domain does not contain."""

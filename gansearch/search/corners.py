@@ -123,7 +123,7 @@ def _permitted(
 def _edges(domain: Domain) -> Sequence[Any]:
     if domain.is_categorical:
         return domain.choices
-    low, high, step = domain.range.low, domain.range.high, domain.range.step
+    low, high, step = domain.range.low, domain.range.high, domain.step
     if domain.name == "IntDistribution":
         every = range(int(low), int(high) + 1, int(step or 1))
         # Of a long range: the first two values, the last one, and some between.

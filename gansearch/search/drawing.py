@@ -28,7 +28,7 @@ def draw(space: Space, history: History, sampler: Sampler, seed: int) -> dict[st
         params = propose(space, history, sampler, (seed + again * 0x9E3779B1) % 2**32)
         if space.violated(params) is None and not history.knows(params):
             return params
-    draw_at_random(space, seed)
+    draw_at_random(space, seed)  # raises where all draws are forbidden, which is no lack of new ones
     return next((params for params in _allowed(space, seed) if not history.knows(params)), None)
 
 

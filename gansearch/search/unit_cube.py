@@ -29,7 +29,7 @@ class Axis:
             return
         self._domain, self._log = domain, domain.range.log
         # Each value of a range with steps has the same share of it, the first and the last one too.
-        half = (domain.range.step or (1 if domain.name == "IntDistribution" else 0)) / 2
+        half = (domain.step or 0) / 2
         self._start = self._scaled(domain.range.low - half)
         self._length = self._scaled(domain.range.high + half) - self._start
 

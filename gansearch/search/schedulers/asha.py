@@ -26,6 +26,11 @@ class Rung:
     def __len__(self) -> int:
         return len(self._ranked)
 
+    @property
+    def is_small(self) -> bool:
+        """Whether too few trials came here to tell one in eta apart."""
+        return len(self) < self._eta
+
     def add(self, trial_id: str, fid: float) -> None:
         """Adds a trial, which waits. A trial that is known changes nothing."""
         if trial_id not in self._fids:
@@ -72,7 +77,6 @@ class Promotion(Policy):
     """A trial waits at every rung until it is among the best of those that came there."""
 
     def __init__(self, rungs: Sequence[int], eta: int) -> None:
-        self._eta = eta
         # From the last rung on a trial costs the most.
         self._rungs = {rung: Rung(eta, strict=rung == rungs[-2]) for rung in rungs[:-1]}
 
@@ -105,7 +109,7 @@ class Promotion(Policy):
     def release(self) -> tuple[str, int, Ruling] | None:
         for images, rung in reversed(self._rungs.items()):
             best = rung.best_waiting()
-            if best is not None and len(rung) < self._eta:
+            if best is not None and rung.is_small:
                 return best[1], images, Ruling("goes on", None, len(rung))
         return None
 
