@@ -7,7 +7,7 @@ from gansearch.run import Space, When
 from gansearch.search.parameters import FORBIDDEN, PARAMETERS
 
 SPACE = Space(
-    # The best trials are still far better after 28.8 kimg than after 14.4, and with labels than without (docs/results.md).
+    # The best trials are far better after 28.8 kimg than after 14.4, and with labels than without (docs/results.md).
     base=TrialConfig().override(
         {
             "model.features": 16,

@@ -1,6 +1,6 @@
 """Prints the table of runs of one space and length that trained all their trials to the end, as `table.py` reads it.
 
-    gansearch start digits --name a --sampler random --scheduler none --trials 302
+    gansearch start digits --name a --sampler random --scheduler none --trials 302 --set model.conditioning=none
     gansearch finals a --top 30 --seeds 2
     python -m benchmarks.search_replay.from_run runs/a > benchmarks/search_replay/digits.csv
 
