@@ -192,11 +192,13 @@ def test_an_image_folder_that_is_missing_empty_or_holds_something_else(capsys: p
     assert "notes.txt" in refused(capsys, *image_folder_search("photos"))
 
 
-def test_too_few_images_for_a_batch(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_image_folder_without_labels_or_with_too_few_images_for_a_batch(capsys: pytest.CaptureFixture[str]) -> None:
     Path("photos").mkdir()
     for index in range(3):
         Image.new("RGB", (32, 32), (index, 0, 0)).save(f"photos/{index}.png")
-    assert "train.batch=64" in refused(capsys, *image_folder_search("photos"))
+    assert "model.conditioning=projection" in refused(capsys, *image_folder_search("photos"))
+    without = ["--set", "model.conditioning=none"]
+    assert "train.batch=64" in refused(capsys, *image_folder_search("photos"), *without)
 
 
 def test_weights_that_are_missing_or_have_the_wrong_hash(capsys: pytest.CaptureFixture[str]) -> None:
