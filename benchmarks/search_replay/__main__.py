@@ -49,7 +49,8 @@ def main() -> int:
 def _compare(problems: Mapping[str, Problem], methods: list[str], args: argparse.Namespace) -> None:
     """Replays every method on every problem with every seed, and prints what came out."""
     cluster = Cluster(args.workers, args.trainings)
-    keys = list(product(problems, methods, range(args.seeds)))
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    keys = list(product(problems, methods, seeds))
     jobs = [(method, problems[name], seed, cluster) for name, method, seed in keys]
     runs: Runs = dict(zip(keys, replayed(replay, jobs, args.processes), strict=True))
     if args.json:
@@ -87,6 +88,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--functions", nargs="*", choices=list(FUNCTIONS), default=list(FUNCTIONS), metavar="NAME")
     parser.add_argument("--methods", nargs="+", default=["ours", "ray-optuna"], metavar="NAME")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=0, help="100 and more: defaults were chosen on lower seeds")
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--trainings", type=float, default=5.0, help="the time of a worker, in full trainings")
     parser.add_argument("--rule", choices=RULES, default=RULES[0], help="which trial is the incumbent (simulate.py)")
