@@ -224,14 +224,19 @@ def test_a_space_that_can_t_be_searched_is_refused_from_every_door(
     + [(params, message) for params, baselines, settings, message in NOT_SEARCHED[:6] if not settings],
 )
 def test_a_space_of_an_installed_package_is_refused_as_a_file_is(
-    params: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    params: str,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    info = tmp_path / "wrongly-1.0.dist-info"
+    packages = tmp_path_factory.mktemp("packages")  # outside of where the command runs: Python keeps its bytecode there
+    info = packages / "wrongly-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: wrongly\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[gansearch.spaces]\nwrongly = wrongly:SPACE\n")
-    (tmp_path / "wrongly.py").write_text(written(params))
-    monkeypatch.syspath_prepend(str(tmp_path))
+    (packages / "wrongly.py").write_text(written(params))
+    monkeypatch.syspath_prepend(str(packages))
     monkeypatch.delitem(sys.modules, "wrongly", raising=False)
     assert message in refused(capsys, "start", "wrongly")
 
