@@ -1,6 +1,8 @@
 """What becomes of a trial at a rung, by the rows of a search; and a new driver decides as the one before it would."""
 
+import math
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +101,29 @@ def arrived(ledger: Ledger, rung: int) -> list[tuple[float, str]]:
     return sorted((fid, trial_id) for fid, trial_id in found if fid is not None)
 
 
+def shorter(ledger: Ledger, rung: int) -> list[float]:
+    """The FIDs of the trials that came to shorter rungs only, each at the last of these."""
+    below = [(length, longer) for length, longer in pairwise(RUNGS[:-1]) if longer <= rung]
+    return [
+        fid for length, longer in below for fid, trial_id in arrived(ledger, length) if ledger[trial_id].images < longer
+    ]
+
+
+def beaten(ledger: Ledger, rung: int) -> bool:
+    """Whether so few came to a rung that shorter ones count, and a trial there has a lower FID than all of them."""
+    ranked = arrived(ledger, rung)
+    return len(ranked) < ETA and min(shorter(ledger, rung), default=math.inf) < ranked[0][0]
+
+
 def promotable(ledger: Ledger) -> tuple[str, int] | None:
-    """Who goes on next by the definition of ASHA: the best waiting one of the highest rung where it is in the top."""
+    """Who goes on next by the definition of ASHA: the best waiting one of the highest rung where it is in the top.
+
+    The top of a rung is one trial at least, unless a trial of a shorter rung beats all of few.
+    """
     for rung in reversed(RUNGS[:-1]):
         ranked = arrived(ledger, rung)
+        if not ranked or beaten(ledger, rung):
+            continue
         allowed = len(ranked) // ETA
         gone_on = sum(ledger[one].images > rung or not ledger[one].is_held for _, one in ranked)
         if rung == RUNGS[-2] and gone_on >= allowed:  # the last rung is strict
@@ -137,13 +158,15 @@ def test_promotion_is_asha_s_highest_rung_first_and_each_trial_once(fids: list[l
 
 
 @given(FIDS, EVENTS)
-def test_the_best_of_a_rung_never_waits_while_a_slot_is_free(fids: list[list[int]], events: list[int]) -> None:
+def test_the_best_of_a_rung_waits_for_a_better_one_of_a_shorter_rung_only(
+    fids: list[list[int]], events: list[int]
+) -> None:
     driver = played(begun(plan()), fids, events)
     driver.promote_all()
     for rung in RUNGS[:-1]:
         for _, trial_id in arrived(driver.ledger, rung)[:1]:
             trial = driver.ledger[trial_id]
-            assert trial.images > rung or not trial.is_held
+            assert trial.images > rung or not trial.is_held or beaten(driver.ledger, rung)
 
 
 @pytest.mark.parametrize("scheduler", [PROMOTION, STOPPING], ids=["asha", "asha-stopping"])
@@ -200,6 +223,25 @@ def test_the_second_of_a_rung_waits_and_goes_on_when_enough_are_worse() -> None:
     assert promoted is not None and (promoted.trial_id, promoted.cut, promoted.compared) == ("0001", 6.0, 6)
     assert driver.ledger["0001"].status == "running"
     assert driver.promote() is None
+
+
+def test_a_baseline_that_comes_first_to_a_long_rung_waits_for_those_that_are_better_after_less() -> None:
+    """It goes on when they were worse there, and at the end of the search unless one of them is still better."""
+    driver = begun(plan(), trials=4)
+    for number, fid in ((0, 90.0), (1, 95.0), (2, 5.0), (3, 99.0), (0, 90.0)):
+        driver.report(number, fid)
+    baseline = driver.report(0, 80.0)
+    assert baseline is not None and baseline.images == RUNGS[1]
+    assert (baseline.verdict, baseline.cut, baseline.compared) == ("waits", 5.0, 4)
+    assert driver.promote() is None and driver.decisions.release() is None
+    driver.report(2, 50.0)
+    assert driver.promote() is None and driver.decisions.release() is None
+    better = driver.report(2, 81.0)
+    assert better is not None and (better.verdict, better.cut, better.compared) == ("waits", 80.0, 2)
+    promoted = driver.promote()
+    assert promoted is not None and (promoted.trial_id, promoted.cut, promoted.compared) == ("0000", 80.0, 2)
+    released = driver.decisions.release()
+    assert released is not None and released.trial_id == "0002"
 
 
 def test_two_trials_at_a_rung_are_both_left_alone_by_asha_stopping() -> None:

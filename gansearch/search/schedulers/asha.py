@@ -1,7 +1,9 @@
 """ASHA (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", algorithm 2), which promotes."""
 
+import math
 from bisect import insort
 from collections.abc import Sequence
+from itertools import pairwise
 
 from gansearch.registry import component
 from gansearch.search.ranked import discard
@@ -67,6 +69,10 @@ class Rung:
     def best_waiting(self) -> tuple[float, str] | None:
         return self._waiting[0] if self._waiting else None
 
+    def lowest_of_others(self, other: "Rung") -> float:
+        """Returns the lowest FID here of the trials that did not come to the other rung; inf where there is none."""
+        return next((fid for fid, trial_id in self._ranked if trial_id not in other._fids), math.inf)
+
     def ruling(self, trial_id: str) -> Ruling:
         cut = self.cut()
         goes_on = (self._fids[trial_id], trial_id) <= cut
@@ -74,7 +80,10 @@ class Rung:
 
 
 class Promotion(Policy):
-    """A trial waits at every rung until it is among the best of those that came there."""
+    """A trial waits at every rung until it is among the best of those that came there.
+
+    As long as a rung is small, its trials are compared with those of the shorter rungs too, each with its last FID.
+    """
 
     def __init__(self, rungs: Sequence[int], eta: int) -> None:
         # From the last rung on a trial costs the most.
@@ -85,7 +94,20 @@ class Promotion(Policy):
         if rung is None:
             return GOES_ON
         rung.add(trial_id, fid)
-        return rung.ruling(trial_id)
+        return self._ruling(trial_id, images)
+
+    def _ruling(self, trial_id: str, images: int) -> Ruling:
+        found, shorter = self._rungs[images].ruling(trial_id), self._lowest_of_shorter(images)
+        if found.cut is None or found.cut <= shorter:
+            return found
+        return Ruling("waits", shorter, len(next(iter(self._rungs.values()))))  # all trials came to the first rung
+
+    def _lowest_of_shorter(self, images: int) -> float:
+        """Returns the lowest FID of the trials that came to shorter rungs only, if the rung is small; else inf."""
+        if not self._rungs[images].is_small:
+            return math.inf
+        up_to_here = [rung for length, rung in self._rungs.items() if length <= images]
+        return min((rung.lowest_of_others(longer) for rung, longer in pairwise(up_to_here)), default=math.inf)
 
     def passed(self, trial_id: str, images: int) -> None:
         if images in self._rungs:
@@ -101,15 +123,14 @@ class Promotion(Policy):
 
     def promote(self) -> tuple[str, int, Ruling] | None:
         for images, rung in reversed(self._rungs.items()):
-            best = rung.best_waiting()
-            if best is not None and best <= rung.cut():
-                return best[1], images, rung.ruling(best[1])
+            if (best := rung.best_waiting()) and (ruling := self._ruling(best[1], images)).verdict == "goes on":
+                return best[1], images, ruling
         return None
 
     def release(self) -> tuple[str, int, Ruling] | None:
         for images, rung in reversed(self._rungs.items()):
             best = rung.best_waiting()
-            if best is not None and rung.is_small:
+            if best is not None and rung.is_small and best[0] <= self._lowest_of_shorter(images):
                 return best[1], images, Ruling("goes on", None, len(rung))
         return None
 
@@ -118,9 +139,9 @@ class Promotion(Policy):
 class ASHA(Scheduler):
     """A trial waits at each rung, and goes on once it is among the best 1 / eta of the FIDs there.
 
-    Nobody is stopped for good: a trial that waits can still be promoted when more have come. The best of a rung always
-    goes on, however few there are, so that a search soon has a trial of full length. Where fewer than eta came to a
-    rung by the end of the search, all of them go on.
+    Nobody is stopped for good: a trial that waits can still be promoted when more have come. Where fewer than eta have
+    come to a rung, its best goes on, so that a search soon has a trial of full length, unless a trial of a shorter rung
+    has a lower FID already. What such a rung still has at the end of the search goes on too, on the same condition.
     """
 
     def policy(self, rungs: Sequence[int], eta: int) -> Policy:
