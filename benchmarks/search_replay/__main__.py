@@ -24,6 +24,7 @@ from benchmarks.search_replay.parallel import quiet, replayed
 from benchmarks.search_replay.problem import Problem
 from benchmarks.search_replay.simulate import RULES, Cluster
 from benchmarks.search_replay.table import Table, read_table
+from gansearch.cli.parser import positive_float
 from gansearch.errors import UserError
 from gansearch.search.find_space import find_space
 
@@ -49,6 +50,7 @@ def main() -> int:
 def _compare(problems: Mapping[str, Problem], methods: list[str], args: argparse.Namespace) -> None:
     """Replays every method on every problem with every seed, and prints what came out."""
     cluster = Cluster(args.workers, args.trainings)
+    targets = {name: problem.top(args.top / 100) for name, problem in problems.items() if isinstance(problem, Table)}
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     keys = list(product(problems, methods, seeds))
     jobs = [(method, problems[name], seed, cluster) for name, method, seed in keys]
@@ -59,12 +61,11 @@ def _compare(problems: Mapping[str, Problem], methods: list[str], args: argparse
             for (name, method, seed), trace in runs.items()
         ]
         args.json.write_text(json.dumps(rows))
-    tables = {name: problem for name, problem in problems.items() if isinstance(problem, Table)}
-    functions = {key: trace for key, trace in runs.items() if key[0] not in tables}
+    functions = {key: trace for key, trace in runs.items() if key[0] not in targets}
     if functions:
         print_regrets(functions, args.trainings, args.rule)
-    for name, table in tables.items():  # a regret can be 0 there, so times are compared in place of regrets
-        print_times(runs, name, table.top(0.01), args.trainings)
+    for name, target in targets.items():  # a regret can be 0 there, so times are compared in place of regrets
+        print_times(runs, name, target, args.trainings)
 
 
 def _curves(methods: list[str], args: argparse.Namespace) -> None:
@@ -97,6 +98,7 @@ def _arguments() -> argparse.Namespace:
     table = parser.add_argument_group("a table of configurations (table.py)")
     table.add_argument("--table", type=Path, metavar="CSV")
     table.add_argument("--space", default="digits", help="the space that the table was drawn from")
+    table.add_argument("--top", type=positive_float, default=1.0, metavar="PERCENT", help="the target: one of the best")
     curves = parser.add_argument_group("a table of curves (curves.py)")
     curves.add_argument("--curves", type=Path, metavar="CSV")
     curves.add_argument("--orders", type=int, default=300)

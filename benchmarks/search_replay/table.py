@@ -62,7 +62,13 @@ class Table:
         return float(np.median(self.values))
 
     def top(self, share: float) -> float:
-        """Returns the regret of the worst configuration among the best `share` of all, which is at least one."""
+        """Returns the regret of the worst configuration among the best `share` of all, which is at least one.
+
+        Raises:
+            UserError: The share is more than all.
+        """
+        if share > 1:
+            raise UserError(f"the best {share:.0%} are more than all: give a lower --top")
         return float(np.sort(self.values)[math.ceil(share * len(self.rows)) - 1]) - self.optimum
 
     def cut(self, evaluations: int) -> "Table":

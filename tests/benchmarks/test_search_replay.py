@@ -269,6 +269,8 @@ def test_methods_search_a_table(tmp_path: Path, method: str) -> None:
     trace = replay(method, table, 0, Cluster(workers=2, trainings=3.0))
     assert trace.busy == pytest.approx(1) and trace.regret(3.0) < table.typical - table.optimum
     assert 0 < table.top(0.2) < table.top(1.0) and table.top(0.01) == 0
+    with pytest.raises(UserError, match="lower --top"):
+        table.top(2.0)
 
 
 def test_a_parameter_that_applies_to_one_of_two_makes_no_difference() -> None:
