@@ -78,6 +78,8 @@ def reason_text(trial: TrialState, ledger: Ledger) -> str | None:
     if newest.cut is None:
         return f"{line}no cut among {newest.compared} trials yet"
     line += f"cut {fid_text(newest.cut)} among {newest.compared} trials"
+    if newest.behind:
+        line += f", {newest.behind} of which trained less"
     if row.verdict == "waits" and row.fid < newest.cut:
         line += ", but the search ended" if ended else ", so it may go on when a slot is free"
     return line

@@ -152,6 +152,7 @@ class Decision(_Identified):
         fid: The trial's FID there; None where nothing was compared.
         cut: The highest FID that goes on; None where so few were compared that there is none.
         compared: How many FIDs were compared, the trial's own included; 0 where nothing was compared.
+        behind: How many of these are of trials that trained less than this one.
     """
 
     event: Literal["decision"] = "decision"
@@ -160,6 +161,7 @@ class Decision(_Identified):
     fid: FiniteFloat | None = None
     cut: FiniteFloat | None = None
     compared: Number = 0
+    behind: Number = 0
 
     @property
     def images(self) -> int:

@@ -97,6 +97,7 @@ class Decisions:
             fid=self._ledger.fid_at(trial.trial_id, images) if ruling.compared else None,
             cut=ruling.cut,
             compared=ruling.compared,
+            behind=ruling.behind,
         )
 
 

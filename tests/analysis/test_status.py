@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -75,6 +76,14 @@ def test_a_trial_that_waits_or_went_on_says_where_and_by_what_cut():
         "waits at 6.4 kimg: FID 55.00, cut 50.00 among 5 trials",
         None,
     ]
+
+
+def test_a_trial_that_waits_for_those_behind_it_says_so():
+    more = [start(6), evaluation(6, 19.2, 90.0)]
+    more += [replace(decision(6, 19.2, "waits", 90.0, 55.0, 6), behind=4)]
+    assert _why([*promoting_rows(), *more])[6] == (
+        "waits at 19.2 kimg: FID 90.00, cut 55.00 among 6 trials, 4 of which trained less"
+    )
 
 
 def test_a_trial_that_waits_is_compared_with_all_that_came_by_now():

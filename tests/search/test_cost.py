@@ -55,7 +55,7 @@ class Rows(Policy):
         if decision is None:
             return GOES_ON
         self._add(decision)
-        return Ruling(decision.verdict, decision.cut, decision.compared)
+        return Ruling(decision.verdict, decision.cut, decision.compared, decision.behind)
 
 
 @component

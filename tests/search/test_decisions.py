@@ -232,7 +232,7 @@ def test_a_baseline_that_comes_first_to_a_long_rung_waits_for_those_that_are_bet
         driver.report(number, fid)
     baseline = driver.report(0, 80.0)
     assert baseline is not None and baseline.images == RUNGS[1]
-    assert (baseline.verdict, baseline.cut, baseline.compared) == ("waits", 5.0, 4)
+    assert (baseline.verdict, baseline.cut, baseline.compared, baseline.behind) == ("waits", 5.0, 4, 3)
     assert driver.promote() is None and driver.decisions.release() is None
     driver.report(2, 50.0)
     assert driver.promote() is None and driver.decisions.release() is None

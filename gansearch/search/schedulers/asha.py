@@ -100,7 +100,8 @@ class Promotion(Policy):
         found, shorter = self._rungs[images].ruling(trial_id), self._lowest_of_shorter(images)
         if found.cut is None or found.cut <= shorter:
             return found
-        return Ruling("waits", shorter, len(next(iter(self._rungs.values()))))  # all trials came to the first rung
+        everyone = len(next(iter(self._rungs.values())))  # at the first rung
+        return Ruling("waits", shorter, everyone, everyone - len(self._rungs[images]))
 
     def _lowest_of_shorter(self, images: int) -> float:
         """Returns the lowest FID of the trials that came to shorter rungs only, if the rung is small; else inf."""

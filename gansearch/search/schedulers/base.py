@@ -16,11 +16,13 @@ class Ruling:
         verdict: `goes on`, `waits` (for its promotion) or `stops`.
         cut: The highest FID that goes on; None where there is none yet.
         compared: How many FIDs were compared, the trial's own included; 0 where nothing was, which is not recorded.
+        behind: How many of these are of trials that trained less than this one.
     """
 
     verdict: Verdict
     cut: float | None = None
     compared: int = 0
+    behind: int = 0
 
 
 GOES_ON = Ruling("goes on")
