@@ -271,7 +271,7 @@ def test_a_config_file_and_the_scheduling_decide_the_plan(capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"trials": 16}, "cost: about 16 trials with asha, 3 of them of full length, 0.34 of a full trial each; "),
+        ({"trials": 16}, "cost: about 16 trials with asha, 3 of them of full length, 0.33 of a full trial each; "),
         (
             {"trials": 2, "scheduler": None},
             "cost: about 2 trials without a scheduler, 2 of them of full length, 1.00 of",
