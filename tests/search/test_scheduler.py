@@ -85,6 +85,13 @@ def test_asha_rules_at_rungs_only_and_says_who_was_compared() -> None:
     assert policy.promote() == ("0001", RUNGS[0], Ruling("goes on", 60.0, 9))
 
 
+def test_those_behind_are_counted_where_a_damaged_row_took_the_others_from_the_first_rung() -> None:
+    policy = ASHA().policy(RUNGS, ETA)
+    policy.at("0002", RUNGS[0], 5.0)
+    policy.at("0000", RUNGS[1], 80.0)
+    assert policy.at("0001", RUNGS[1], 70.0) == Ruling("waits", 5.0, compared=3, behind=1)
+
+
 def test_of_equal_fids_the_earlier_trial_goes_on() -> None:
     """So the order does not depend on which one reported first, which a resumed search could not know."""
     for order in (("0000", "0001"), ("0001", "0000")):

@@ -69,9 +69,9 @@ class Rung:
     def best_waiting(self) -> tuple[float, str] | None:
         return self._waiting[0] if self._waiting else None
 
-    def lowest_of_others(self, other: "Rung") -> float:
-        """Returns the lowest FID here of the trials that did not come to the other rung; inf where there is none."""
-        return next((fid for fid, trial_id in self._ranked if trial_id not in other._fids), math.inf)
+    def missing_at(self, other: "Rung") -> list[float]:
+        """Returns the FIDs here of the trials that did not come to the other rung."""
+        return [fid for fid, trial_id in self._ranked if trial_id not in other._fids]
 
     def ruling(self, trial_id: str) -> Ruling:
         cut = self.cut()
@@ -97,18 +97,18 @@ class Promotion(Policy):
         return self._ruling(trial_id, images)
 
     def _ruling(self, trial_id: str, images: int) -> Ruling:
-        found, shorter = self._rungs[images].ruling(trial_id), self._lowest_of_shorter(images)
-        if found.cut is None or found.cut <= shorter:
+        found, behind = self._rungs[images].ruling(trial_id), self._behind(images)
+        lowest = min(behind, default=math.inf)
+        if found.cut is None or found.cut <= lowest:
             return found
-        everyone = len(next(iter(self._rungs.values())))  # at the first rung
-        return Ruling("waits", shorter, everyone, everyone - len(self._rungs[images]))
+        return Ruling("waits", lowest, found.compared + len(behind), len(behind))
 
-    def _lowest_of_shorter(self, images: int) -> float:
-        """Returns the lowest FID of the trials that came to shorter rungs only, if the rung is small; else inf."""
+    def _behind(self, images: int) -> list[float]:
+        """Returns the last FIDs of the trials that came to shorter rungs only; none if the rung is not small."""
         if not self._rungs[images].is_small:
-            return math.inf
+            return []
         up_to_here = [rung for length, rung in self._rungs.items() if length <= images]
-        return min((rung.lowest_of_others(longer) for rung, longer in pairwise(up_to_here)), default=math.inf)
+        return [fid for rung, longer in pairwise(up_to_here) for fid in rung.missing_at(longer)]
 
     def passed(self, trial_id: str, images: int) -> None:
         if images in self._rungs:
@@ -131,7 +131,7 @@ class Promotion(Policy):
     def release(self) -> tuple[str, int, Ruling] | None:
         for images, rung in reversed(self._rungs.items()):
             best = rung.best_waiting()
-            if best is not None and rung.is_small and best[0] <= self._lowest_of_shorter(images):
+            if best is not None and rung.is_small and best[0] <= min(self._behind(images), default=math.inf):
                 return best[1], images, Ruling("goes on", None, len(rung))
         return None
 
