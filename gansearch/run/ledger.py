@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gansearch.errors import unknown
-from gansearch.run.rows import Decision, End, Eval, Row, Start, Status, images_of, trial_id_of
+from gansearch.run.rows import Decision, End, Eval, Noise, Row, Start, Status, images_of, trial_id_of
 
 Standing = Status | Literal["running", "waiting"]
 
@@ -25,6 +25,7 @@ class TrialState:
     evals: list[Eval] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     end: End | None = None
+    noise: Noise | None = None
 
     @property
     def trial_id(self) -> str:
@@ -113,8 +114,9 @@ class Ledger(dict[str, TrialState]):
     Rows of a trial whose start row is lost are left out: without its parameters the trial can be neither ranked nor
     continued. `without_start` has the numbers of these trials. The numbers are not given to new trials, whose
     checkpoints would lie in the same folder. `rows` has all other rows that were no duplicates, in their order,
-    and `comparisons` the newest decision at each rung by its kimg. What is asked at every event is kept up to date:
-    with a hundred thousand trials there is no time to go through them.
+    `comparisons` the newest decision at each rung by its kimg, and `num_searched` counts the evaluations of the search,
+    without those of finals. What is asked at every event is kept up to date: with a hundred thousand trials there is no
+    time to go through them.
     """
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
@@ -125,6 +127,7 @@ class Ledger(dict[str, TrialState]):
         self._lowest: Eval | None = None
         self._highest_number = -1
         self._search_seconds = 0.0
+        self.num_searched = 0
         for row in rows:
             self.add(row)
 
@@ -133,6 +136,8 @@ class Ledger(dict[str, TrialState]):
         if isinstance(row, Start):
             return row.trial_id in self
         state = self[row.trial_id]
+        if isinstance(row, Noise):
+            return state.noise == row
         if isinstance(row, Decision):
             last = state.decisions[-1] if state.decisions else None
             reopens = state.status == "stopped" and row.verdict == "goes on"
@@ -157,10 +162,8 @@ class Ledger(dict[str, TrialState]):
                 self._highest_number = max(self._highest_number, row.number)
             case Eval():
                 self[row.trial_id].evals.append(row)
-                if self._lowest is None or (row.fid, row.number) < (self._lowest.fid, self._lowest.number):
-                    self._lowest = row
                 if not self[row.trial_id].is_final:
-                    self._search_seconds += row.train_seconds + row.eval_seconds
+                    self._note_searched(row)
             case Decision():
                 self[row.trial_id].decisions.append(row)
                 self[row.trial_id].end = None
@@ -168,6 +171,14 @@ class Ledger(dict[str, TrialState]):
                     self.comparisons[row.kimg] = row
             case End():
                 self[row.trial_id].end = row
+            case Noise():
+                self[row.trial_id].noise = row
+
+    def _note_searched(self, row: Eval) -> None:
+        if self._lowest is None or (row.fid, row.number) < (self._lowest.fid, self._lowest.number):
+            self._lowest = row
+        self._search_seconds += row.train_seconds + row.eval_seconds
+        self.num_searched += 1
 
     def find(self, name: str) -> TrialState:
         """Returns the trial that a user names, with or without the leading zeros of its id: `7`, `07`, `0007`.
@@ -240,5 +251,8 @@ class Ledger(dict[str, TrialState]):
 
     @property
     def best(self) -> TrialState | None:
-        """The trial with the lowest FID so far, the one with the lowest number of equal ones."""
+        """The trial of the search with the lowest FID so far, the one with the lowest number of equal ones.
+
+        Finals do not count: each is one of several seeds, and the lowest of them is the luckiest.
+        """
         return None if self._lowest is None else self[self._lowest.trial_id]

@@ -10,7 +10,8 @@ from typing import Any
 
 from gansearch.errors import UserError
 from gansearch.logs import warn_once
-from gansearch.run.ledger import Ledger
+from gansearch.run.finals import Finalist, Finals
+from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Manifest, Plan
 from gansearch.run.paths import CHECKPOINT_PREFIX, RunDir, join
 from gansearch.run.rows import read
@@ -18,11 +19,44 @@ from gansearch.run.rows import read
 
 @dataclass(frozen=True)
 class Run:
-    """A run in memory. All FIDs in `ledger` were measured under the protocol of `manifest`."""
+    """A run in memory. All FIDs in `ledger` were measured under the protocol of `manifest`.
+
+    `saved_finals` are those of `finals.json`, also where the search has gone on since, so that they are void.
+    """
 
     dir: RunDir
     manifest: Manifest
     ledger: Ledger
+    saved_finals: Finals | None = None
+
+    @property
+    def finals(self) -> Finals | None:
+        """The finals, which decide; None where there are none, or they are void."""
+        saved = self.saved_finals
+        if saved is None or not saved.winner.fids:
+            return None
+        ids = {trial_id for one in saved.finalists for trial_id in (one.trial_id, *one.trials)}
+        now = (self.manifest.protocol.hash, self.manifest.max_kimg, self.ledger.num_searched)
+        is_valid = now == (saved.protocol, saved.max_kimg, saved.num_searched) and ids <= set(self.ledger)
+        return saved if is_valid else None
+
+    @property
+    def winner(self) -> TrialState | None:
+        """The trial of the search whose configuration is the best: by the finals, or else by its lowest FID."""
+        return self.ledger.best if self.finals is None else self.ledger[self.finals.winner.trial_id]
+
+    @property
+    def best_generator(self) -> TrialState | None:
+        """The trial whose generator stands for the winner: the final nearest to its mean, or else the winner itself."""
+        nearest = None if self.finals is None else self.finals.winner.nearest
+        return self.winner if nearest is None else self.ledger[nearest]
+
+    def finalist(self, trial: TrialState) -> Finalist | None:
+        """Returns the finalist that has the parameters of a trial; None where there is none."""
+        if self.finals is None:
+            return None
+        by_key = {self.ledger[one.trial_id].params_key: one for one in self.finals.finalists}
+        return by_key.get(trial.params_key)
 
     @property
     def plan(self) -> Plan:
@@ -61,6 +95,8 @@ def load(run: RunDir) -> Run:
     - Parameters outside the space of `search.json` are warned of. They can be ranked, but `Run.require_its_space`
       refuses to go on from them.
 
+    - `finals.json` that is damaged is refused: what was decided must not change because of that.
+
     Nothing else in the directory is needed to rank a run, and no other file is read here.
 
     Raises:
@@ -74,7 +110,7 @@ def load(run: RunDir) -> Run:
     _require_one_protocol(run, manifest, ledger)
     for fault in itertools.islice(_outside(manifest, ledger), 1):
         warn_once(f"{run.results}: {fault}: plots and data frames leave it out, and the search can't be resumed")
-    return Run(run, manifest, ledger)
+    return Run(run, manifest, ledger, Finals.load(run))
 
 
 def _require_one_protocol(run: RunDir, manifest: Manifest, ledger: Ledger) -> None:

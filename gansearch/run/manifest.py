@@ -30,7 +30,7 @@ from gansearch.run.paths import RunDir, join
 from gansearch.run.protocol import Floor, Protocol
 from gansearch.run.space import Space
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _PACKAGES = ("gansearch", "ray", "torch", "torchvision", "optuna", "torch-fidelity", "numpy")
 _FIRST_RUNG = 1 / 27  # of the full length
 _LAST_RUNG = 1 / 2

@@ -60,6 +60,10 @@ class RunDir:
         return self.path / "results.jsonl"
 
     @property
+    def finals(self) -> Path:
+        return self.path / "finals.json"
+
+    @property
     def study_journal(self) -> Path:
         return self.path / "study.journal"
 
@@ -83,6 +87,10 @@ class RunDir:
     @property
     def plots(self) -> Path:
         return self.path / "plots"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report" / "index.html"
 
     @property
     def ray(self) -> Path:

@@ -184,7 +184,23 @@ class End(_Identified):
         return images_of(self.kimg)
 
 
-Row = Start | Eval | Decision | End
+@dataclass(frozen=True, kw_only=True, config=_SCHEMA)
+class Noise(_Identified):
+    """The FIDs of one checkpoint with other z: they differ by the noise of an FID alone.
+
+    Args:
+        kimg: The training length of the checkpoint, which is the trial's best one.
+        protocol: The hash of the protocol of the trial's FID, which has another seed.
+        fids: The FIDs, each with z of its own.
+    """
+
+    event: Literal["noise"] = "noise"
+    kimg: Kimg
+    protocol: str
+    fids: Annotated[tuple[FiniteFloat, ...], Field(min_length=2)]
+
+
+Row = Start | Eval | Decision | End | Noise
 
 
 @cache

@@ -4,7 +4,7 @@ from gansearch import registry
 from gansearch.errors import UserError, kind_and_message
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Plan
-from gansearch.run.rows import Decision, End, Eval, Row, Start
+from gansearch.run.rows import Decision, End, Eval, Noise, Row, Start
 from gansearch.search.schedulers.base import GOES_ON, Policy, Ruling, Scheduler
 
 
@@ -34,7 +34,7 @@ class Decisions:
 
     def note(self, row: Row) -> None:
         """Takes account of a row that the ledger has."""
-        if isinstance(row, Start) or self._ledger[row.trial_id].is_final:
+        if isinstance(row, Start | Noise) or self._ledger[row.trial_id].is_final:
             return
         root_id = self._ledger.root_id(row.trial_id)
         self._pending.pop(row.trial_id, None)

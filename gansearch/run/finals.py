@@ -1,0 +1,127 @@
+"""The content of `finals.json`: what the finals of a run have decided."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+
+from gansearch.cache import atomic_write
+from gansearch.errors import UserError, one_line
+from gansearch.program import command
+from gansearch.run.paths import RunDir
+from gansearch.run.rows import TrialId
+
+FINALS_VERSION = 1
+_STRICT = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Finalist(BaseModel):
+    """A configuration that was trained again with several seeds.
+
+    A seed that diverged counts as the highest FID of all finals, in the mean and all that follows from it.
+
+    Args:
+        place: 1 for the lowest mean. Finalists that no test tells apart share a place.
+        trial_id: The trial of the search.
+        origin: Who proposed that trial.
+        searched_fid: The lowest FID of that trial. It is too low: the finalist was chosen for it.
+        params: The parameters that apply, by dotted path.
+        trials: The finals that were completed.
+        fids: The lowest FID of each of `trials`.
+        diverged: How many finals diverged.
+        missing: How many finals have no FID because they failed or were stopped.
+        mean: The mean FID; None where no final has given an FID.
+        interval: The 95 % confidence interval of the mean; None with fewer than two values, or where all diverged.
+        better_than_next: The probability that its mean is lower than that of the next finalist; None where that is not
+            known.
+    """
+
+    model_config = _STRICT
+
+    place: int = Field(ge=1)
+    trial_id: TrialId
+    origin: str
+    searched_fid: FiniteFloat
+    params: dict[str, Any]
+    trials: tuple[TrialId, ...]
+    fids: tuple[FiniteFloat, ...]
+    diverged: int = Field(ge=0)
+    missing: int = Field(ge=0)
+    mean: FiniteFloat | None
+    interval: tuple[FiniteFloat, FiniteFloat] | None
+    better_than_next: float | None = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _one_fid_for_each_trial(self) -> Self:
+        if len(self.trials) != len(self.fids):
+            raise ValueError("there is one FID for each trial")
+        return self
+
+    @property
+    def nearest(self) -> str | None:
+        """The final whose FID lies nearest to the mean, the first of equally near ones; None without any."""
+        if self.mean is None:
+            return None
+        mean = self.mean
+        pairs = [(abs(fid - mean), trial_id) for fid, trial_id in zip(self.fids, self.trials, strict=True)]
+        return min(pairs)[1] if pairs else None
+
+
+class Finals(BaseModel):
+    """The finals of a search as it was then.
+
+    Args:
+        protocol: The hash of the protocol of all FIDs.
+        max_kimg: The length of the finals.
+        seeds: How many seeds each finalist was to have.
+        num_searched: The evaluations that the search had. Where it has more by now, the finals are void: another
+            configuration may be better.
+        finalists: By place, then by mean.
+    """
+
+    model_config = _STRICT
+
+    version: int
+    protocol: str
+    max_kimg: FiniteFloat
+    seeds: int = Field(ge=2)
+    num_searched: int = Field(ge=0)
+    finalists: tuple[Finalist, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_of_this_version(cls, content: Any) -> Any:
+        if isinstance(content, Mapping) and content.get("version") != FINALS_VERSION:
+            raise ValueError(f"version {content.get('version')}, this gansearch reads {FINALS_VERSION}")
+        return content
+
+    @property
+    def winner(self) -> Finalist:
+        return self.finalists[0]
+
+    def save(self, run: RunDir) -> None:
+        """Writes `finals.json`, whole or not at all. Raises UserError where the file can't be written."""
+        text = self.model_dump_json(indent=2)
+        try:
+            atomic_write(run.finals, lambda staging: staging.write_text(text))
+        except OSError as error:
+            raise UserError(f"can't write {run.finals} ({one_line(error)}): fix that first") from None
+
+    @classmethod
+    def load(cls, run: RunDir) -> Self | None:
+        """Reads `finals.json`; returns None where there is none.
+
+        Raises:
+            UserError: The file can't be read, or is damaged. What was decided must not change because of that.
+        """
+        try:
+            return cls.model_validate_json(run.finals.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            first = error.errors()[0]
+            reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+        except OSError as error:
+            reason = one_line(error)
+        again = command("finals", run.path)
+        raise UserError(f"{run.finals} is broken ({reason}): delete it; `{again}` writes it anew without training again")
