@@ -30,6 +30,7 @@ from gansearch.program import command
 from gansearch.run import Floor, Run
 from gansearch.run.manifest import ProtocolRecord
 from gansearch.run.paths import CONFIG, GENERATOR, GRID, SCORES, join
+from gansearch.text import result_text
 from gansearch.training import grids
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device
@@ -199,7 +200,7 @@ def export(run: Run, trial_id: str | None = None, out: Path | None = None) -> Pa
     )
     generator = _generator(exported, weights, "cpu")
     out = out or run.dir.best
-    caption = f"{run.dir.name}, trial {trial.trial_id}: FID {about.best_fid:.2f} at {about.best_kimg:g} kimg"
+    caption = f"{run.dir.name}, trial {trial.trial_id}: {result_text(about.best_fid, about.best_kimg)}"
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / SCORES).unlink(missing_ok=True)  # the scores of an earlier generator

@@ -7,8 +7,8 @@ from matplotlib.patheffects import withStroke
 
 from gansearch.analysis.plot_info import Curve, CurvesInfo
 from gansearch.analysis.plot_style import BEST, INK, LEGEND, MUTED, STATUS_STYLE, style_axes
-from gansearch.analysis.text import fid_text, kimg_text
 from gansearch.run.protocol import Floor
+from gansearch.text import fid_text, kimg_text, result_text
 
 _RUNG: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1}
 _FLOOR: dict[str, Any] = {"color": INK, "linewidth": 1.0, "linestyle": ":", "zorder": 1.5}
@@ -51,7 +51,7 @@ def _draw_best(curve: Curve, axes: Any) -> None:
     kimg, fid = _lowest(curve)
     axes.plot(curve.kimg, curve.fid, color=BEST, linewidth=2.4, zorder=4)
     axes.plot(kimg, fid, "*", color=BEST, markersize=14, markeredgecolor="white", zorder=5)
-    text = f"trial {curve.trial_id}: FID {fid_text(fid)} at {kimg_text(kimg)} kimg"
+    text = f"trial {curve.trial_id}: {result_text(fid, kimg)}"
     # No curve lies beneath the lowest FID of all, so the label hides nothing there.
     place = {
         "ha": "left" if _is_early(kimg, axes) else "right",

@@ -22,6 +22,7 @@ from gansearch.search.queue import Proposal
 from gansearch.search.recorder import Recorder
 from gansearch.search.run_lock import locked_run
 from gansearch.search.shutdown import GracefulShutdown
+from gansearch.text import result_text
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device, best_precision
@@ -102,7 +103,7 @@ def _train(trainer: Trainer, recorder: Recorder, proposal: Proposal, run_dir: Ru
         return NO_FID
     if recorder.ledger.evaluation_share is not None:
         logger.info(share_text(recorder.ledger.evaluation_share))
-    print(f"best FID {state.best.fid:.2f} at {state.best.kimg:g} kimg; run: {run_dir.path}")
+    print(f"best {result_text(state.best.fid, state.best.kimg)}; run: {run_dir.path}")
     return OK
 
 

@@ -29,6 +29,7 @@ from gansearch.errors import UserError, one_line, unknown
 from gansearch.run.paths import RunDir, join
 from gansearch.run.protocol import Floor, Protocol
 from gansearch.run.space import Space
+from gansearch.text import kimg_text
 
 SCHEMA_VERSION = 3
 _PACKAGES = ("gansearch", "ray", "torch", "torchvision", "optuna", "torch-fidelity", "numpy")
@@ -290,7 +291,8 @@ class Plan:
                 f"--trials +{more_trials}: the run searches nothing, all would be the same; give --max-kimg"
             )
         if max_kimg is not None and max_kimg <= base.train.max_kimg:
-            raise UserError(f"--max-kimg {max_kimg:g}: trials have {base.train.max_kimg:g} kimg already; give more")
+            length = kimg_text(base.train.max_kimg)
+            raise UserError(f"--max-kimg {kimg_text(max_kimg)}: trials have {length} kimg already; give more")
         if max_kimg is not None:
             options = dataclasses.replace(options, first_rung=self.rungs[0] // base.train.eval_images)
             next_one = base.train.max_kimg + base.train.eval_images / 1000

@@ -27,6 +27,7 @@ from gansearch.search.ray.tuning import tune_trials
 from gansearch.search.recorder import Recorder
 from gansearch.search.run_lock import check_room, locked_run
 from gansearch.search.shutdown import GracefulShutdown
+from gansearch.text import kimg_text
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device
 
@@ -188,7 +189,7 @@ class Search:
             if new is None
             else f"{new + len(self.queue.unfinished)} trials to go"
         )
-        logger.info("%s: %s%s to %g kimg, %d at once", self.plan.run.path, known, count, length, slots)
+        logger.info("%s: %s%s to %s kimg, %d at once", self.plan.run.path, known, count, kimg_text(length), slots)
 
     @property
     def is_saved(self) -> bool:
