@@ -24,6 +24,8 @@ def draw_curves(info: CurvesInfo, axes: Any) -> None:
         axes.text(
             rung, 1.01, kimg_text(rung), color=MUTED, fontsize=9, ha="center", transform=axes.get_xaxis_transform()
         )
+    if info.num_train is not None:
+        _add_epochs(info.num_train, axes)
     axes.set_xlim(0, 1.02 * max([*info.rungs, *(curve.kimg[-1] for curve in info.curves)]))
     faint = 0.75 if len(info.curves) <= 30 else 0.4
     for curve in info.curves:
@@ -37,6 +39,15 @@ def draw_curves(info: CurvesInfo, axes: Any) -> None:
     trials = f"{len(info.curves)} trials" if len(info.curves) > 1 else "one trial"
     axes.set_title(f"{info.run}: FID of {trials}", color=INK, loc="left", fontweight="bold", pad=20)
     axes.figure.legend(handles=_curves_legend(info), **LEGEND)
+
+
+def _add_epochs(num_train: int, axes: Any) -> None:
+    """Draws an axis of epochs below that of kimg: above, the rungs have their labels."""
+    in_epochs = (lambda kimg: kimg * 1000 / num_train, lambda epochs: epochs * num_train / 1000)
+    below = axes.secondary_xaxis(-0.15, functions=in_epochs)
+    below.set_xlabel(f"epochs of {num_train:,} training images", color=INK)
+    below.spines["bottom"].set_color(MUTED)
+    below.tick_params(color=MUTED, labelcolor=INK, labelsize=9)
 
 
 def _draw_curve(curve: Curve, axes: Any, faint: float) -> None:
