@@ -26,7 +26,8 @@ from gansearch.program import command
 from gansearch.run import Floor, Run, TrialState
 from gansearch.run.ledger import best_trial
 from gansearch.run.manifest import ProtocolRecord
-from gansearch.run.paths import CONFIG, GENERATOR, GRID, SCORES, join
+from gansearch.run.paths import CONFIG, GENERATOR, GRID, REAL, SCORES, join
+from gansearch.text import result_text
 from gansearch.training import grids
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device
@@ -99,7 +100,7 @@ def _generator(exported: Exported, weights: dict[str, Tensor], device: str) -> L
 
 
 def export(run: Run, trial_id: str | None = None, out: Path | None = None, *, lowest: bool = False) -> Path:
-    """Writes the best generator of a trial as files that stand alone: weights, configuration, samples.
+    """Writes the best generator of a trial as files that stand alone: weights, configuration, samples, real images.
 
     Args:
         run: A loaded run.
@@ -137,12 +138,14 @@ def export(run: Run, trial_id: str | None = None, out: Path | None = None, *, lo
     )
     generator = _generator(exported, weights, "cpu")
     out = out or run.dir.best
-    caption = f"{run.dir.name}, trial {trial.trial_id}: FID {about.best_fid:.2f} at {about.best_kimg:g} kimg"
+    caption = f"{run.dir.name}, trial {trial.trial_id}: {result_text(about.best_fid, about.best_kimg)}"
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / SCORES).unlink(missing_ok=True)  # the scores of an earlier generator
         save_file(weights, out / GENERATOR)
         (out / CONFIG).write_text(exported.model_dump_json(indent=2))
+        if run.dir.real.exists():
+            (out / REAL).write_bytes(run.dir.real.read_bytes())
         (out / GRID).write_bytes(grids.png(grids.sampled(generator.module, generator.z_dim, about.classes, caption)))
     except OSError as error:
         raise UserError(f"can't write to {out} ({one_line(error)}): name another --out") from None

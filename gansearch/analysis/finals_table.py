@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from gansearch.analysis.table import Table
-from gansearch.analysis.text import MISSING, differing, fid_text, short_names, value_text
+from gansearch.analysis.text import differing, short_names, value_text
 from gansearch.run.finals import Finalist, Finals
+from gansearch.text import MISSING, fid_text
 
 _NUMBERS = ("mean FID", "95 % interval", "seeds", "better than next", "in the search")
 

@@ -10,21 +10,12 @@ from gansearch.analysis.finals_table import write_finals
 from gansearch.analysis.noise import fid_noise
 from gansearch.analysis.rank import Ranked, rank
 from gansearch.analysis.table import STATUS_COLOURS, Table
-from gansearch.analysis.text import (
-    MISSING,
-    differing,
-    fid_text,
-    flat_text,
-    floor_text,
-    kimg_text,
-    origin_text,
-    short_names,
-    value_text,
-)
+from gansearch.analysis.text import differing, flat_text, floor_text, origin_text, short_names, value_text
 from gansearch.errors import unknown
 from gansearch.program import command
 from gansearch.run.loaded import Run
 from gansearch.run.rows import images_of, is_being_written
+from gansearch.text import MISSING, fid_text, kimg_text
 
 TOP = 20
 """How many trials a table has unless more are wanted."""

@@ -8,21 +8,9 @@ from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.protocol import Floor
 from gansearch.run.rows import Relation
 from gansearch.run.space import Condition
+from gansearch.text import fid_text, kimg_text
 
-MISSING = "-"
 _RELATIONS: dict[Relation, str] = {"retry": "retry of", "continuation": "continues", "final": "of"}
-
-
-def fid_text(fid: float | None) -> str:
-    """Returns a FID with two decimals, or four below 1."""
-    if fid is None:
-        return MISSING
-    return f"{fid:.2f}" if abs(fid) >= 1 else f"{fid:.4f}"
-
-
-def kimg_text(kimg: float | None) -> str:
-    """Returns a length without the noise of binary fractions: 19.2, not 19.200000000000003."""
-    return MISSING if kimg is None else f"{round(kimg, 3):.12g}"
 
 
 def value_text(value: Any) -> str:
@@ -30,6 +18,20 @@ def value_text(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "none"}[value]
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def params_text(params: Mapping[str, Any]) -> str:
+    """Returns all parameters on one line, by section: `loss wgan clip=0.01; optim g_lr=0.0012 d_lr/g_lr=4`."""
+    sections: dict[str, list[str]] = {}
+    for path, value in params.items():
+        option, slash, denominator = path.partition("/")
+        section, _, key = option.rpartition(".")
+        words = sections.setdefault(section, [])
+        if key == "name":
+            words.insert(0, value_text(value))
+        else:
+            words.append(f"{key}{slash}{denominator.removeprefix(f'{section}.')}={value_text(value)}")
+    return "; ".join(" ".join([*([section] if section else []), *words]) for section, words in sections.items())
 
 
 def short_names(paths: Iterable[str]) -> dict[str, str]:
