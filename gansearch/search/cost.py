@@ -26,12 +26,14 @@ class Cost:
         full: How many come to full length.
         trainings: The work of all, in full trainings.
         time: How long the search takes, in the time of a full training.
+        passing: The share of the trials at each rung that go on from there.
     """
 
     trials: float
     full: float
     trainings: float
     time: float
+    passing: tuple[float, ...] = ()
 
     @property
     def share(self) -> float:
@@ -71,11 +73,18 @@ def expected_cost(plan: Plan, slots: int, time: float = math.inf) -> Cost:
     except Exception as error:  # a scheduler may be the user's code: whatever is wrong in it is the user's to fix
         name = plan.options.scheduler.name if plan.options.scheduler else None
         raise UserError(f"scheduler {name}: {kind_and_message(error)}") from error
-    return Cost(*(scale * fmean(values) for values in zip(*found, strict=True)))
+    means = [fmean(values) for values in zip(*found, strict=True)]
+    rungs = len(plan.rungs) - 1
+    reached, passed = means[4 : 4 + rungs], means[4 + rungs :]
+    passing = tuple(on / there if there else 0.0 for on, there in zip(passed, reached, strict=True))
+    return Cost(*(scale * value for value in means[:4]), passing=passing)
 
 
-def _simulated(plan: Plan, slots: int, trials: int | None, end: float, seed: int) -> tuple[float, float, float, float]:
-    """Simulates one search; returns the fields of its `Cost`."""
+def _simulated(plan: Plan, slots: int, trials: int | None, end: float, seed: int) -> list[float]:
+    """Simulates one search; returns the first four fields of its `Cost`, then how many trials reach and pass each rung.
+
+    The full length is no rung here.
+    """
     rng, policy, train = random.Random(seed), policy_of(plan), plan.space.base.train
     merits: dict[str, float] = {}
     steps: dict[str, float] = {}  # the time between two evaluations of a trial
@@ -84,6 +93,12 @@ def _simulated(plan: Plan, slots: int, trials: int | None, end: float, seed: int
     events: list[tuple[float, int, str]] = []
     order = count()  # decides between events of the same time
     now, work, full = 0.0, 0, 0
+    reached, passed = (dict.fromkeys(plan.rungs[:-1], 0) for _ in range(2))
+
+    def passes(trial_id: str, images: int) -> None:
+        policy.passed(trial_id, images)
+        if images in passed:
+            passed[images] += 1
 
     def next_trial() -> str | None:
         promoted = policy.promote()
@@ -91,7 +106,7 @@ def _simulated(plan: Plan, slots: int, trials: int | None, end: float, seed: int
             promoted = policy.release()
         if promoted is not None:
             trial_id, images, _ = promoted
-            policy.passed(trial_id, images)
+            passes(trial_id, images)
             waiting.remove(trial_id)
             return trial_id
         if len(merits) == trials:
@@ -105,7 +120,8 @@ def _simulated(plan: Plan, slots: int, trials: int | None, end: float, seed: int
         while len(events) < slots and (trial_id := next_trial()) is not None:
             heapq.heappush(events, (now + steps[trial_id], next(order), trial_id))
         if not events or events[0][0] > end:
-            return len(merits), full, work / train.evaluations, min(now, end) if not events else end
+            time = min(now, end) if not events else end
+            return [len(merits), full, work / train.evaluations, time, *reached.values(), *passed.values()]
         now, _, trial_id = heapq.heappop(events)
         made[trial_id] += 1
         work += 1
@@ -113,9 +129,11 @@ def _simulated(plan: Plan, slots: int, trials: int | None, end: float, seed: int
             full += 1
             continue
         images = made[trial_id] * train.eval_images
+        if images in reached:
+            reached[images] += 1
         verdict = policy.at(trial_id, images, 2 + merits[trial_id] - images / train.max_images).verdict
         if verdict == "goes on":
-            policy.passed(trial_id, images)
+            passes(trial_id, images)
             heapq.heappush(events, (now + steps[trial_id], next(order), trial_id))
         elif verdict == "waits":
             waiting.add(trial_id)

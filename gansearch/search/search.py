@@ -1,6 +1,7 @@
 """The driver of a search: starts, resumes or extends a run, or trains finals."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -25,6 +26,7 @@ from gansearch.search.queue import TrialQueue, finals_queue, search_queue
 from gansearch.search.ray.cluster import Cluster, ray_session, this_machine
 from gansearch.search.ray.tuning import tune_trials
 from gansearch.search.recorder import Recorder
+from gansearch.search.remaining import Remaining, TimeLeft
 from gansearch.search.run_lock import check_room, locked_run
 from gansearch.search.shutdown import GracefulShutdown
 from gansearch.training.checkpoint import CheckpointDir
@@ -56,6 +58,7 @@ class Search:
         self.shutdown = GracefulShutdown()
         self.how_to_continue = f"run `{command('resume', plan.run.path, *plan.code_flag)}`"
         self._listener = listener
+        self._remaining: Remaining | None = None
 
     def start(self) -> None:
         """Runs a new search. A UserError is raised before the first trial, and then the run's directory is removed."""
@@ -73,7 +76,7 @@ class Search:
                     self.recorder = Recorder(self.plan, writer, self.ledger, listen)
                     self.queue = search_queue(self.plan, self.ledger)
                     self._log_start("")
-                    tune_trials(self)
+                    self._tune()
 
     def _prepare(self) -> None:
         """Makes all checks of a new search and measures the reference; the plan then has the sources of its code."""
@@ -153,7 +156,16 @@ class Search:
                 if amend:
                     self.plan.amended(self._manifest).save(run)
                 self._log_start(f"{len(self.ledger)} trials known, ")
-                tune_trials(self)
+                self._tune()
+
+    def _tune(self) -> None:
+        cluster = self.cluster
+        self._remaining = Remaining(self.plan, self.ledger, self.queue, cluster.slots, cluster.gpus, time.time())
+        tune_trials(self)
+
+    def time_left(self) -> TimeLeft | None:
+        """Returns how long this driver still works; None where nothing is known yet. It may be called often."""
+        return None if self._remaining is None else self._remaining.at(time.time())
 
     def _has_waiting_trials(self) -> bool:
         """Whether a trial is to be promoted, or has no end yet."""
