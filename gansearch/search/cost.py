@@ -3,6 +3,7 @@
 import heapq
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from statistics import fmean
@@ -26,14 +27,14 @@ class Cost:
         full: How many come to full length.
         trainings: The work of all, in full trainings.
         time: How long the search takes, in the time of a full training.
-        passing: The share of the trials at each rung that go on from there.
+        passing: For each rung but the full length: how many trials have gone on from there when 0, 1, ... came there.
     """
 
     trials: float
     full: float
     trainings: float
     time: float
-    passing: tuple[float, ...] = ()
+    passing: tuple[tuple[float, ...], ...] = ()
 
     @property
     def share(self) -> float:
@@ -73,18 +74,22 @@ def expected_cost(plan: Plan, slots: int, time: float = math.inf) -> Cost:
     except Exception as error:  # a scheduler may be the user's code: whatever is wrong in it is the user's to fix
         name = plan.options.scheduler.name if plan.options.scheduler else None
         raise UserError(f"scheduler {name}: {kind_and_message(error)}") from error
-    means = [fmean(values) for values in zip(*found, strict=True)]
-    rungs = len(plan.rungs) - 1
-    reached, passed = means[4 : 4 + rungs], means[4 + rungs :]
-    passing = tuple(on / there if there else 0.0 for on, there in zip(passed, reached, strict=True))
-    return Cost(*(scale * value for value in means[:4]), passing=passing)
+    costs, passing = zip(*found, strict=True)
+    means = (scale * fmean(values) for values in zip(*costs, strict=True))
+    return Cost(*means, passing=tuple(_mean(games) for games in zip(*passing, strict=True)))
 
 
-def _simulated(plan: Plan, slots: int, trials: int | None, end: float, seed: int) -> list[float]:
-    """Simulates one search; returns the first four fields of its `Cost`, then how many trials reach and pass each rung.
+def _mean(games: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """Returns the mean of each position over the games that have it."""
+    return tuple(
+        fmean(game[position] for game in games if position < len(game)) for position in range(max(map(len, games)))
+    )
 
-    The full length is no rung here.
-    """
+
+def _simulated(
+    plan: Plan, slots: int, trials: int | None, end: float, seed: int
+) -> tuple[tuple[float, float, float, float], list[list[float]]]:
+    """Simulates one search; returns the numbers of its `Cost`, and its `passing`."""
     rng, policy, train = random.Random(seed), policy_of(plan), plan.space.base.train
     merits: dict[str, float] = {}
     steps: dict[str, float] = {}  # the time between two evaluations of a trial
@@ -93,7 +98,8 @@ def _simulated(plan: Plan, slots: int, trials: int | None, end: float, seed: int
     events: list[tuple[float, int, str]] = []
     order = count()  # decides between events of the same time
     now, work, full = 0.0, 0, 0
-    reached, passed = (dict.fromkeys(plan.rungs[:-1], 0) for _ in range(2))
+    passed = dict.fromkeys(plan.rungs[:-1], 0.0)
+    passing: dict[int, list[float]] = {rung: [] for rung in passed}
 
     def passes(trial_id: str, images: int) -> None:
         policy.passed(trial_id, images)
@@ -121,7 +127,9 @@ def _simulated(plan: Plan, slots: int, trials: int | None, end: float, seed: int
             heapq.heappush(events, (now + steps[trial_id], next(order), trial_id))
         if not events or events[0][0] > end:
             time = min(now, end) if not events else end
-            return [len(merits), full, work / train.evaluations, time, *reached.values(), *passed.values()]
+            for rung, found in passing.items():
+                found.append(passed[rung])
+            return (len(merits), full, work / train.evaluations, time), list(passing.values())
         now, _, trial_id = heapq.heappop(events)
         made[trial_id] += 1
         work += 1
@@ -129,8 +137,8 @@ def _simulated(plan: Plan, slots: int, trials: int | None, end: float, seed: int
             full += 1
             continue
         images = made[trial_id] * train.eval_images
-        if images in reached:
-            reached[images] += 1
+        if images in passing:
+            passing[images].append(passed[images])
         verdict = policy.at(trial_id, images, 2 + merits[trial_id] - images / train.max_images).verdict
         if verdict == "goes on":
             passes(trial_id, images)

@@ -1,14 +1,12 @@
 """How long a search still takes: the rest of it is played, at the speed and with the survival that its rows show."""
 
-import heapq
 import math
 import random
 import time
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count
+from statistics import fmean
 
 from gansearch.errors import UserError, one_line
 from gansearch.logs import warn_once
@@ -17,11 +15,11 @@ from gansearch.run.manifest import Plan
 from gansearch.run.rows import Start
 from gansearch.search.cost import expected_cost
 from gansearch.search.pace import Pace, Survival
+from gansearch.search.playing import Gate, Job, play
 from gansearch.search.queue import Proposal, TrialQueue
 
 _GAMES = 24
-_MOST_NEW = 2000  # trials of one game
-_PRIOR = 4  # trials that came to a rung: what the simulated search counts for beside those of this search
+_MOST_NEW = 500  # trials of one game
 _SHARE = 0.02  # of a driver's time
 _PATIENCE = 5  # seconds without a new row until an estimate is made anew
 _TAIL = 0.1  # of the games at each end lie outside the range
@@ -29,7 +27,7 @@ _TAIL = 0.1  # of the games at each end lie outside the range
 
 @dataclass(frozen=True)
 class TimeLeft:
-    """The seconds until a search ends: a range, and the median. `by_budget` says that a budget ends it for certain."""
+    """The seconds until a search ends: a range, and a value between. `by_budget`: a budget ends it for certain."""
 
     low: float
     middle: float
@@ -40,18 +38,6 @@ class TimeLeft:
         """Returns what is left of this some seconds later."""
         low, middle, high = (max(0.0, value - seconds) for value in (self.low, self.middle, self.high))
         return TimeLeft(low, middle, high, self.by_budget)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A trial that trains, or is to: from how many images, and the seconds of one evaluation, None if not known.
-
-    `elapsed` are the seconds since its last evaluation, None where it has not begun yet.
-    """
-
-    images: int
-    pace: float | None = None
-    elapsed: float | None = None
 
 
 class Remaining:
@@ -142,12 +128,13 @@ class Remaining:
         # A long search is played in part; the rest of it is like that part.
         scale = max(1.0, len(new) / max(_MOST_NEW, 3 * self._slots))
         new = new[: math.ceil(len(new) / scale)]
-        rng = random.Random(0)  # the same state gives the same estimate
-        found = sorted(scale * self._played(started, new, paces, rng) for _ in range(_GAMES))
+        found = sorted(scale * self._played(started, new, paces, seed) for seed in range(_GAMES))
         edge = round(_TAIL * _GAMES)
-        return TimeLeft(found[edge], found[_GAMES // 2], found[-1 - edge])
+        # The games are often of two kinds: a slow trial goes on, or it does not. The geometric mean is between them.
+        middle = math.exp(fmean(math.log(max(value, 1e-3)) for value in found))
+        return TimeLeft(found[edge], middle, found[-1 - edge])
 
-    def _jobs(self, now: float) -> list[_Job]:
+    def _jobs(self, now: float) -> list[Job]:
         """Returns the trials that this driver has begun, or that an earlier one has and that go on."""
         trials = [
             trial
@@ -156,7 +143,7 @@ class Remaining:
         ]
         trials += [trial for trial in self._queue.unfinished if trial.status != "running"]
         return [
-            _Job(
+            Job(
                 trial.images or self._first(trial.start),
                 self._pace.of(trial.trial_id),
                 now - self._pace.since.get(trial.trial_id, self._began),
@@ -164,9 +151,9 @@ class Remaining:
             for trial in trials
         ]
 
-    def _new(self) -> list[_Job]:
-        known = [_Job(self._first(proposal)) for proposal in self._queue.proposals]
-        return known + [_Job(0)] * ((self._queue.new_trials() or 0) - len(known))
+    def _new(self) -> list[Job]:
+        known = [Job(self._first(proposal)) for proposal in self._queue.proposals]
+        return known + [Job(0)] * ((self._queue.new_trials() or 0) - len(known))
 
     def _first(self, trial: Start | Proposal) -> int:
         """Returns the images from which a new trial trains: those of the trial that it continues."""
@@ -174,69 +161,31 @@ class Remaining:
         return parent.images if parent is not None and trial.relation == "continuation" else 0
 
     @cached_property
-    def _prior(self) -> Sequence[float]:
-        """The share of the trials at each rung that go on, in a simulated search."""
+    def _prior(self) -> Sequence[Sequence[float]]:
+        """For each rung but the full length: how many go on when 0, 1, ... came there, in a simulated search."""
         if len(self._rungs) == 1:
             return []
         try:
             return expected_cost(self._plan, self._slots).passing
         except UserError as error:
             warn_once(f"the time left is a guess: {one_line(error)}")
-            return [1 / self._plan.options.eta] * (len(self._rungs) - 1)
+            return [(0.0, 1 / self._plan.options.eta)] * (len(self._rungs) - 1)
 
-    def _played(
-        self, started: Sequence[_Job], new: Sequence[_Job], measured: Sequence[float], rng: random.Random
-    ) -> float:
+    def _played(self, started: Sequence[Job], new: Sequence[Job], measured: Sequence[float], seed: int) -> float:
         """Plays the rest of the search once; returns the seconds that it takes."""
+        rng = random.Random(seed)
         paces = rng.choices(measured, k=len(measured))  # a bootstrap sample: few measurements make a wide range
         turnaround = self._pace.turnaround or self._turnaround
-        full, survival = self._rungs[-1], self._survival
-        passing = [self._drawn(rng, rung, prior) for rung, prior in enumerate(self._prior)]
-        # As many trials go on as the share of those that came. A fraction of a trial is drawn.
-        due = [
-            share * len(survival.reached[rung]) - len(survival.passed[rung]) + rng.random()
-            for rung, share in enumerate(passing)
-        ]
-        losses = [
-            lost / (lost + len(reached) + _PRIOR) for lost, reached in zip(survival.lost, survival.reached, strict=True)
-        ]
-        waiting = [
-            [_Job(self._rungs[rung], self._pace.of(trial_id)) for trial_id in survival.waiting[rung].values()]
-            for rung in range(len(passing))
-        ]
-        events: list[tuple[float, int, _Job]] = []
-        order = count()  # decides between events of the same time
-        ready = [*reversed(new), *reversed(started)]
-        now = 0.0
 
-        def next_job() -> _Job | None:
-            if len(ready) <= len(new):
-                for rung in reversed(range(len(passing))):
-                    if due[rung] >= 1 and waiting[rung]:
-                        due[rung] -= 1
-                        return waiting[rung].pop()
-            return ready.pop() if ready else None
+        def seconds(job: Job, images: int) -> tuple[float, float]:
+            pace = job.pace or rng.choice(paces)
+            before = -turnaround if job.elapsed is None else min(job.elapsed, pace)
+            return max(0.0, (images - job.images) / self._interval * pace - before), pace
 
-        while True:
-            while len(events) < self._slots and (job := next_job()) is not None:
-                pace = job.pace or rng.choice(paces)
-                rung = bisect_right(self._rungs[:-1], job.images)
-                one, end = pace / self._interval, self._rungs[rung]
-                seconds = max(0, end - job.images) * one
-                seconds += turnaround if job.elapsed is None else -min(job.elapsed, pace)
-                if rng.random() < losses[rung]:
-                    seconds, end = seconds * rng.random(), full
-                heapq.heappush(events, (now + max(0.0, seconds), next(order), _Job(end, pace)))
-            if not events:
-                return now
-            now, _, job = heapq.heappop(events)
-            if job.images < full:
-                rung = self._rungs.index(job.images)
-                due[rung] += passing[rung]
-                waiting[rung].append(job)
-
-    def _drawn(self, rng: random.Random, rung: int, prior: float) -> float:
-        """Draws the share of trials that go on from a rung: the beta distribution of what came there so far."""
-        reached, passed = len(self._survival.reached[rung]), len(self._survival.passed[rung])
-        stay = _PRIOR * (1 - prior) + reached - passed
-        return rng.betavariate(_PRIOR * prior + passed, stay) if stay > 0 < prior else prior
+        found, gates = self._survival, []
+        for rung, images in enumerate(self._rungs):
+            prior = self._prior[rung] if rung < len(self._prior) else (0.0,)
+            waiting = [Job(images, self._pace.of(trial_id)) for trial_id in found.waiting[rung].values()]
+            counts = len(found.reached[rung]), len(found.passed[rung]), found.lost[rung]
+            gates.append(Gate(prior, *counts, waiting, rng))
+        return play(started, new, gates, self._rungs, self._slots, seconds, rng)
