@@ -95,10 +95,11 @@ def left_text(left: "TimeLeft | None") -> str:
     if left is None:
         return "time left: not known yet"
     until = " until the budget is spent" if left.by_budget else ""
-    return f"about {_range_text(left.low, left.high)} left{until}"
+    return f"about {range_text(left.low, left.high)} left{until}"
 
 
-def _range_text(low: float, high: float) -> str:
+def range_text(low: float, high: float) -> str:
+    """Returns a range of seconds with numbers that are easy to read: `3 to 5 min`, `40 s to 2 min`, or one number."""
     (first, unit), (last, last_unit) = _rounded(low), _rounded(high)
     if (first, unit) == (last, last_unit):
         return f"{last} {last_unit}"
