@@ -28,6 +28,7 @@ class Pace:
         self._fresh: set[str] = set()  # the trials without an evaluation since they were handed out
         self._held: set[str] = set()
         self._measured: dict[str, tuple[int, float]] = {}  # evaluations and their seconds, by trial
+        self._evaluations, self._seconds = 0, 0.0  # of all trials
         self._turnarounds: tuple[int, float] = (0, 0.0)
 
     def note(self, row: Row) -> None:
@@ -43,6 +44,7 @@ class Pace:
                     self._hand_out(trial_id, time)
             case Decision() | End():
                 self._held.add(trial_id)
+                self._fresh.discard(trial_id)
                 self.since.pop(trial_id, None)
 
     def _hand_out(self, trial_id: str, time: float) -> None:
@@ -57,13 +59,15 @@ class Pace:
         took = time - self.since.get(row.trial_id, time)
         evaluations, seconds = self._measured.get(row.trial_id, (0, 0.0))
         if row.trial_id in self._fresh:
-            self._fresh.discard(row.trial_id)
             count, total = self._turnarounds
             self._turnarounds = count + 1, total + max(0.0, took - own)
+        if row.trial_id in self._fresh or not evaluations:
             took = own
-        elif not evaluations:
-            took = own
-        self._measured[row.trial_id] = evaluations + 1, seconds + max(took, own)
+        self._fresh.discard(row.trial_id)
+        took = max(took, own)
+        self._measured[row.trial_id] = evaluations + 1, seconds + took
+        self._evaluations += 1
+        self._seconds += took
         self.since[row.trial_id] = time
 
     @property
@@ -72,15 +76,21 @@ class Pace:
         count, total = self._turnarounds
         return total / count if count else 0.0
 
-    def of(self, trial_id: str) -> float | None:
-        """Returns the seconds of one evaluation of a trial; None where nothing was measured."""
-        evaluations, seconds = self._measured.get(trial_id, (0, 0.0))
-        return seconds / evaluations if evaluations else None
+    def of(self, trial_id: str, now: float) -> float | None:
+        """Returns the seconds of one evaluation of a trial; None where nothing is known.
 
-    def all(self) -> list[float]:
+        Those of the evaluation that it trains for now are at least what is over of them.
+        """
+        evaluations, seconds = self._measured.get(trial_id, (0, 0.0))
+        elapsed = now - self.since.get(trial_id, now)
+        if evaluations:
+            return max(seconds / evaluations, elapsed)
+        return elapsed if trial_id in self._fresh and elapsed * self._evaluations > self._seconds else None
+
+    def all(self, now: float) -> list[float]:
         """Returns the seconds of one evaluation of each of the newest trials."""
-        newest = list(self._measured.values())[-_NEWEST:]
-        return [seconds / evaluations for evaluations, seconds in newest]
+        newest = list(dict.fromkeys([*self._measured, *self._fresh]))[-_NEWEST:]
+        return [pace for trial_id in newest if (pace := self.of(trial_id, now)) is not None]
 
 
 class Survival:
@@ -116,6 +126,13 @@ class Survival:
                     self.waiting[rung][root] = row.trial_id
             case End(status="diverged" | "failed"):
                 self.lost[min(bisect_right(self._rungs, images), len(self._rungs) - 1)] += 1
+
+    def counts(self) -> list[tuple[int, int, int]]:
+        """Returns for each rung how many trials came there, went on from there, and were lost on the way there."""
+        return [
+            (len(reached), len(passed), lost)
+            for reached, passed, lost in zip(self.reached, self.passed, self.lost, strict=True)
+        ]
 
     def _came_to(self, root: str, images: int) -> None:
         for rung, length in enumerate(self._rungs):

@@ -26,44 +26,57 @@ class Job:
 
 
 class Gate:
-    """A rung in one game. About as many trials go on as in a simulated search, and as have in this one.
+    """A rung in one game. As trials come, others go on: as many as in a simulated search, times a factor.
 
-    The factor between the two is drawn from a gamma distribution: the passes of a simulated search are the mean of a
-    Poisson distribution, of which those of this search are one draw.
+    The factor is drawn from a gamma distribution: the passes of a simulated search are the mean of a Poisson
+    distribution, of which the passes of this search are one draw.
 
     Args:
         prior: How many trials have gone on when 0, 1, ... came here, in a simulated search.
         reached: How many came here so far.
         passed: How many went on so far.
         lost: How many diverged or failed on the way here.
-        waiting: Those that wait here.
+        waiting: Those that wait here. So far none of them was to go on, but some do where fewer than `few` came here.
+        few: So many trials can be compared.
+        rng: Draws the factor.
     """
 
     def __init__(
-        self, prior: Sequence[float], reached: int, passed: int, lost: int, waiting: Sequence[Job], rng: random.Random
+        self,
+        prior: Sequence[float],
+        reached: int,
+        passed: int,
+        lost: int,
+        waiting: Sequence[Job],
+        few: int,
+        rng: random.Random,
     ) -> None:
-        self._prior, self._reached, self._passed = prior, reached, passed
+        self._prior, self._reached, self._waiting = prior, reached, list(waiting)
         self.loss = lost / (lost + reached) if lost else 0.0
-        self._waiting = list(waiting)
-        self._factor = rng.gammavariate(_PRIOR + passed, 1 / (_PRIOR + self._expected()))
-        self._fraction = rng.random()  # of a trial
+        expected = self._expected(reached)
+        self._factor = rng.gammavariate(_PRIOR + passed, 1 / (_PRIOR + expected))
+        self._due = rng.random()  # a fraction of a trial is one or none
+        if reached < few:
+            self._due += max(0.0, self._factor * expected - passed)
 
-    def _expected(self) -> float:
-        """Returns how many have gone on by now in a simulated search. Beyond its end it goes on at its mean rate."""
+    def _expected(self, reached: int) -> float:
+        """Returns how many of those have gone on in a simulated search. Beyond its end it goes on at its mean rate."""
         last = len(self._prior) - 1
-        if self._reached <= last or not last:
-            return self._prior[min(self._reached, last)]
-        return self._prior[last] * self._reached / last
+        if reached <= last or not last:
+            return self._prior[min(reached, last)]
+        return self._prior[last] * reached / last
 
     def arrive(self, job: Job) -> None:
+        """Lets a trial wait here; another one, or this one, goes on for it by and by."""
+        self._due += self._factor * (self._expected(self._reached + 1) - self._expected(self._reached))
         self._reached += 1
         self._waiting.append(job)
 
     def promote(self) -> Job | None:
         """Returns a trial that goes on now; None where there is none."""
-        if not self._waiting or self._factor * self._expected() + self._fraction < self._passed + 1:
+        if not self._waiting or self._due < 1:
             return None
-        self._passed += 1
+        self._due -= 1
         return self._waiting.pop()
 
 

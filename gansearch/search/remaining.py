@@ -22,7 +22,7 @@ _GAMES = 24
 _MOST_NEW = 500  # trials of one game
 _SHARE = 0.02  # of a driver's time
 _PATIENCE = 5  # seconds without a new row until an estimate is made anew
-_TAIL = 0.1  # of the games at each end lie outside the range
+_TAIL = 0.05  # of the games at each end lie outside the range
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Remaining:
             self._survival.note(row, ledger)
             earlier.note(row)
         self._noted = len(ledger.rows)
-        self._known_paces = [*paces, *earlier.all()]
+        self._known_paces = [*paces, *earlier.all(began)]
         self._newest: tuple[float, int, TimeLeft | None] | None = None  # the last estimate: when, after how many rows
         self._due = 0.0
 
@@ -119,23 +119,40 @@ class Remaining:
         return max(0.0, left)
 
     def _work(self, now: float) -> TimeLeft | None:
-        paces = self._pace.all()
+        """Returns how long the work takes, whatever the budgets are; None where no speed is known."""
+        paces = self._pace.all(now)
         if len(paces) < self._slots:  # the first to report are the fastest
             paces += self._known_paces
         if not paces:
             return None
-        started, new = self._jobs(now), self._new()
+        started, waiting, new = self._started(now), self._waiting(now), self._new()
         # A long search is played in part; the rest of it is like that part.
         scale = max(1.0, len(new) / max(_MOST_NEW, 3 * self._slots))
         new = new[: math.ceil(len(new) / scale)]
-        found = sorted(scale * self._played(started, new, paces, seed) for seed in range(_GAMES))
+
+        def played(seed: int) -> float:
+            rng = random.Random(seed)
+            chosen = rng.choices(paces, k=len(paces))  # a bootstrap sample: few measurements make a wide range
+
+            def seconds(job: Job, images: int) -> tuple[float, float]:
+                pace = job.pace or rng.choice(chosen)
+                over = -(self._pace.turnaround or self._turnaround) if job.elapsed is None else min(job.elapsed, pace)
+                return max(0.0, (images - job.images) / self._interval * pace - over), pace
+
+            gates = [
+                Gate(prior, *counts, jobs, self._plan.options.eta, rng)
+                for prior, counts, jobs in zip([*self._prior, (0.0,)], self._survival.counts(), waiting, strict=True)
+            ]
+            return scale * play(started, new, gates, self._rungs, self._slots, seconds, rng)
+
+        found = sorted(map(played, range(_GAMES)))
         edge = round(_TAIL * _GAMES)
         # The games are often of two kinds: a slow trial goes on, or it does not. The geometric mean is between them.
         middle = math.exp(fmean(math.log(max(value, 1e-3)) for value in found))
         return TimeLeft(found[edge], middle, found[-1 - edge])
 
-    def _jobs(self, now: float) -> list[Job]:
-        """Returns the trials that this driver has begun, or that an earlier one has and that go on."""
+    def _started(self, now: float) -> list[Job]:
+        """Returns the trials that this driver trains, or that an earlier one did and that go on."""
         trials = [
             trial
             for trial in self._ledger.values()
@@ -145,10 +162,17 @@ class Remaining:
         return [
             Job(
                 trial.images or self._first(trial.start),
-                self._pace.of(trial.trial_id),
+                self._pace.of(trial.trial_id, now),
                 now - self._pace.since.get(trial.trial_id, self._began),
             )
             for trial in trials
+        ]
+
+    def _waiting(self, now: float) -> list[list[Job]]:
+        """Returns the newest trials that wait at each rung: of many, few go on."""
+        return [
+            [Job(images, self._pace.of(trial_id, now)) for trial_id in list(waiting.values())[-_MOST_NEW:]]
+            for images, waiting in zip(self._rungs, self._survival.waiting, strict=True)
         ]
 
     def _new(self) -> list[Job]:
@@ -170,22 +194,3 @@ class Remaining:
         except UserError as error:
             warn_once(f"the time left is a guess: {one_line(error)}")
             return [(0.0, 1 / self._plan.options.eta)] * (len(self._rungs) - 1)
-
-    def _played(self, started: Sequence[Job], new: Sequence[Job], measured: Sequence[float], seed: int) -> float:
-        """Plays the rest of the search once; returns the seconds that it takes."""
-        rng = random.Random(seed)
-        paces = rng.choices(measured, k=len(measured))  # a bootstrap sample: few measurements make a wide range
-        turnaround = self._pace.turnaround or self._turnaround
-
-        def seconds(job: Job, images: int) -> tuple[float, float]:
-            pace = job.pace or rng.choice(paces)
-            before = -turnaround if job.elapsed is None else min(job.elapsed, pace)
-            return max(0.0, (images - job.images) / self._interval * pace - before), pace
-
-        found, gates = self._survival, []
-        for rung, images in enumerate(self._rungs):
-            prior = self._prior[rung] if rung < len(self._prior) else (0.0,)
-            waiting = [Job(images, self._pace.of(trial_id)) for trial_id in found.waiting[rung].values()]
-            counts = len(found.reached[rung]), len(found.passed[rung]), found.lost[rung]
-            gates.append(Gate(prior, *counts, waiting, rng))
-        return play(started, new, gates, self._rungs, self._slots, seconds, rng)
