@@ -14,7 +14,7 @@ from gansearch.run.ledger import Ledger
 from gansearch.run.manifest import Plan
 from gansearch.run.rows import Start
 from gansearch.search.cost import expected_cost
-from gansearch.search.pace import Pace, Survival
+from gansearch.search.pace import Pace, Survival, seconds_of
 from gansearch.search.playing import Gate, Job, play
 from gansearch.search.queue import Proposal, TrialQueue
 
@@ -75,11 +75,13 @@ class Remaining:
         # Finals are never compared.
         self._rungs = plan.rungs if queue.promotes else plan.rungs[-1:]
         self._survival, self._pace, earlier = Survival(self._rungs), Pace(slots), Pace(slots)
+        last = began
         for row in ledger.rows:
             self._survival.note(row, ledger)
             earlier.note(row)
+            last = seconds_of(row)
         self._noted = len(ledger.rows)
-        self._known_paces = [*paces, *earlier.all(began)]
+        self._known_paces = [*paces, *earlier.all(last)]
         self._newest: tuple[float, int, TimeLeft | None] | None = None  # the last estimate: when, after how many rows
         self._due = 0.0
 
@@ -149,7 +151,8 @@ class Remaining:
         edge = round(_TAIL * _GAMES)
         # The games are often of two kinds: a slow trial goes on, or it does not. The geometric mean is between them.
         middle = math.exp(fmean(math.log(max(value, 1e-3)) for value in found))
-        return TimeLeft(found[edge], middle, found[-1 - edge])
+        low, high = found[edge], found[-1 - edge]
+        return TimeLeft(low, min(max(low, middle), high), high)
 
     def _started(self, now: float) -> list[Job]:
         """Returns the trials that this driver trains, or that an earlier one did and that go on."""

@@ -3,6 +3,7 @@
 import math
 import random
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ class Driver:
 
 
 def _identity(number: int, at: float) -> dict[str, Any]:
-    time = datetime.fromtimestamp(START + at, UTC).isoformat(timespec="milliseconds")
+    time = datetime.fromtimestamp(START + at, UTC).isoformat(timespec="microseconds")
     return {"trial_id": f"{number:04d}", "number": number, "time": time}
 
 
@@ -177,11 +178,12 @@ def test_gpu_hours_are_shared_by_the_slots() -> None:
 
 @pytest.mark.parametrize("name", ["asha", "asha-stopping"])
 def test_with_a_scheduler_the_prior_is_its_simulated_search(name: str) -> None:
-    """Twelve trials by asha take a third of their full length, so their rest does too when none has come far."""
+    """Thirty trials take about 0.3 of their full length each, by either scheduler."""
     driver = Driver(plan_of(30, scheduler=name), slots=1, paces=[10.0])
     whole = driver.left(0)
     assert whole is not None
-    assert 0.25 * 30 * 90 < whole.low < whole.middle < whole.high < 0.6 * 30 * 90
+    assert 0.15 * 30 * 90 < whole.low < 0.3 * 30 * 90 < whole.high < 0.6 * 30 * 90
+    assert 0.25 * 30 * 90 < whole.middle < 0.4 * 30 * 90
 
 
 def test_more_trials_go_on_where_more_have_so_far() -> None:
@@ -192,7 +194,8 @@ def test_more_trials_go_on_where_more_have_so_far() -> None:
             driver.train(number, number * 10, last=1)
             driver.decide(number, 1, verdict, number * 10 + 10)
             if verdict == "goes on":
-                driver.end(number, number * 10 + 10, "failed", step=1)
+                driver.evaluate(number, 2, number * 10 + 10)
+                driver.end(number, number * 10 + 10, "stopped", step=2)
         return driver.middle(200)
 
     assert after("goes on") > 1.2 * after("waits")
@@ -218,7 +221,7 @@ def test_trials_that_wait_among_few_may_go_on_at_the_end() -> None:
     assert not any(gate.promote() for gate in games), "enough came: none of them was to go on"
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(
     scheduler=st.sampled_from([None, "asha", "asha-stopping"]),
     slots=st.integers(1, 5),
@@ -239,12 +242,12 @@ def test_it_is_a_range_of_finite_times(
             driver.end(number, 100)
     left = driver.left(100)
     assert left is not None
-    assert 0 <= left.low <= left.high < math.inf and left.low <= left.middle * 1.001 <= left.high * 1.002
+    assert 0 <= left.low <= left.middle <= left.high < math.inf
     later = left.after(1e6)
     assert (later.low, later.high) == (0.0, 0.0)
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(slots=st.integers(1, 4), pace=st.floats(1, 100), trials=st.integers(1, 6))
 def test_it_shrinks_as_work_is_done(slots: int, pace: float, trials: int) -> None:
     driver = Driver(plan_of(trials), slots=slots, paces=[pace])
@@ -257,7 +260,7 @@ def test_it_shrinks_as_work_is_done(slots: int, pace: float, trials: int) -> Non
             driver.evaluate(number, step, now, pace)
             found.append(driver.middle(now))
         driver.end(number, now)
-    assert found == sorted(found, reverse=True) and driver.middle(now) < 0.01
+    assert all(later <= earlier + 1e-3 for earlier, later in pairwise(found)) and driver.middle(now) < 0.01
 
 
 def test_it_is_made_anew_seldom_and_counts_down_between() -> None:
