@@ -91,7 +91,7 @@ def _cost(plan: Plan) -> None:
     configs = [plan.space.config(params, plan.options.seed, resolve=registry.resolve) for params in drawn]
     found = probe(plan, cluster, reference, configs)
     if found is None:
-        print(f"all of {probes} trials drawn at random diverge in their first steps")
+        print(f"the base, or all of {probes} trials drawn at random, diverge in their first steps")
         return
     train, slowest, fastest = base.train, min(found.images_per_second), max(found.images_per_second)
     paces = [train.eval_images / speed + found.evaluation for speed in found.images_per_second]

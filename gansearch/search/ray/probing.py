@@ -11,7 +11,7 @@ import ray
 import torch
 from ray.util import ActorPool
 
-from gansearch import foreign
+from gansearch import foreign, registry
 from gansearch.config import TrialConfig
 from gansearch.data.loader import load_images
 from gansearch.metrics.reference import Reference
@@ -108,14 +108,15 @@ def probe(plan: Plan, cluster: Cluster, reference: Reference, configs: Iterable[
         configs: Resolved configurations. Where they are slow, only the first ones are measured.
 
     Returns:
-        What was found, None where every configuration diverges.
+        What was found, None where the base or every configuration diverges.
 
     Raises:
         UserError: Ray does not start, or the data set of a configuration can't be trained on.
     """
     begun = time.monotonic()
     names = plan.component_names
-    with ray_session(None, foreign.travelling(plan.space.base.code)):
+    code = registry.with_code(plan.space.base, names).code
+    with ray_session(None, foreign.travelling(code)):
         actor = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus)(_Prober)
         actors = [
             actor.remote(names, foreign.objects(names), cluster.cpus, cluster.gpus, reference, plan.space.base)
@@ -123,7 +124,10 @@ def probe(plan: Plan, cluster: Cluster, reference: Reference, configs: Iterable[
         ]
         ray.get([one.ready.remote() for one in actors])
         start = time.monotonic() - begun
-        evaluations = ray.get([one.evaluation.remote(plan.space.base) for one in actors])
+        try:
+            evaluations = ray.get([one.evaluation.remote(plan.space.base) for one in actors])
+        except Diverged:
+            return None
         pool, begun = ActorPool(actors), time.monotonic()
         found = list(pool.map_unordered(lambda one, config: one.speed.remote(config, begun + _LONGEST), list(configs)))
     measured = [one for one in found if one is not None]
