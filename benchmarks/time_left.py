@@ -119,7 +119,7 @@ def main() -> None:
     for path in parser.parse_args().runs:
         asked = replayed(RunDir(path))
         at = [next(one for one in asked if one.part >= part) for part in PARTS]
-        later = [one for one in asked if PARTS[0] <= one.part <= PARTS[-1]]
+        later = [one for one in asked if PARTS[0] <= one.part <= PARTS[-1]] or at
         worst = max((one.ratio for one in later), key=factor)
         factors.append([*(factor(one.ratio) for one in at), factor(worst)])
         cells = [f"{one.ratio:.2f}" for one in at]

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 _TABLE_ROWS = 30
 _NOTEBOOK_WIDTH = 110  # characters
+_SHORTEST = 5  # seconds
 # Each with its seconds; numbers are multiples of a step as long as they are below an end.
 _UNITS: Sequence[tuple[int, str, Sequence[tuple[float, float]]]] = (
     (1, "s", [(5, 30), (10, 60)]),
@@ -95,7 +96,8 @@ def left_text(left: "TimeLeft | None") -> str:
     if left is None:
         return "time left: not known yet"
     until = " until the budget is spent" if left.by_budget else ""
-    return f"about {range_text(left.low, left.high)} left{until}"
+    about = f"about {range_text(left.low, left.high)}" if left.high >= _SHORTEST else f"less than {_SHORTEST} s"
+    return f"{about} left{until}"
 
 
 def range_text(low: float, high: float) -> str:

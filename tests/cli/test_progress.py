@@ -16,7 +16,7 @@ from tests.analysis.synthetic_run import decision, evaluation, promoting_rows, s
     ("left", "text"),
     [
         (None, "time left: not known yet"),
-        (TimeLeft(0.0, 0.0, 0.0), "about 5 s left"),
+        (TimeLeft(0.0, 0.0, 0.0), "less than 5 s left"),
         (TimeLeft(12.0, 20.0, 28.0), "about 10 to 30 s left"),
         (TimeLeft(44.0, 80.0, 181.0), "about 40 s to 3 min left"),
         (TimeLeft(57.0, 60.0, 80.0), "about 1 min left"),
