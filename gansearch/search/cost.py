@@ -76,7 +76,7 @@ def expected_cost(plan: Plan, slots: int, time: float = math.inf) -> Cost:
         raise UserError(f"scheduler {name}: {kind_and_message(error)}") from error
     costs, passing = zip(*found, strict=True)
     means = (scale * fmean(values) for values in zip(*costs, strict=True))
-    return Cost(*means, passing=tuple(_mean(games) for games in zip(*passing, strict=True)))
+    return Cost(*means, tuple(_mean(games) for games in zip(*passing, strict=True)))  # type: ignore[arg-type]
 
 
 def _mean(games: Sequence[Sequence[float]]) -> tuple[float, ...]:

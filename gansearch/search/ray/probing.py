@@ -23,7 +23,7 @@ from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Diverged, Trainer, evaluate_next
 
 _SECONDS = 0.5  # for the steps of one configuration
-_LONGEST = 12.0  # seconds after which no further configuration is begun
+_LONGEST = 8.0  # seconds after which no further configuration is begun
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def probe(plan: Plan, cluster: Cluster, reference: Reference, configs: Iterable[
     names = plan.component_names
     code = registry.with_code(plan.space.base, names).code
     with ray_session(None, foreign.travelling(code)):
-        actor = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus)(_Prober)
+        actor: Any = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus)(_Prober)
         actors = [
             actor.remote(names, foreign.objects(names), cluster.cpus, cluster.gpus, reference, plan.space.base)
             for _ in range(cluster.slots)
