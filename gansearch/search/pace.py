@@ -134,6 +134,12 @@ class Survival:
             for reached, passed, lost in zip(self.reached, self.passed, self.lost, strict=True)
         ]
 
+    def is_undecided(self, trial_id: str, images: int, ledger: Ledger) -> bool:
+        """Returns whether a trial that trains has just come to a rung, so that nothing is decided there yet."""
+        if images not in self._rungs[:-1] or ledger[trial_id].is_final:
+            return False
+        return ledger.root_id(trial_id) not in self.passed[self._rungs.index(images)]
+
     def _came_to(self, root: str, images: int) -> None:
         for rung, length in enumerate(self._rungs):
             if length <= images:

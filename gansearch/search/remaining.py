@@ -162,9 +162,12 @@ class Remaining:
             if trial.status == "running" and trial.is_final != self._queue.promotes
         ]
         trials += [trial for trial in self._queue.unfinished if trial.status != "running"]
+        ledger, survival = self._ledger, self._survival
         return [
             Job(
-                trial.images or self._first(trial.start),
+                # A trial that is yet to be compared at a rung comes there in a moment.
+                (trial.images or self._first(trial.start))
+                - survival.is_undecided(trial.trial_id, trial.images, ledger),
                 self._pace.of(trial.trial_id, now),
                 now - self._pace.since.get(trial.trial_id, self._began),
             )
