@@ -75,8 +75,8 @@ def expected_cost(plan: Plan, slots: int, time: float = math.inf) -> Cost:
         name = plan.options.scheduler.name if plan.options.scheduler else None
         raise UserError(f"scheduler {name}: {kind_and_message(error)}") from error
     costs, passing = zip(*found, strict=True)
-    means = (scale * fmean(values) for values in zip(*costs, strict=True))
-    return Cost(*means, tuple(_mean(games) for games in zip(*passing, strict=True)))  # type: ignore[arg-type]
+    begun, full, trainings, duration = (scale * fmean(values) for values in zip(*costs, strict=True))
+    return Cost(begun, full, trainings, duration, tuple(_mean(games) for games in zip(*passing, strict=True)))
 
 
 def _mean(games: Sequence[Sequence[float]]) -> tuple[float, ...]:

@@ -44,8 +44,8 @@ class Remaining:
     """Estimates how long one driver still has to work.
 
     It follows the driver's ledger and queue. The rest of the search is played several times on the driver's slots. A
-    trial takes the seconds an evaluation that trials of this driver took. At a rung as many go on as have so far, where
-    the prior is a simulation of the whole search with its own scheduler.
+    trial takes as long from one evaluation to the next as trials of this driver have. How many go on from a rung is
+    known from a simulation of the whole search with its own scheduler, and corrected by how many have so far.
 
     Args:
         plan: The plan of the driver.
@@ -104,10 +104,12 @@ class Remaining:
             self._survival.note(row, self._ledger)
             self._pace.note(row)
         self._noted = len(self._ledger.rows)
-        budget = self._budget(now)
-        work = None if self._queue.new_trials() is None else self._work(now)
-        if work is None or budget <= work.low:
-            return TimeLeft(budget, budget, budget, by_budget=True) if budget < math.inf else None
+        budget, has_end = self._budget(now), self._queue.new_trials() is not None
+        work = self._work(now) if has_end else TimeLeft(math.inf, math.inf, math.inf)
+        if work is None:
+            return None
+        if budget <= work.low:
+            return TimeLeft(budget, budget, budget, by_budget=True)
         return TimeLeft(work.low, min(work.middle, budget), min(work.high, budget))
 
     def _budget(self, now: float) -> float:
