@@ -2,6 +2,7 @@
 
 import math
 import random
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,26 +85,29 @@ class Remaining:
         self._known_paces = [*paces, *earlier.all(last)]
         self._newest: tuple[float, int, TimeLeft | None] | None = None  # the last estimate: when, after how many rows
         self._due = 0.0
+        self._lock = threading.Lock()
 
     def at(self, now: float) -> TimeLeft | None:
         """Returns the newest estimate, less the time since. A new one is made after new rows, or after some seconds.
 
         However many trials there are, the estimates take a small share of the driver's time.
         """
-        rows = len(self._ledger.rows)
-        if self._newest is None or now >= self._due + (_PATIENCE if rows == self._newest[1] else 0):
-            begun = time.perf_counter()
-            self._newest = now, rows, self.estimate(now)
-            self._due = now + (time.perf_counter() - begun) / _SHARE
-        when, _, left = self._newest
+        with self._lock:  # the live table is drawn in a thread of its own
+            rows = len(self._ledger.rows)
+            if self._newest is None or now >= self._due + (_PATIENCE if rows == self._newest[1] else 0):
+                begun = time.perf_counter()
+                self._newest = now, rows, self.estimate(now)
+                self._due = now + (time.perf_counter() - begun) / _SHARE
+            when, _, left = self._newest
         return None if left is None else left.after(now - when)
 
     def estimate(self, now: float) -> TimeLeft | None:
         """Returns how long the driver still works after `now`, in seconds since 1970; None where nothing is known."""
-        for row in self._ledger.rows[self._noted :]:
+        new = self._ledger.rows[self._noted :]
+        self._noted += len(new)
+        for row in new:
             self._survival.note(row, self._ledger)
             self._pace.note(row)
-        self._noted = len(self._ledger.rows)
         budget, has_end = self._budget(now), self._queue.new_trials() is not None
         work = self._work(now) if has_end else TimeLeft(math.inf, math.inf, math.inf)
         if work is None:
@@ -160,10 +164,10 @@ class Remaining:
         """Returns the trials that this driver trains, or that an earlier one did and that go on."""
         trials = [
             trial
-            for trial in self._ledger.values()
+            for trial in list(self._ledger.values())  # the driver goes on meanwhile
             if trial.status == "running" and trial.is_final != self._queue.promotes
         ]
-        trials += [trial for trial in self._queue.unfinished if trial.status != "running"]
+        trials += [trial for trial in list(self._queue.unfinished) if trial.status != "running"]
         ledger, survival = self._ledger, self._survival
         return [
             Job(
@@ -184,7 +188,7 @@ class Remaining:
         ]
 
     def _new(self) -> list[Job]:
-        known = [Job(self._first(proposal)) for proposal in self._queue.proposals]
+        known = [Job(self._first(proposal)) for proposal in list(self._queue.proposals)]
         return known + [Job(0)] * ((self._queue.new_trials() or 0) - len(known))
 
     def _first(self, trial: Start | Proposal) -> int:
