@@ -214,16 +214,18 @@ def _data_options(data: str | type | Path | None) -> dict[str, Any]:
 def _run(plan: Plan, work: "Callable[[Search], None]", on_row: OnRow | None) -> Run:
     from gansearch.search.search import Search
 
-    progress = Progress(lambda ledger: ledger.total(plan.options.trials), plan.space.base.train.max_kimg)
+    progress = Progress(
+        lambda ledger: ledger.total(plan.options.trials), plan.space.base.train.max_kimg, lambda: driver.time_left()
+    )
 
     def listen(row: Row, ledger: Any) -> None:
         progress.listen(row, ledger)
         if on_row is not None:
             on_row(row)
 
-    search = Search(plan, listen)
+    driver = Search(plan, listen)
     with shown_on_stderr(), progress.shown():
-        work(search)
-    if search.shutdown.signal is not None:
+        work(driver)
+    if driver.shutdown.signal is not None:
         raise KeyboardInterrupt(f"the search is saved: gansearch.load({str(plan.run.path)!r}).resume() continues it")
     return Run(plan.run)

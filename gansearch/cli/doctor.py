@@ -5,30 +5,35 @@ import math
 import os
 import platform
 import shutil
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 
 import torch
 
 from gansearch import registry
 from gansearch.cli.parser import OK, WRONG_INPUT
+from gansearch.cli.progress import range_text
 from gansearch.data.loader import load_images
 from gansearch.errors import UserError, one_line
-from gansearch.metrics.extractors.base import Extractor
-from gansearch.run import Plan, Space
+from gansearch.metrics.extractors.base import Extractor, unload
+from gansearch.metrics.reference import reference_of
+from gansearch.run import Ledger, Plan, Space
 from gansearch.search.cost import expected_cost
+from gansearch.search.drawing import draw_at_random
 from gansearch.search.feasibility import check_components, check_space, check_space_data, check_variety
+from gansearch.search.queue import search_queue
 from gansearch.search.ray.cluster import Cluster, cores, this_machine
+from gansearch.search.ray.probing import probe
+from gansearch.search.remaining import Remaining
 from gansearch.search.run_lock import checkpoint_bytes
 from gansearch.text import kimg_text
 from gansearch.training.device import best_device
-from gansearch.training.feasibility import check
-from gansearch.training.loop import Diverged, Trainer
 
 logger = logging.getLogger(__name__)
 
-_PROBE_EVALUATIONS = 1
-_PROBE_BATCHES = 20
+_PROBES = 16  # trials drawn from the space: some are many times slower than others
 _MIB = 2**20
 
 
@@ -76,36 +81,43 @@ def _to_download(space: Space) -> bool:
 
 
 def _cost(plan: Plan) -> None:
-    """Trains the base for some batches and prints the cost that follows for a search: an order of magnitude."""
+    """Trains some configurations of the space for a moment and prints what a search costs at their speed."""
     cluster = Cluster.fit(plan, [this_machine()])
-    base = plan.space.base
-    train = base.train
-    images = train.batch * _PROBE_BATCHES
-    changes = {"train.max_kimg": images / 1000, "train.evaluations": _PROBE_EVALUATIONS}
-    probe = registry.resolve(base.override(changes))
-    device = best_device()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        trainer = Trainer(check(probe), device)
-        row = trainer.train_until_evaluation()
-    except Diverged as divergence:
-        print(f"the base diverges: {divergence}")
+    base, device = registry.resolve(plan.space.base), best_device()
+    reference = reference_of(base.metrics, load_images(base.data, base.metrics.split), device)
+    unload()  # the memory of a GPU belongs to the trials
+    print(f"data and extractor are here; FID protocol {reference.protocol.hash}")
+    probes = max(_PROBES, 2 * cluster.slots) if plan.space.params else cluster.slots
+    drawn = [draw_at_random(plan.space, seed) for seed in range(probes)]
+    configs = [plan.space.config(params, plan.options.seed, resolve=registry.resolve) for params in drawn]
+    found = probe(plan, cluster, reference, configs)
+    if found is None:
+        print(f"the base, or all of {probes} trials drawn at random, diverge in their first steps")
         return
-    finally:
-        torch.set_num_threads(threads)
-    print(f"data and extractor are here; FID protocol {trainer.reference.protocol.hash}")
-    full = train.max_kimg * 1000 / row.images_per_second + train.evaluations * row.eval_seconds
+    train, slowest, fastest = base.train, min(found.images_per_second), max(found.images_per_second)
+    paces = [train.eval_images / speed + found.evaluation for speed in found.images_per_second]
     print(
-        f"a full trial: {full / 60:.1f} min for {kimg_text(train.max_kimg)} kimg, "
-        f"at {row.images_per_second:.0f} images/s and {row.eval_seconds:.1f} s an FID on one {device.type}"
+        f"a full trial: {range_text(min(paces) * train.evaluations, max(paces) * train.evaluations)} for "
+        f"{kimg_text(train.max_kimg)} kimg, at {slowest:.0f} to {fastest:.0f} images/s ({len(paces)} trials drawn at random, "
+        f"{cluster.slots} at once on {device.type}) and {found.evaluation:.1f} s an FID with its artifacts"
     )
-    print(cost_text(plan, cluster, full, device.type))
+    print(cost_text(plan, cluster, paces, device.type, found.turnaround, found.start))
 
 
-def cost_text(plan: Plan, cluster: Cluster, full: float, device: str) -> str:
-    """Returns a line with what a search does, and what it costs, where a full trial takes `full` seconds."""
-    options = plan.options
+def cost_text(
+    plan: Plan, cluster: Cluster, paces: Sequence[float], device: str, turnaround: float = 0.0, start: float = 0.0
+) -> str:
+    """Returns a line with what a search does, and what it costs.
+
+    Args:
+        plan: The plan of the search.
+        cluster: What the search would have.
+        paces: The seconds of some trials from one evaluation to the next.
+        device: The kind of device.
+        turnaround: The seconds between two trials in one slot.
+        start: The seconds until the first trials train.
+    """
+    options, full = plan.options, fmean(paces) * plan.space.base.train.evaluations
     budget = options.time_budget or math.inf
     if options.gpu_hours is not None:
         budget = min(budget, options.gpu_hours * 3600 / (cluster.gpus * cluster.slots))
@@ -114,9 +126,12 @@ def cost_text(plan: Plan, cluster: Cluster, full: float, device: str) -> str:
     if options.trials is not None and round(cost.trials) < options.trials:
         begun += f" of {options.trials}"
     how = "without a scheduler" if options.scheduler is None else f"with {options.scheduler.name}"
+    queue, ledger = search_queue(plan, Ledger()), Ledger()
+    left = Remaining(plan, ledger, queue, cluster.slots, cluster.gpus, 0.0, paces, turnaround).estimate(0.0)
+    assert left is not None, "paces are given"
     return (
         f"cost{' within the budget' if budget < math.inf else ''}: about {begun} trials {how}, {full_length} of "
         f"them of full length, {cost.share:.2f} of a full trial each; {cost.trainings * full / 3600:.2g} {device} "
-        f"hours, {cost.time * full / 60:.1f} min with {cluster.slots} at once, "
+        f"hours, {range_text(left.low + start, left.high + start)} with {cluster.slots} at once, "
         f"{checkpoint_bytes(plan) * cost.trials / _MIB:.0f} MiB of checkpoints"
     )

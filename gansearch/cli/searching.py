@@ -26,7 +26,9 @@ def run_search(plan: Plan, work: "Callable[[Search], None]") -> int:
     from gansearch.cli.progress import Progress
     from gansearch.search.search import Search
 
-    progress = Progress(lambda ledger: ledger.total(plan.options.trials), plan.space.base.train.max_kimg)
+    progress = Progress(
+        lambda ledger: ledger.total(plan.options.trials), plan.space.base.train.max_kimg, lambda: search.time_left()
+    )
     search = Search(plan, progress.listen)
     with progress.shown():
         work(search)
@@ -76,7 +78,7 @@ def train_finals(
     def total(ledger: Ledger) -> int:
         return sum(not trial.is_final for trial in ledger.values()) + len(finalists) * seeds
 
-    progress = Progress(total, plan.space.base.train.max_kimg)
+    progress = Progress(total, plan.space.base.train.max_kimg, lambda: search.time_left())
     search = Search(plan, progress.listen)
     with progress.shown():
         search.finals(finalists, seeds)

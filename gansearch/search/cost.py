@@ -3,6 +3,7 @@
 import heapq
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from statistics import fmean
@@ -26,12 +27,14 @@ class Cost:
         full: How many come to full length.
         trainings: The work of all, in full trainings.
         time: How long the search takes, in the time of a full training.
+        passing: For each rung but the full length: how many trials have gone on from there when 0, 1, ... came there.
     """
 
     trials: float
     full: float
     trainings: float
     time: float
+    passing: tuple[tuple[float, ...], ...] = ()
 
     @property
     def share(self) -> float:
@@ -71,11 +74,22 @@ def expected_cost(plan: Plan, slots: int, time: float = math.inf) -> Cost:
     except Exception as error:  # a scheduler may be the user's code: whatever is wrong in it is the user's to fix
         name = plan.options.scheduler.name if plan.options.scheduler else None
         raise UserError(f"scheduler {name}: {kind_and_message(error)}") from error
-    return Cost(*(scale * fmean(values) for values in zip(*found, strict=True)))
+    costs, passing = zip(*found, strict=True)
+    begun, full, trainings, duration = (scale * fmean(values) for values in zip(*costs, strict=True))
+    return Cost(begun, full, trainings, duration, tuple(_mean(games) for games in zip(*passing, strict=True)))
 
 
-def _simulated(plan: Plan, slots: int, trials: int | None, end: float, seed: int) -> tuple[float, float, float, float]:
-    """Simulates one search; returns the fields of its `Cost`."""
+def _mean(games: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """Returns the mean of each position over the games that have it."""
+    return tuple(
+        fmean(game[position] for game in games if position < len(game)) for position in range(max(map(len, games)))
+    )
+
+
+def _simulated(
+    plan: Plan, slots: int, trials: int | None, end: float, seed: int
+) -> tuple[tuple[float, float, float, float], list[list[float]]]:
+    """Simulates one search; returns the numbers of its `Cost`, and its `passing`."""
     rng, policy, train = random.Random(seed), policy_of(plan), plan.space.base.train
     merits: dict[str, float] = {}
     steps: dict[str, float] = {}  # the time between two evaluations of a trial
@@ -84,6 +98,13 @@ def _simulated(plan: Plan, slots: int, trials: int | None, end: float, seed: int
     events: list[tuple[float, int, str]] = []
     order = count()  # decides between events of the same time
     now, work, full = 0.0, 0, 0
+    passed = dict.fromkeys(plan.rungs[:-1], 0.0)
+    passing: dict[int, list[float]] = {rung: [] for rung in passed}
+
+    def passes(trial_id: str, images: int) -> None:
+        policy.passed(trial_id, images)
+        if images in passed:
+            passed[images] += 1
 
     def next_trial() -> str | None:
         promoted = policy.promote()
@@ -91,7 +112,7 @@ def _simulated(plan: Plan, slots: int, trials: int | None, end: float, seed: int
             promoted = policy.release()
         if promoted is not None:
             trial_id, images, _ = promoted
-            policy.passed(trial_id, images)
+            passes(trial_id, images)
             waiting.remove(trial_id)
             return trial_id
         if len(merits) == trials:
@@ -105,7 +126,10 @@ def _simulated(plan: Plan, slots: int, trials: int | None, end: float, seed: int
         while len(events) < slots and (trial_id := next_trial()) is not None:
             heapq.heappush(events, (now + steps[trial_id], next(order), trial_id))
         if not events or events[0][0] > end:
-            return len(merits), full, work / train.evaluations, min(now, end) if not events else end
+            time = min(now, end) if not events else end
+            for rung, found in passing.items():
+                found.append(passed[rung])
+            return (len(merits), full, work / train.evaluations, time), list(passing.values())
         now, _, trial_id = heapq.heappop(events)
         made[trial_id] += 1
         work += 1
@@ -113,9 +137,11 @@ def _simulated(plan: Plan, slots: int, trials: int | None, end: float, seed: int
             full += 1
             continue
         images = made[trial_id] * train.eval_images
+        if images in passing:
+            passing[images].append(passed[images])
         verdict = policy.at(trial_id, images, 2 + merits[trial_id] - images / train.max_images).verdict
         if verdict == "goes on":
-            policy.passed(trial_id, images)
+            passes(trial_id, images)
             heapq.heappush(events, (now + steps[trial_id], next(order), trial_id))
         elif verdict == "waits":
             waiting.add(trial_id)

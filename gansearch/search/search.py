@@ -1,6 +1,7 @@
 """The driver of a search: starts, resumes or extends a run, or trains finals."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -27,6 +28,7 @@ from gansearch.search.ray.cluster import Cluster, ray_session, this_machine
 from gansearch.search.ray.noise import measure_noise
 from gansearch.search.ray.tuning import tune_trials
 from gansearch.search.recorder import Recorder
+from gansearch.search.remaining import Remaining, TimeLeft
 from gansearch.search.run_lock import check_room, locked_run
 from gansearch.search.shutdown import GracefulShutdown
 from gansearch.text import kimg_text
@@ -59,6 +61,7 @@ class Search:
         self.shutdown = GracefulShutdown()
         self.how_to_continue = f"run `{command('resume', plan.run.path, *plan.code_flag)}`"
         self._listener = listener
+        self._remaining: Remaining | None = None
 
     def start(self) -> None:
         """Runs a new search. A UserError is raised before the first trial, and then the run's directory is removed."""
@@ -163,9 +166,15 @@ class Search:
 
     def _train(self) -> None:
         """Runs the queue. After that it measures how noisy the FIDs of the best are, except for finals."""
+        cluster = self.cluster
+        self._remaining = Remaining(self.plan, self.ledger, self.queue, cluster.slots, cluster.gpus, time.time())
         tune_trials(self)
         if self.queue.promotes and not self.shutdown.signal:
             measure_noise(self)
+
+    def time_left(self) -> TimeLeft | None:
+        """Returns how long this driver still works; None where nothing is known yet. It may be called often."""
+        return None if self._remaining is None else self._remaining.at(time.time())
 
     def _has_waiting_trials(self) -> bool:
         """Whether a trial is to be promoted, or has no end yet."""

@@ -1,0 +1,137 @@
+"""Measures how fast trials of a search would train here: some configurations, on all slots at once."""
+
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import ray
+import torch
+from ray.util import ActorPool
+
+from gansearch import foreign, registry
+from gansearch.config import TrialConfig
+from gansearch.data.loader import load_images
+from gansearch.metrics.reference import Reference
+from gansearch.metrics.scorer import Scorer
+from gansearch.run.manifest import Plan
+from gansearch.search.ray.cluster import Cluster, ray_session
+from gansearch.training.artifacts.writer import Artifacts
+from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.loop import Diverged, Trainer, evaluate_next
+
+_SECONDS = 0.5  # for the steps of one configuration
+_LONGEST = 8.0  # seconds after which no further configuration is begun
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was measured. Times are in seconds.
+
+    Args:
+        images_per_second: The speed of each configuration that did not diverge.
+        evaluation: The time of an FID, its artifacts and its checkpoint.
+        turnaround: The time in which a trial is built.
+        start: The time until Ray and the processes of the trials were ready.
+    """
+
+    images_per_second: Sequence[float]
+    evaluation: float
+    turnaround: float
+    start: float
+
+
+class _Prober:
+    """An actor in place of one that trains: it has the same resources, and its process starts in the same way."""
+
+    def __init__(
+        self,
+        names: Iterable[str],
+        objects: Mapping[str, Any],
+        cpus: float,
+        gpus: float,
+        reference: Reference,
+        base: TrialConfig,
+    ) -> None:
+        foreign.permit(names)
+        foreign.receive(objects)
+        torch.set_num_threads(max(1, int(cpus)))
+        self._device = torch.device("cuda" if gpus and torch.cuda.is_available() else "cpu")
+        self._scorer = Scorer(base.metrics, self._device, reference)
+        load_images(base.data, "train")
+
+    def ready(self) -> None:
+        """Returns when the process is ready."""
+
+    def evaluation(self, config: TrialConfig) -> float:
+        """Returns the time of an FID, its artifacts and its checkpoint."""
+        shortest = config.optim.d_steps * config.train.batch / 1000
+        config = config.override({"train.max_kimg": shortest, "train.evaluations": 1})
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = Trainer(config, self._device, self._scorer)
+            artifacts = Artifacts(folder, config.artifacts)
+            begun = time.perf_counter()
+            row = evaluate_next(trainer, CheckpointDir(folder), artifacts)
+            artifacts.finish()
+        return time.perf_counter() - begun - row.train_seconds
+
+    def speed(self, config: TrialConfig, latest: float) -> tuple[float, float] | None:
+        """Returns images a second and the time in which the trial was built.
+
+        It is None where the trial diverges, and at once after the time `latest`.
+        """
+        begun = time.perf_counter()
+        if time.monotonic() > latest:
+            return None
+        trainer = Trainer(config, self._device, self._scorer)
+        built = time.perf_counter() - begun
+        period = config.optim.d_steps  # a G step is in every such number of D steps
+        try:
+            trainer.train(period)  # the first steps are slower
+            shown, begun = trainer.shown, time.perf_counter()
+            while time.perf_counter() - begun < _SECONDS:
+                trainer.train(period)
+        except Diverged:
+            return None
+        return (trainer.shown - shown) / (time.perf_counter() - begun), built
+
+
+def probe(plan: Plan, cluster: Cluster, reference: Reference, configs: Iterable[TrialConfig]) -> Probe | None:
+    """Starts a Ray and measures configurations on as many actors as a search has slots, all at work at once.
+
+    Args:
+        plan: The plan of the search.
+        cluster: What the search would have.
+        reference: The reference of the FIDs.
+        configs: Resolved configurations. Where they are slow, only the first ones are measured.
+
+    Returns:
+        What was found, None where the base or every configuration diverges.
+
+    Raises:
+        UserError: Ray does not start, or the data set of a configuration can't be trained on.
+    """
+    begun = time.monotonic()
+    names = plan.component_names
+    code = registry.with_code(plan.space.base, names).code
+    with ray_session(None, foreign.travelling(code)):
+        actor: Any = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus)(_Prober)
+        actors = [
+            actor.remote(names, foreign.objects(names), cluster.cpus, cluster.gpus, reference, plan.space.base)
+            for _ in range(cluster.slots)
+        ]
+        ray.get([one.ready.remote() for one in actors])
+        start = time.monotonic() - begun
+        try:
+            evaluations = ray.get([one.evaluation.remote(plan.space.base) for one in actors])
+        except Diverged:
+            return None
+        pool, begun = ActorPool(actors), time.monotonic()
+        found = list(pool.map_unordered(lambda one, config: one.speed.remote(config, begun + _LONGEST), list(configs)))
+    measured = [one for one in found if one is not None]
+    if not measured:
+        return None
+    speeds, turnarounds = zip(*measured, strict=True)
+    return Probe(speeds, fmean(evaluations), fmean(turnarounds), start)
