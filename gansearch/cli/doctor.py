@@ -98,8 +98,8 @@ def _cost(plan: Plan) -> None:
     paces = [train.eval_images / speed + found.evaluation for speed in found.images_per_second]
     print(
         f"a full trial: {range_text(min(paces) * train.evaluations, max(paces) * train.evaluations)} for "
-        f"{kimg_text(train.max_kimg)} kimg, at {slowest:.0f} to {fastest:.0f} images/s ({len(paces)} trials drawn at random, "
-        f"{cluster.slots} at once on {device.type}) and {found.evaluation:.1f} s an FID with its artifacts"
+        f"{kimg_text(train.max_kimg)} kimg, at {slowest:.0f} to {fastest:.0f} images/s ({len(paces)} trials drawn at "
+        f"random, {cluster.slots} at once on {device.type}) and {found.evaluation:.1f} s an FID with its artifacts"
     )
     print(cost_text(plan, cluster, paces, device.type, found.turnaround, found.start))
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from gansearch.run.ledger import Ledger
-from gansearch.run.rows import Decision, End, Eval, Row, Start
+from gansearch.run.rows import Decision, End, Eval, Noise, Row, Start
 
 _NEWEST = 200  # trials whose speed counts
 
@@ -111,7 +111,7 @@ class Survival:
 
     def note(self, row: Row, ledger: Ledger) -> None:
         """Takes account of a row that the ledger has."""
-        if isinstance(row, Start) or ledger[row.trial_id].is_final:
+        if isinstance(row, Start | Noise) or ledger[row.trial_id].is_final:
             return
         root, images = ledger.root_id(row.trial_id), row.images
         match row:
