@@ -7,6 +7,7 @@ from matplotlib.patches import Patch
 
 from gansearch.analysis.draw.style import (
     BEST,
+    BROKEN,
     FULL,
     HALO,
     INK,
@@ -14,7 +15,9 @@ from gansearch.analysis.draw.style import (
     STATUS_STYLE,
     label_ends,
     legend_below,
+    mark_diverged,
     plain_ticks,
+    point_handle,
     style_axes,
     titled,
 )
@@ -48,6 +51,8 @@ def draw_curves(info: CurvesInfo, axes: Any) -> None:
     if info.floor is not None:
         _draw_floor(info, info.floor, axes)
     _leave_room_below(axes)
+    if info.diverged:
+        mark_diverged(info.diverged, axes)
     _count_trials(info, axes)
     label_ends(axes, [(c.kimg[-1], c.fid[-1], c.baseline, INK) for c in info.shown if c.baseline])
     trials = f"{len(info.curves)} trials" if len(info.curves) > 1 else "one trial"
@@ -56,18 +61,16 @@ def draw_curves(info: CurvesInfo, axes: Any) -> None:
 
 
 def _facts(info: CurvesInfo) -> list[str | None]:
-    diverged = f"{info.diverged} more diverged before their first FID" if info.diverged else None
-    bands = "a band has the same trials from one rung to the next: only the best third or so train on" if info.bands else None
-    return [info.state, "; ".join(filter(None, [bands, diverged]))]
+    return [info.state, "each band: the trials that trained on to the next rung" if info.bands else None]
 
 
 def _length_axis(info: CurvesInfo, axes: Any) -> None:
     """Shows all of the length and names the rungs. With bands the axis is logarithmic, so that each band has room."""
     last = max([*info.rungs, *(curve.kimg[-1] for curve in info.curves)])
-    first = min(curve.kimg[0] for curve in info.curves)
+    first = min([*(curve.kimg[0] for curve in info.curves), *filter(None, info.diverged)])
     if info.bands:
         axes.set_xscale("log")
-        axes.set_xlim(first / 1.6, last * 1.06)
+        axes.set_xlim(first / 1.3, last * 1.06)
         plain_ticks(axes.xaxis, (1.0, 2.0, 5.0))
     else:
         axes.set_xlim(0, 1.02 * last)
@@ -85,16 +88,22 @@ def _draw_band(band: Band, axes: Any) -> None:
         axes.fill_between(band.kimg, inner_low, inner_high, color=_INNER, linewidth=0, zorder=1.3)
         axes.plot(band.kimg, median, color=FULL, linewidth=1.8, zorder=1.4)
         return
+    left = 0.95 * band.kimg[0]  # beside the band that begins there
     for low, high, colour in ((outer_low, outer_high, _OUTER), (inner_low, inner_high, _INNER)):
-        axes.plot(band.kimg * 2, [low[0], high[0]], color=colour, linewidth=9, solid_capstyle="butt", zorder=1.3)
-    axes.plot(band.kimg, median, "_", color=FULL, markersize=11, markeredgewidth=1.8, zorder=1.4)
+        axes.plot([left, left], [low[0], high[0]], color=colour, linewidth=9, solid_capstyle="butt", zorder=1.3)
+    axes.plot(left, median, "_", color=FULL, markersize=11, markeredgewidth=1.8, zorder=1.4)
 
 
 def _count_trials(info: CurvesInfo, axes: Any) -> None:
     """Writes at the top of each band how many trials it has."""
     for band in info.bands:
-        middle = (band.kimg[0] * band.kimg[-1]) ** 0.5
-        place = {"ha": "center", "va": "top", "transform": axes.get_xaxis_transform(), "zorder": 6}
+        middle = (band.kimg[0] * band.kimg[-1]) ** 0.5 if len(band.kimg) > 1 else 0.97 * band.kimg[0]
+        place = {
+            "ha": "center" if len(band.kimg) > 1 else "right",
+            "va": "top",
+            "transform": axes.get_xaxis_transform(),
+            "zorder": 6,
+        }
         axes.text(middle, 0.985, f"n={band.trials}", color=FULL, fontsize=9, path_effects=HALO, **place)
 
 
@@ -169,6 +178,8 @@ def _handles(info: CurvesInfo) -> list[Any]:
         ]
     if info.best:
         handles.append(Line2D([], [], color=BEST, marker="*", markersize=10, linewidth=2.4, label="best trial"))
+    if info.diverged:
+        handles.append(point_handle(f"diverged before a FID ({len(info.diverged)})", BROKEN, "X", 8))
     if any(curve.baseline for curve in info.shown):
         handles.append(Line2D([], [], label="baseline (named)", **_BASELINE))
     if info.rungs:

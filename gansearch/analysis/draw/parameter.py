@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import MaxNLocator
 
 from gansearch.analysis.draw.style import (
     BEST,
     BOX,
-    BROKEN,
     HALO,
     INK,
     MUTED,
+    mark_diverged,
     mark_handles,
     plain_ticks,
     stage_colours,
@@ -26,7 +25,6 @@ from gansearch.analysis.info.parameters import Axis, ParamInfo
 from gansearch.analysis.info.statistics import Box
 
 _TREND, _INTERVAL = "#24292f", "#8fa3b8"
-_TOP = 0.985  # of the axes: where trials that diverged are marked
 
 
 def draw_parameter(info: ParamInfo, rung: CommonRung, axes: Any, limits: tuple[float, float]) -> None:
@@ -39,12 +37,13 @@ def draw_parameter(info: ParamInfo, rung: CommonRung, axes: Any, limits: tuple[f
     axes.set_ylabel("FID", color=INK)
     axes.set_ylim(*limits)
     if info.axis.choices is None:
-        number_axis(info.axis, axes, is_whole=_is_whole(info))
-        _draw_trend(info, axes)
-    else:
-        counts = [len(info.group(index)) for index in range(len(info.axis.choices))]
-        choice_axis(info.axis.choices, counts, axes)
-        _draw_boxes(info, axes, limits[1])
+        number_axis(info.axis, axes)
+    if info.columns:
+        _column_axis(info, axes)
+    for column in info.columns:
+        if column.box is not None:
+            _draw_box(column.box, column.x, 0.32 * _step(info), axes, limits[1])
+    _draw_trend(info, axes)
     _draw_points(info, rung, axes)
 
 
@@ -76,9 +75,7 @@ def _draw_points(info: ParamInfo, rung: CommonRung, axes: Any) -> None:
         axes.scatter(x, y, s=size, c=colour, alpha=0.9 if size > 15 else 0.75, zorder=3, **edge)
     diverged = [x for x, point in zip(xs, info.points, strict=True) if point.trial.has_diverged_before]
     if diverged:
-        top = [_TOP] * len(diverged)
-        where = {"transform": axes.get_xaxis_transform(), "clip_on": False}
-        axes.scatter(diverged, top, s=36, marker="X", c=BROKEN, linewidths=0.5, edgecolors="white", zorder=4, **where)
+        mark_diverged(diverged, axes)
     for x, point in zip(xs, info.points, strict=True):
         if point.trial.has_diverged_before:
             continue
@@ -92,7 +89,7 @@ def _draw_points(info: ParamInfo, rung: CommonRung, axes: Any) -> None:
             axes.plot(x, point.trial.fid, "*", color=BEST, markersize=14, markeredgecolor="white", zorder=6)
 
 
-def number_axis(axis: Axis, axes: Any, *, is_whole: bool = False, side: str = "x") -> None:
+def number_axis(axis: Axis, axes: Any, side: str = "x") -> None:
     """Shows the whole domain along `side`, with a margin so that points at the ends of the domain are not cut."""
     low, high = axis.limits
     ticks, set_limits = (axes.xaxis, axes.set_xlim) if side == "x" else (axes.yaxis, axes.set_ylim)
@@ -105,37 +102,32 @@ def number_axis(axis: Axis, axes: Any, *, is_whole: bool = False, side: str = "x
     else:
         margin = 0.05 * (high - low) or 0.5
         set_limits(low - margin, high + margin)
-    if is_whole:
-        ticks.set_major_locator(MaxNLocator(integer=True))
 
 
-def choice_axis(choices: list[str], counts: list[int], axes: Any) -> None:
-    """Names the choices along x, with the number of trials under each."""
-    labels = [f"{choice}\nn={count}" for choice, count in zip(choices, counts, strict=True)]
-    axes.set_xticks(range(len(choices)), labels)
-    axes.set_xlim(-0.6, len(choices) - 0.4)
+def _column_axis(info: ParamInfo, axes: Any) -> None:
+    """Names the columns along x, with the number of trials under each."""
+    choices = info.axis.choices or [f"{column.x:g}" for column in info.columns]
+    labels = [f"{choice}\nn={column.trials}" for choice, column in zip(choices, info.columns, strict=True)]
+    axes.set_xticks([column.x for column in info.columns], labels, fontsize=9 if len(labels) <= 6 else 7)
+    margin = 0.6 * _step(info)
+    axes.set_xlim(info.columns[0].x - margin, info.columns[-1].x + margin)
     axes.grid(visible=False, axis="x")
 
 
-def _is_whole(info: ParamInfo) -> bool:
-    """Returns whether points stand in columns, as they do for a small whole number."""
-    low, high = info.axis.limits
-    return not info.axis.log and high - low <= 16 and all(point.x.is_integer() for point in info.points)
+def _step(info: ParamInfo) -> float:
+    """Returns the distance of two columns."""
+    return info.columns[1].x - info.columns[0].x if len(info.columns) > 1 else 1.0
 
 
-def _draw_boxes(info: ParamInfo, axes: Any, top: float) -> None:
-    for at, box in enumerate(info.boxes):
-        if box is not None:
-            _draw_box(box, at, axes, top)
-
-
-def _draw_box(box: Box, at: float, axes: Any, top: float) -> None:
-    """Draws the quartiles as a box, and the 95 % interval of the median as a dark bar within."""
+def _draw_box(box: Box, at: float, half: float, axes: Any, top: float) -> None:
+    """Draws the quartiles as a box, and the 95 % interval of the median as a dark bar; `half` is half the width."""
     first, median, third = (min(value, top) for value in box.quartiles)
     low, high = (min(value, top) for value in box.interval)
-    axes.add_patch(Rectangle((at - 0.32, first), 0.64, third - first, facecolor=BOX, edgecolor=MUTED, zorder=1))
-    axes.add_patch(Rectangle((at - 0.32, low), 0.64, high - low, facecolor=_INTERVAL, alpha=0.8, zorder=2, linewidth=0))
-    axes.plot([at - 0.32, at + 0.32], [median, median], color=INK, linewidth=1.8, zorder=4)
+    axes.add_patch(Rectangle((at - half, first), 2 * half, third - first, facecolor=BOX, edgecolor=MUTED, zorder=1))
+    axes.add_patch(
+        Rectangle((at - half, low), 2 * half, high - low, facecolor=_INTERVAL, alpha=0.8, zorder=2, linewidth=0)
+    )
+    axes.plot([at - half, at + half], [median, median], color=INK, linewidth=1.8, zorder=4)
 
 
 def _draw_trend(info: ParamInfo, axes: Any) -> None:
@@ -149,23 +141,23 @@ def _draw_trend(info: ParamInfo, axes: Any) -> None:
 
 def _spread(info: ParamInfo) -> list[float]:
     """Returns the x of each point as drawn. In a column, points are spread so that none hides another."""
-    if info.axis.choices is None and not _is_whole(info):
+    if not info.columns:
         return [point.x for point in info.points]
-    width = 0.5 if info.axis.choices is not None else min(0.5, 0.06 * (info.axis.limits[1] - info.axis.limits[0] or 1))
     seen: dict[float, int] = {}
     spread = []
     for point in info.points:
         turn = seen[point.x] = seen.get(point.x, -1) + 1
-        spread.append(point.x + width * ((turn * 0.618034 + 0.5) % 1 - 0.5))
+        spread.append(point.x + 0.5 * _step(info) * ((turn * 0.618034 + 0.5) % 1 - 0.5))
     return spread
 
 
 def parameter_handles(rung: CommonRung, infos: list[ParamInfo]) -> list[Any]:
     """Returns the handles of a legend of all that is drawn of some parameters."""
     handles: list[Any] = [*stage_handles(rung), *mark_handles(rung.trials)]
-    if any(box for info in infos for box in info.boxes):
+    has_boxes = any(column.box for info in infos for column in info.columns)
+    if has_boxes:
         handles.append(Patch(facecolor=BOX, edgecolor=MUTED, label="quartiles (from 8 trials on)"))
-    if any(info.trend for info in infos) or any(box for info in infos for box in info.boxes):
+    if has_boxes or any(info.trend for info in infos):
         handles.append(Line2D([], [], color=INK, linewidth=1.8, label="median"))
         handles.append(Patch(facecolor=_INTERVAL, label="95 % interval of the median"))
     return handles

@@ -1,6 +1,6 @@
 """The style of the plots of a run: colours, markers, axes, titles.
 
-Colours can be told apart by readers who see red and green alike, and each meaning has a marker or a line of its own too.
+Colours can be told apart by readers who see red and green alike, and each meaning has a marker or line of its own.
 """
 
 import math
@@ -69,19 +69,16 @@ def titled(axes: Any, run: str, question: str, *facts: str | None, pad: float = 
 
 def stage_colours(rung: CommonRung) -> list[Any]:
     """Returns a colour for each number of rungs that a trial may have reached: the further, the darker."""
-    number = len(rung.rungs) + 1
-    return [colormaps["viridis_r"](0.12 + 0.83 * at / max(1, number - 1)) for at in range(number)]
+    steps = max(1, len(rung.rungs) - 1)
+    return [CUT, *(colormaps["viridis_r"](0.14 + 0.8 * at / steps) for at in range(len(rung.rungs)))]
 
 
 def stage_handles(rung: CommonRung) -> list[Line2D]:
     """Returns the handles of a legend of how far the trials at the common rung came, each with their number."""
     stages = [rung.stage(trial.reached) for trial in rung.measured]
-    names = ["below the first rung", *(f"to {kimg_text(kimg)} kimg" for kimg in rung.rungs)]
+    names = ["below the first rung", *(f"came to {kimg_text(kimg)} kimg" for kimg in rung.rungs)]
     colours = stage_colours(rung)
-    return [
-        point_handle(f"came {names[at]} ({stages.count(at)})" if at else f"{names[0]} ({stages.count(at)})", colours[at])
-        for at in sorted(set(stages))
-    ]
+    return [point_handle(f"{names[at]} ({stages.count(at)})", colours[at]) for at in sorted(set(stages))]
 
 
 def mark_handles(trials: Iterable[TrialAtRung]) -> list[Line2D]:
@@ -97,11 +94,15 @@ def mark_handles(trials: Iterable[TrialAtRung]) -> list[Line2D]:
     return handles
 
 
+def mark_diverged(xs: Sequence[float], axes: Any) -> None:
+    """Marks at the top edge trials that diverged, which are worse than all that have a FID."""
+    where = {"transform": axes.get_xaxis_transform(), "clip_on": False, "zorder": 4}
+    axes.scatter(xs, [0.985] * len(xs), s=36, marker="X", c=BROKEN, linewidths=0.5, edgecolors="white", **where)
+
+
 def point_handle(label: str, colour: Any, marker: str = "o", size: float = 7, edge: str = "white") -> Line2D:
     """Returns the handle of a marker in a legend."""
-    return Line2D(
-        [], [], color=colour, marker=marker, linestyle="", markersize=size, label=label, markeredgecolor=edge
-    )
+    return Line2D([], [], color=colour, marker=marker, linestyle="", markersize=size, label=label, markeredgecolor=edge)
 
 
 def columns_of(handles: Sequence[Any], width: float) -> int:
