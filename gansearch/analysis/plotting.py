@@ -55,5 +55,5 @@ def _require_evaluation(run: Run) -> None:
 
 def _save(figure: Figure, path: Path) -> Path:
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=150, pil_kwargs={"compress_level": 4})
     return path

@@ -39,7 +39,7 @@ def parameter_figure(run: str, rung: CommonRung, info: ParamInfo, facts: Sequenc
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     axes = figure.add_subplot()
     draw_parameter(info, rung, axes, fid_limits(rung, info.log_fid))
-    titled(axes, run, f"which {info.axis.path.rpartition('.')[2]} is good?", *facts)
+    titled(axes, run, f"which values of {info.axis.path} are good?", *facts)
     legend_below(figure, parameter_handles(rung, [info]))
     return figure
 
