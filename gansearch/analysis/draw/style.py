@@ -114,7 +114,8 @@ def columns_of(handles: Sequence[Any], width: float) -> int:
 def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
     """Puts a legend under a figure."""
     if handles:
-        figure.legend(handles=list(handles), ncols=columns_of(handles, figure.get_figwidth()), **LEGEND)
+        place = LEGEND | ({} if figure.get_layout_engine() else {"loc": "lower center"})
+        figure.legend(handles=list(handles), ncols=columns_of(handles, figure.get_figwidth()), **place)
 
 
 def label_ends(axes: Any, ends: Sequence[tuple[float, float, str, Any]], size: float = 9) -> None:
