@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gansearch.errors import UserError, unknown
+from gansearch.text import kimg_text
 
 
 def whole_kimg(max_kimg: float, *, evaluations: int, batch: int) -> float:
@@ -107,7 +108,7 @@ class TrainConfig(Section):
         if not math.isclose(fitting, self.max_kimg, rel_tol=1e-9):
             raise ValueError(
                 f"max_kimg={self.max_kimg:g} is not {self.evaluations} evaluations of whole batches of "
-                f"{self.batch}; the nearest is {fitting:g}"
+                f"{self.batch}; the nearest is {kimg_text(fitting)}"
             )
         return self
 

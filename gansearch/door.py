@@ -24,6 +24,7 @@ from gansearch.run import Run as Loaded
 from gansearch.run import load as load_run
 from gansearch.run.paths import DEFAULT_RUNS_DIR, dated
 from gansearch.run.rows import Row
+from gansearch.text import fid_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +45,7 @@ class Run:
 
     def __repr__(self) -> str:
         best = self.best
-        lowest = f", best FID {best.best_fid:.2f} (trial {best.trial_id})" if best else ""
+        lowest = f", best FID {fid_text(best.best_fid)} (trial {best.trial_id})" if best else ""
         return f"Run({str(self.path)!r}, {len(self._load().ledger)} trials{lowest})"
 
     def _repr_html_(self) -> str:
@@ -56,8 +57,10 @@ class Run:
 
     @property
     def best(self) -> Ranked | None:
-        """The trial with the lowest FID, None where no trial has one."""
-        return next((row for row in self.rank() if row.rank == 1), None)
+        """The winner: by the finals or, without finals, by the lowest FID. None where no trial has one."""
+        run = self._load()
+        winner = run.winner
+        return None if winner is None else next(row for row in rank(run) if row.trial_id == winner.trial_id)
 
     def rank(self) -> list[Ranked]:
         """Returns all trials, the lowest FID first."""
@@ -103,7 +106,7 @@ class Run:
         """Writes the best generator of a trial as files that stand alone, and returns their folder.
 
         Args:
-            trial: Which trial; None takes the one with the lowest FID.
+            trial: Which trial; None takes the winner's final nearest to their mean or, without finals, the winner.
             out: The folder to write; None takes the run's `best`.
 
         Raises:

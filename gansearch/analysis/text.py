@@ -1,27 +1,16 @@
 """Writes numbers and parameters for tables, log lines and plots."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.protocol import Floor
 from gansearch.run.rows import Relation
 from gansearch.run.space import Condition
+from gansearch.text import fid_text, kimg_text
 
-MISSING = "-"
 _RELATIONS: dict[Relation, str] = {"retry": "retry of", "continuation": "continues", "final": "of"}
-
-
-def fid_text(fid: float | None) -> str:
-    """Returns a FID with two decimals, or four below 1."""
-    if fid is None:
-        return MISSING
-    return f"{fid:.2f}" if abs(fid) >= 1 else f"{fid:.4f}"
-
-
-def kimg_text(kimg: float | None) -> str:
-    """Returns a length without the noise of binary fractions: 19.2, not 19.200000000000003."""
-    return MISSING if kimg is None else f"{round(kimg, 3):.12g}"
 
 
 def value_text(value: Any) -> str:
@@ -43,6 +32,26 @@ def params_text(params: Mapping[str, Any]) -> str:
         else:
             words.append(f"{key}{slash}{denominator.removeprefix(f'{section}.')}={value_text(value)}")
     return "; ".join(" ".join([*([section] if section else []), *words]) for section, words in sections.items())
+
+
+def short_names(paths: Iterable[str]) -> dict[str, str]:
+    """Returns a short name for each path: its last part, or its section for a name: `loss`, `clip`, `d_lr/g_lr`.
+
+    Where two paths would have the same name, both keep their sections.
+    """
+    found = {path: "/".join(map(_short, path.split("/"))) for path in paths}
+    count = Counter(found.values())
+    return {path: name if count[name] == 1 else path for path, name in found.items()}
+
+
+def _short(path: str) -> str:
+    section, _, key = path.rpartition(".")
+    return section if key == "name" and section else key
+
+
+def differing(paths: Iterable[str], shown: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns the paths whose values differ among some parameters; a value that does not apply differs from all."""
+    return [path for path in paths if any(params.get(path) != shown[0].get(path) for params in shown)]
 
 
 def conditions_text(conditions: Iterable[Condition]) -> str:

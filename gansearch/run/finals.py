@@ -1,9 +1,8 @@
 """The content of `finals.json`: what the finals of a run have decided."""
 
-from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
 from gansearch.cache import atomic_write
 from gansearch.errors import UserError, one_line
@@ -18,10 +17,12 @@ _STRICT = ConfigDict(frozen=True, strict=True, extra="forbid")
 class Finalist(BaseModel):
     """A configuration that was trained again with several seeds.
 
-    A seed that diverged counts as the highest FID of all finals, in the mean and all that follows from it.
+    A final that diverged counts as the highest FID that any final had at any evaluation, in the mean and all that
+    follows from it.
 
     Args:
-        place: 1 for the lowest mean. Finalists that no test tells apart share a place.
+        place: 1 for the lowest mean. Finalists that no test tells apart share a place. None with fewer than two values,
+            which no test can compare.
         trial_id: The trial of the search.
         origin: Who proposed that trial.
         searched_fid: The lowest FID of that trial. It is too low: the finalist was chosen for it.
@@ -38,7 +39,7 @@ class Finalist(BaseModel):
 
     model_config = _STRICT
 
-    place: int = Field(ge=1)
+    place: int | None = Field(ge=1)
     trial_id: TrialId
     origin: str
     searched_fid: FiniteFloat
@@ -88,12 +89,12 @@ class Finals(BaseModel):
     num_searched: int = Field(ge=0)
     finalists: tuple[Finalist, ...] = Field(min_length=1)
 
-    @model_validator(mode="before")
+    @field_validator("version")
     @classmethod
-    def _is_of_this_version(cls, content: Any) -> Any:
-        if isinstance(content, Mapping) and content.get("version") != FINALS_VERSION:
-            raise ValueError(f"version {content.get('version')}, this gansearch reads {FINALS_VERSION}")
-        return content
+    def _is_known(cls, version: int) -> int:
+        if version != FINALS_VERSION:
+            raise ValueError(f"{version}, this gansearch reads {FINALS_VERSION}")
+        return version
 
     @property
     def winner(self) -> Finalist:

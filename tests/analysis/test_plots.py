@@ -10,10 +10,10 @@ from PIL import Image
 
 from gansearch.analysis.plots.parameters import parameter_figure
 from gansearch.analysis.plotting import figures, plot
-from gansearch.analysis.text import fid_text
 from gansearch.errors import UserError
 from gansearch.run import Floor, When, load
 from gansearch.run.rows import End
+from gansearch.text import fid_text
 
 from .synthetic_run import KIMG, PARAMS, RUNGS, evaluation, make_run, make_search, promoting_rows, start
 
@@ -147,6 +147,10 @@ def test_the_drawing_shows_the_numbers(run):
     for curve in curves_info(run).curves:
         assert tuple(curve.fid) in drawn
     assert {text.get_text() for text in axes.texts} >= {"6.4", "19.2", "57.6"}
+    (epochs,) = axes.child_axes
+    assert epochs.get_xlabel() == "epochs of 1,437 training images"
+    axes.figure.draw_without_rendering()
+    assert epochs.get_xlim() == pytest.approx([kimg * 1000 / 1437 for kimg in axes.get_xlim()])
     info = param_info(run, "optim.g_lr")
     (axes,) = parameter_figure(info).axes
     assert axes.get_xscale() == "log"

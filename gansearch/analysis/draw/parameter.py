@@ -125,7 +125,7 @@ def _draw_box(box: Box, at: float, half: float, axes: Any, top: float) -> None:
     low, high = (min(value, top) for value in box.interval)
     axes.add_patch(Rectangle((at - half, first), 2 * half, third - first, facecolor=BOX, edgecolor=MUTED, zorder=1))
     axes.add_patch(
-        Rectangle((at - half, low), 2 * half, high - low, facecolor=_INTERVAL, alpha=0.8, zorder=2, linewidth=0)
+        Rectangle((at - half / 2, low), half, high - low, facecolor=_INTERVAL, alpha=0.8, zorder=2, linewidth=0)
     )
     axes.plot([at - half, at + half], [median, median], color=INK, linewidth=1.8, zorder=4)
 
