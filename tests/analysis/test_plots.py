@@ -7,12 +7,17 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from PIL import Image
 
+from benchmarks.big_run import big_run
+from gansearch.analysis.info.common_rung import common_rung
 from gansearch.analysis.info.curves import curves_info, fits, is_wide
 from gansearch.analysis.info.parameters import param_info
+from gansearch.analysis.plots.curves import Curves
 from gansearch.analysis.plots.parameters import Parameters, parameter_figure
-from gansearch.analysis.plotting import figures, plot
+from gansearch.analysis.plotting import compare, figures, plot
+from gansearch.cli import analyze
 from gansearch.errors import UserError
 from gansearch.run import Floor, When, load
+from gansearch.run.paths import attention_file, samples_file
 from gansearch.run.rows import End
 from gansearch.text import fid_text
 
@@ -129,7 +134,7 @@ def _floor_lines(figure, fid):
     ]
 
 
-@pytest.mark.parametrize("fid", [20.0, 12.0, 90.0])
+@pytest.mark.parametrize("fid", [20.0, 30.0, 90.0])
 def test_the_floor_is_a_labelled_dotted_line(tmp_path, fid):
     run = load(make_search(tmp_path / "run", floor=Floor(split="test", images=360, fid=fid)))
     figure = _curves(run)
@@ -265,7 +270,7 @@ def test_a_search_that_is_going_on_says_so(tmp_path):
 def test_few_trials_are_said_to_be_too_few(run):
     drawn = dict(figures(run))
     assert "map" not in drawn
-    assert "not enough trials: 16 at this length, an estimate needs 30" in _texts(drawn["importance"])
+    assert "not enough trials: 9 at this length, an estimate needs 30" in _texts(drawn["importance"])
 
 
 def test_where_attention_left_no_maps_the_plot_says_so(run, big):
