@@ -194,7 +194,8 @@ def _handles(info: CurvesInfo) -> list[Any]:
             if status in kinds
         ]
     if info.best:
-        handles.append(Line2D([], [], color=BEST, marker="*", markersize=10, linewidth=2.4, label="best trial"))
+        label = "best trial, by the finals" if info.by_finals else "best trial"
+        handles.append(Line2D([], [], color=BEST, marker="*", markersize=10, linewidth=2.4, label=label))
     if info.diverged:
         handles.append(point_handle(f"diverged before a FID ({len(info.diverged)})", BROKEN, "X", 8))
     if any(curve.baseline for curve in info.shown):

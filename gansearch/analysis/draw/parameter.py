@@ -74,19 +74,20 @@ def _draw_points(info: ParamInfo, rung: CommonRung, axes: Any) -> None:
     diverged = [x for x, trial in placed if trial.has_diverged_before]
     if diverged:
         mark_diverged(diverged, axes)
+    baselines = [(x, trial) for x, trial in placed if trial.baseline and not trial.has_diverged_before]
+    for at, (x, trial) in enumerate(sorted(baselines, key=lambda one: one[1].fid)):
+        _mark_baseline(str(trial.baseline), x, trial.fid, info.axis, axes, above=at % 2 == 1)
     for x, trial in placed:
-        if trial.baseline and not trial.has_diverged_before:
-            _mark_baseline(trial.baseline, x, trial.fid, info.axis, axes)
         if trial.is_best:
             axes.plot(x, trial.fid, "*", color=BEST, markersize=14, markeredgecolor="white", zorder=6)
 
 
-def _mark_baseline(name: str, x: float, fid: float, axis: Axis, axes: Any) -> None:
-    """Marks a baseline and names it, on the side of the mark that has more room."""
+def _mark_baseline(name: str, x: float, fid: float, axis: Axis, axes: Any, above: bool) -> None:
+    """Marks a baseline and names it, on the side of the mark that has more room, a little above or below."""
     axes.plot(x, fid, "D", color="white", markersize=6, markeredgecolor=INK, zorder=5)
     left, right = map(axis.scaled, axes.get_xlim())
     is_right = 2 * axis.scaled(x) > left + right
-    place = {"xytext": (-6 if is_right else 6, 3), "ha": "right" if is_right else "left"}
+    place = {"xytext": (-6 if is_right else 6, 3 if above else -9), "ha": "right" if is_right else "left"}
     text = {"fontsize": 8, "color": INK, "path_effects": HALO, "zorder": 6, "textcoords": "offset points"}
     axes.annotate(name, (x, fid), **place, **text)
 

@@ -63,6 +63,7 @@ class CurvesInfo(NamedTuple):
         state: How far a search is that has not ended, else None.
         curves: All trials of the search with an evaluation, by number.
         best: The id of the winner of the search.
+        by_finals: Whether finals have decided which trial is the winner; else it has the lowest FID.
         leaders: The ids of the ten best trials, the winner first.
         bands: With more than `MOST_CURVES` trials their distribution between rungs, else empty.
         diverged: Where trials diverged that have no curve because they have no evaluation, in kimg.
@@ -77,6 +78,7 @@ class CurvesInfo(NamedTuple):
     state: str | None
     curves: list[Curve]
     best: str | None
+    by_finals: bool
     leaders: list[str]
     bands: list[Band]
     diverged: list[float]
@@ -105,6 +107,7 @@ def curves_info(run: Run) -> CurvesInfo:
         state=state_text(run),
         curves=curves,
         best=winner.trial_id if winner else None,
+        by_finals=run.finals is not None,
         leaders=[trial.trial_id for trial in leaders(run, LEADERS)],
         bands=bands(curves, run.manifest.rungs_kimg) if len(curves) > MOST_CURVES else [],
         diverged=[trial.kimg for trial in trials if trial.status == "diverged" and not trial.evals],

@@ -54,7 +54,9 @@ class Importance(Plot):
 def _importance(run: str, rung: CommonRung, info: ImportanceInfo, state: str | None) -> Figure:
     figure = Figure(figsize=(8, 1.9 + 0.36 * max(2, len(info.parameters))), layout="constrained")
     axes: Any = figure.add_subplot()
-    titled(axes, run, "which parameters matter?", str(rung), state)
+    all_trials = len(rung.trials)
+    sample = f"{info.trials} of these {all_trials} trials, drawn at random" if info.trials < all_trials else None
+    titled(axes, run, "which parameters matter?", str(rung), sample, state)
     if not info.parameters:
         text = f"not enough trials: {info.trials} at this length, an estimate needs {LEAST_TRIALS}"
         axes.text(0.5, 0.5, text, ha="center", va="center", color=INK)
