@@ -229,6 +229,14 @@ def test_with_fewer_than_30_trials_nothing_is_important(tmp_path):
     assert strongest_pair(info, common_rung(run), run.manifest.space) is None
 
 
+def test_where_all_fids_are_equal_nothing_is_important(tmp_path):
+    run = _run(
+        tmp_path / "run", [({"optim.beta1": at / 100, "model.spectral_norm": at % 2 == 0}, [9.0]) for at in range(40)]
+    )
+    info = importance_info(common_rung(run), SPACE)
+    assert {row.path: row.share for row in info.parameters} == {"optim.beta1": 0.0, "model.spectral_norm": 0.0}
+
+
 def test_curves_need_neither_optuna_nor_sklearn():
     script = "import sys, gansearch.analysis.info.curves, gansearch.analysis.info.importance\nprint(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -38,7 +38,10 @@ class AttentionInfo(NamedTuple):
 def attention_info(run: Run, rung: CommonRung) -> AttentionInfo | None:
     """Returns the places of self-attention; None where the search has one place only."""
     space = run.manifest.space
-    if PARAMETER not in space.params or not space.params[PARAMETER].domain.is_categorical:
+    if PARAMETER not in space.params:
+        return None
+    domain = space.params[PARAMETER].domain
+    if domain.is_single or not domain.is_categorical:
         return None
     info = param_info(rung, space, PARAMETER)
     if not info.points:

@@ -73,7 +73,7 @@ def importance_info(rung: CommonRung, space: Space) -> ImportanceInfo:
     if len(trials) < LEAST_TRIALS or not paths or not any(trial.fid < math.inf for trial in trials):
         return ImportanceInfo([], 0.0, len(trials))
     study = _study([_completed(trial.params, paths, having, rng) for trial in trials], space, paths)
-    trees = _trees(study, _logs(trials))
+    trees = _trees(study, _logs(trials), [*paths, *_PROBES])
     rows = [
         Importance(
             path=path,
@@ -117,14 +117,20 @@ def _study(params: list[dict[str, Any]], space: Space, paths: list[str]) -> "Stu
     return study
 
 
-def _trees(study: "Study", targets: list[float]) -> dict[str, np.ndarray]:
+def _trees(study: "Study", targets: list[float], paths: list[str]) -> dict[str, np.ndarray]:
     """Returns for each parameter its importance in each tree."""
+    trees = [_tree(study, targets, seed) for seed in range(_TREES)]
+    return {path: np.array([tree.get(path, 0.0) for tree in trees]) for path in paths}
+
+
+def _tree(study: "Study", targets: list[float], seed: int) -> dict[str, float]:
+    """Returns the importance of each parameter in one tree; none where the FIDs of its bootstrap sample are equal."""
     from optuna.importance import FanovaImportanceEvaluator
 
-    trees = [
-        FanovaImportanceEvaluator(n_trees=1, max_depth=_DEPTH, seed=seed).evaluate(
-            study, target=lambda trial: targets[trial.number]
-        )
-        for seed in range(_TREES)
-    ]
-    return {path: np.array([tree[path] for tree in trees]) for path in trees[0]}
+    evaluator = FanovaImportanceEvaluator(n_trees=1, max_depth=_DEPTH, seed=seed)
+    try:
+        return evaluator.evaluate(study, target=lambda trial: targets[trial.number])
+    except RuntimeError as error:
+        if "zero total variance" not in str(error):
+            raise
+        return {}

@@ -38,7 +38,7 @@ class ReplayInfo(NamedTuple):
 
 def replay_info(rung: CommonRung, space: Space) -> ReplayInfo | None:
     """Returns the median FID of each loss with each frequency; None where the search does not vary both."""
-    if not {LOSS, REPLAY} <= space.params.keys():
+    if not {LOSS, REPLAY} <= {path for path, one in space.params.items() if not one.domain.is_single}:
         return None
     groups: dict[tuple[int, float], list[float]] = defaultdict(list)
     domain = space.params[LOSS].domain

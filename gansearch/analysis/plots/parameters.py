@@ -26,7 +26,8 @@ class Parameters(Plot):
 
     def figures(self, run: Run) -> Iterator[tuple[str, Figure]]:
         rung, space = common_rung(run), run.manifest.space
-        infos = [param_info(rung, space, path) for path in space.params]
+        searched = [path for path, one in space.params.items() if not one.domain.is_single]
+        infos = [param_info(rung, space, path) for path in searched]
         infos = [info for info in infos if info.points and rung.can_compare]
         facts = [str(rung), state_text(run)]
         for info in infos:
