@@ -89,11 +89,14 @@ def importance_info(rung: CommonRung, space: Space) -> ImportanceInfo:
 
 
 def _logs(trials: list[TrialAtRung]) -> list[float]:
-    """Returns the log FIDs. A FID of 0 or below, which some estimators give, counts as the lowest one above."""
+    """Returns the logs of FIDs over the lowest one, so that equal FIDs are exactly 0 and have no variance at all.
+
+    A FID of 0 or below, which some estimators give, counts as the lowest one above.
+    """
     fids = [trial.fid for trial in trials]
     positive = [fid for fid in fids if 0 < fid < math.inf]
     low, high = min(positive, default=1.0), max(positive, default=1.0)
-    return [math.log(min(max(fid, low), high)) for fid in fids]
+    return [math.log(min(max(fid, low), high) / low) for fid in fids]
 
 
 def _completed(params: Any, paths: list[str], having: dict[str, list[Any]], rng: np.random.Generator) -> dict[str, Any]:
