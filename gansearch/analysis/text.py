@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gansearch.run.domain import Domain, as_typed
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.protocol import Floor
 from gansearch.run.rows import Relation
@@ -43,6 +44,16 @@ def params_text(params: Mapping[str, Any]) -> str:
         else:
             words.append(f"{key}{slash}{denominator.removeprefix(f'{section}.')}={value_text(value)}")
     return "; ".join(" ".join([*([section] if section else []), *words]) for section, words in sections.items())
+
+
+def domain_text(domain: Domain) -> str:
+    """Returns the values of a domain: `bce | wgan`, or `0.0001 to 0.01, log`."""
+    if domain.is_categorical:
+        return " | ".join(map(as_typed, domain.choices))
+    low, high, step = domain.range.low, domain.range.high, domain.range.step
+    whole = ", whole" if domain.name == "IntDistribution" else ""
+    steps = f", step {step:g}" if step not in {None, 1} else ""
+    return f"{low:g} to {high:g}{whole}{steps}{', log' if domain.range.log else ''}"
 
 
 def conditions_text(conditions: Iterable[Condition]) -> str:
