@@ -18,7 +18,7 @@ FLOORS = (
     ("errors", "logs", "program"),
     ("config", "cache"),
     ("run",),
-    ("foreign",),
+    ("foreign", "distributions"),
     ("registry", "recipes"),
     ("data", "models", "losses"),
     ("metrics",),
@@ -110,7 +110,7 @@ def test_a_trial_needs_neither_ray_nor_optuna(module: str) -> None:
 def test_analysis_needs_neither_ray_nor_torch(module: str) -> None:
     assert not foreign(module) & {"ray", "torch", "torchvision", "torch_fidelity"}
     rooms = {room(name) for name in reached(module) if name in MODULES and name != "gansearch"}
-    assert rooms <= {"analysis", "errors", "logs", "program", "run", "config", "cache", "registry", "foreign"}
+    assert rooms <= {"analysis", "errors", "logs", "program", "run", "config", "cache", "registry", "foreign", "distributions"}
 
 
 def test_all_that_imports_ray_lies_in_one_folder() -> None:

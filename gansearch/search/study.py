@@ -16,7 +16,7 @@ from gansearch.logs import warn_once
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.rows import Decision, End, Eval, Row, Start, trial_id_of
 from gansearch.run.space import Space
-from gansearch.search.distributions import distribution
+from gansearch.distributions import distribution
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

@@ -13,7 +13,7 @@ from optuna.samplers import RandomSampler, TPESampler
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
 from gansearch.run.space import Condition, Space, When, ratio
-from gansearch.search.distributions import distribution
+from gansearch.distributions import distribution
 from gansearch.search.drawing import draw, draw_at_random
 from gansearch.search.find_space import configure
 from gansearch.search.history import History

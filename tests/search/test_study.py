@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from gansearch.config import Component
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import Row, Writer, read
-from gansearch.search.distributions import distribution
+from gansearch.distributions import distribution
 from gansearch.search.study import Study
 from tests.search.virtual import INTERVAL, SPACE, Rows, VirtualSearch, plan_of
 

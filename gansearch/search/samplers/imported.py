@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from gansearch.registry import component, from_signature
 from gansearch.run.domain import Domain
 from gansearch.run.space import Space
-from gansearch.search.distributions import distribution
+from gansearch.distributions import distribution
 from gansearch.search.history import History
 from gansearch.search.samplers.base import Sampler
 
