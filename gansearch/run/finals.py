@@ -1,9 +1,8 @@
 """The content of `finals.json`: what the finals of a run have decided."""
 
-from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
 from gansearch.cache import atomic_write
 from gansearch.errors import UserError, one_line
@@ -88,12 +87,13 @@ class Finals(BaseModel):
     num_searched: int = Field(ge=0)
     finalists: tuple[Finalist, ...] = Field(min_length=1)
 
-    @model_validator(mode="before")
+    # A validator of one field: one of the whole content would get it as Python objects, for which strict types differ.
+    @field_validator("version")
     @classmethod
-    def _is_of_this_version(cls, content: Any) -> Any:
-        if isinstance(content, Mapping) and content.get("version") != FINALS_VERSION:
-            raise ValueError(f"version {content.get('version')}, this gansearch reads {FINALS_VERSION}")
-        return content
+    def _is_of_this_version(cls, version: int) -> int:
+        if version != FINALS_VERSION:
+            raise ValueError(f"version {version}, this gansearch reads {FINALS_VERSION}")
+        return version
 
     @property
     def winner(self) -> Finalist:

@@ -20,14 +20,17 @@ class Searched(NamedTuple):
 
 def measuring(run: Run) -> list[Fact]:
     """Returns how an FID of the run was measured."""
-    protocol, data = run.manifest.protocol, run.manifest.space.base.data
-    facts = [
+    data = run.manifest.space.base.data
+    return [
         Fact("FID", _fid_in_words(run)),
         Fact("Data set", "; ".join(f"{name} = {value_text(value)}" for name, value in data.model_dump().items())),
         Fact("Floor", "not known: the data set has one split" if run.manifest.floor is None else _floor(run)),
     ]
-    own = [Fact(name.replace("_", " "), str(value)) for name, value in protocol.to_record().items()]
-    return [*facts, *(Fact(f"protocol: {name}", value) for name, value in own)]
+
+
+def protocol(run: Run) -> list[Fact]:
+    """Returns every field of the protocol, and its hash first. FIDs with another hash can't be compared."""
+    return [Fact(name.replace("_", " "), str(value)) for name, value in run.manifest.protocol.to_record().items()]
 
 
 def _fid_in_words(run: Run) -> str:

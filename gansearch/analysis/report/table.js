@@ -45,7 +45,7 @@
   function cellOf(text, column) {
     const cell = document.createElement(column ? "td" : "th");
     if (!column) cell.scope = "row";
-    if (!numbers.has(column)) cell.className = column === table.columns.length - 1 ? "text long" : "text";
+    if (!numbers.has(column)) cell.className = "text";
     if (column === status) {
       const mark = document.createElement("span");
       mark.className = `status ${text}`;

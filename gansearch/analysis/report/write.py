@@ -14,7 +14,7 @@ from gansearch.analysis.rank import rank
 from gansearch.analysis.report.answer import answer, interval_text
 from gansearch.analysis.report.charts import TEMPLATE
 from gansearch.analysis.report.groups import Group, groups
-from gansearch.analysis.report.method import measuring, searched, searching
+from gansearch.analysis.report.method import measuring, protocol, searched, searching
 from gansearch.analysis.report.trials import failures, trial_table
 from gansearch.analysis.runs import state_of
 from gansearch.analysis.text import MISSING, fid_text
@@ -95,6 +95,7 @@ def _content(run: Run) -> dict[str, Any]:
         "groups": sections,
         "table": table,
         "measuring": measuring(run),
+        "protocol": protocol(run),
         "searching": searching(run),
         "searched": searched(run),
         "failures": failures(ranked),
