@@ -24,6 +24,7 @@ from gansearch.run import Run as Loaded
 from gansearch.run import load as load_run
 from gansearch.run.paths import DEFAULT_RUNS_DIR, dated
 from gansearch.run.rows import Row
+from gansearch.text import fid_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +45,7 @@ class Run:
 
     def __repr__(self) -> str:
         best = self.best
-        lowest = f", best FID {best.best_fid:.2f} (trial {best.trial_id})" if best else ""
+        lowest = f", best FID {fid_text(best.best_fid)} (trial {best.trial_id})" if best else ""
         return f"Run({str(self.path)!r}, {len(self._load().ledger)} trials{lowest})"
 
     def _repr_html_(self) -> str:

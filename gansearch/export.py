@@ -7,6 +7,7 @@ images = G.sample(8, labels=[G.classes.index("dog")] * 8)
 """
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -29,7 +30,8 @@ from gansearch.models.base import ImageShape
 from gansearch.program import command
 from gansearch.run import Floor, Run
 from gansearch.run.manifest import ProtocolRecord
-from gansearch.run.paths import CONFIG, GENERATOR, GRID, SCORES, join
+from gansearch.run.paths import CONFIG, GENERATOR, GRID, REAL, SCORES, join
+from gansearch.text import result_text
 from gansearch.training import grids
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device
@@ -166,7 +168,7 @@ def load_generator(folder: str | Path, device: str = "cpu", allow_code: foreign.
 
 
 def export(run: Run, trial_id: str | None = None, out: Path | None = None) -> Path:
-    """Writes the best generator of a trial as files that stand alone: weights, configuration, samples.
+    """Writes the best generator of a trial as files that stand alone: weights, configuration, samples, real images.
 
     Args:
         run: A loaded run.
@@ -199,12 +201,14 @@ def export(run: Run, trial_id: str | None = None, out: Path | None = None) -> Pa
     )
     generator = _generator(exported, weights, "cpu")
     out = out or run.dir.best
-    caption = f"{run.dir.name}, trial {trial.trial_id}: FID {about.best_fid:.2f} at {about.best_kimg:g} kimg"
+    caption = f"{run.dir.name}, trial {trial.trial_id}: {result_text(about.best_fid, about.best_kimg)}"
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / SCORES).unlink(missing_ok=True)  # the scores of an earlier generator
         save_file(weights, out / GENERATOR)
         (out / CONFIG).write_text(exported.model_dump_json(indent=2))
+        if run.dir.real.exists():
+            shutil.copyfile(run.dir.real, out / REAL)
         (out / GRID).write_bytes(grids.png(grids.sampled(generator.module, generator.z_dim, about.classes, caption)))
     except OSError as error:
         raise UserError(f"can't write to {out} ({one_line(error)}): name another --out") from None

@@ -15,7 +15,7 @@ ROOT = Path(gansearch.__file__).parent
 
 # Lower rooms first. A room may import itself and what stands in a line before its own.
 FLOORS = (
-    ("errors", "logs", "program"),
+    ("errors", "logs", "program", "text"),
     ("config", "cache"),
     ("run",),
     ("foreign", "distributions"),
@@ -110,7 +110,19 @@ def test_a_trial_needs_neither_ray_nor_optuna(module: str) -> None:
 def test_analysis_needs_neither_ray_nor_torch(module: str) -> None:
     assert not foreign(module) & {"ray", "torch", "torchvision", "torch_fidelity"}
     rooms = {room(name) for name in reached(module) if name in MODULES and name != "gansearch"}
-    assert rooms <= {"analysis", "errors", "logs", "program", "run", "config", "cache", "registry", "foreign", "distributions"}
+    assert rooms <= {
+        "analysis",
+        "errors",
+        "logs",
+        "program",
+        "text",
+        "run",
+        "config",
+        "cache",
+        "registry",
+        "foreign",
+        "distributions",
+    }
 
 
 def test_all_that_imports_ray_lies_in_one_folder() -> None:
@@ -118,7 +130,7 @@ def test_all_that_imports_ray_lies_in_one_folder() -> None:
     assert direct and all(module.startswith("gansearch.search.ray.") for module in direct)
 
 
-@pytest.mark.parametrize("module", in_room("errors", "logs", "program", "config", "run", "cache"))
+@pytest.mark.parametrize("module", in_room("errors", "logs", "program", "text", "config", "run", "cache"))
 def test_the_ground_floor_is_light(module: str) -> None:
     assert foreign(module) <= set(sys.stdlib_module_names) | {"pydantic", "filelock"}
 

@@ -10,10 +10,11 @@ from scipy.stats import tukey_hsd
 
 from gansearch.analysis.rank import by_fid
 from gansearch.analysis.table import Table
-from gansearch.analysis.text import MISSING, fid_text, params_text
+from gansearch.analysis.text import params_text
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.loaded import Run
 from gansearch.run.rows import images_of
+from gansearch.text import MISSING, fid_text
 
 _SIGNIFICANCE = 0.05
 

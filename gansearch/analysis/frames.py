@@ -44,14 +44,19 @@ def ranking_frame(rows: Sequence[Ranked], params: Mapping[str, Parameter]) -> pd
 def evaluations_frame(run: Run) -> pd.DataFrame:
     """Returns one row for each evaluation, by trial and within a trial in the order of training.
 
-    The columns are the fields of `Eval`; times have the zone UTC. The rows of a trial that continues another one do not
-    repeat the evaluations of the other.
+    The columns are the fields of `Eval`, with the length in epochs beside `kimg`, which is missing where the run does
+    not say how many training images it has. Times have the zone UTC. The rows of a trial that continues another one do
+    not repeat the evaluations of the other.
     """
     names = [field.name for field in fields(Eval) if field.name != "event"]
     places = {"trial_id": -1, "number": -1, "node": 1, "time": 1}
     names.sort(key=lambda name: places.get(name, 0))
     rows = [row for trial in run.ledger.values() for row in trial.evals]
-    return pd.DataFrame({name: _column(map(attrgetter(name), rows), _TYPES.get(name, "float64")) for name in names})
+    columns = {name: _column(map(attrgetter(name), rows), _TYPES.get(name, "float64")) for name in names}
+    frame = pd.DataFrame(columns)
+    epochs = _column((run.manifest.epochs(row.kimg) for row in rows), "float64")
+    frame.insert(names.index("kimg") + 1, "epoch", epochs)
+    return frame
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:

@@ -16,10 +16,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from statistics import fmean, median, quantiles
 
-from gansearch.analysis.text import fid_text, kimg_text
 from gansearch.run.ledger import Ledger
 from gansearch.run.loaded import Run
 from gansearch.run.rows import images_of
+from gansearch.text import fid_text, kimg_text
 
 _LEAST_TRIALS = 8  # for quartiles
 _LEAST_DIFFERENCES = 4

@@ -7,8 +7,8 @@ from matplotlib.patheffects import withStroke
 
 from gansearch.analysis.plot_info import Curve, CurvesInfo
 from gansearch.analysis.plot_style import BEST, INK, LEGEND, MUTED, STATUS_STYLE, style_axes
-from gansearch.analysis.text import fid_text, kimg_text
 from gansearch.run.protocol import Floor
+from gansearch.text import fid_text, kimg_text, result_text
 
 _RUNG: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1}
 _FLOOR: dict[str, Any] = {"color": INK, "linewidth": 1.0, "linestyle": ":", "zorder": 1.5}
@@ -24,6 +24,8 @@ def draw_curves(info: CurvesInfo, axes: Any) -> None:
         axes.text(
             rung, 1.01, kimg_text(rung), color=MUTED, fontsize=9, ha="center", transform=axes.get_xaxis_transform()
         )
+    if info.num_train is not None:
+        _add_epochs(info.num_train, axes)
     axes.set_xlim(0, 1.02 * max([*info.rungs, *(curve.kimg[-1] for curve in info.curves)]))
     faint = 0.75 if len(info.curves) <= 30 else 0.4
     for curve in info.curves:
@@ -39,6 +41,15 @@ def draw_curves(info: CurvesInfo, axes: Any) -> None:
     axes.figure.legend(handles=_curves_legend(info), **LEGEND)
 
 
+def _add_epochs(num_train: int, axes: Any) -> None:
+    """Draws an axis of epochs below that of kimg: above, the rungs have their labels."""
+    in_epochs = (lambda kimg: kimg * 1000 / num_train, lambda epochs: epochs * num_train / 1000)
+    below = axes.secondary_xaxis(-0.15, functions=in_epochs)
+    below.set_xlabel(f"epochs of {num_train:,} training images", color=INK)
+    below.spines["bottom"].set_color(MUTED)
+    below.tick_params(color=MUTED, labelcolor=INK, labelsize=9)
+
+
 def _draw_curve(curve: Curve, axes: Any, faint: float) -> None:
     colour = STATUS_STYLE[curve.status][0]
     axes.plot(curve.kimg, curve.fid, color=colour, linewidth=1.3, alpha=faint, zorder=2)
@@ -51,7 +62,7 @@ def _draw_best(curve: Curve, axes: Any) -> None:
     kimg, fid = _lowest(curve)
     axes.plot(curve.kimg, curve.fid, color=BEST, linewidth=2.4, zorder=4)
     axes.plot(kimg, fid, "*", color=BEST, markersize=14, markeredgecolor="white", zorder=5)
-    text = f"trial {curve.trial_id}: FID {fid_text(fid)} at {kimg_text(kimg)} kimg"
+    text = f"trial {curve.trial_id}: {result_text(fid, kimg)}"
     # No curve lies beneath the lowest FID of all, so the label hides nothing there.
     place = {
         "ha": "left" if _is_early(kimg, axes) else "right",

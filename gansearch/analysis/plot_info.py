@@ -33,6 +33,7 @@ class CurvesInfo(NamedTuple):
         curves: All trials with an evaluation, by number.
         best: The id of the trial with the lowest FID.
         rungs: The rungs in kimg.
+        num_train: The number of training images, None where it is not known.
         log_fid: Whether the FID axis is logarithmic.
         floor: The FID of real images, None where it is not known.
         floor_fits: Whether an axis that shows the floor still shows the curves.
@@ -42,6 +43,7 @@ class CurvesInfo(NamedTuple):
     curves: list[Curve]
     best: str | None
     rungs: tuple[float, ...]
+    num_train: int | None
     log_fid: bool
     floor: Floor | None
     floor_fits: bool
@@ -99,6 +101,7 @@ def curves_info(run: Run) -> CurvesInfo:
         curves=curves,
         best=_best_id(run.ledger.values()),
         rungs=tuple(run.manifest.rungs_kimg),
+        num_train=run.manifest.num_train,
         log_fid=log_fid,
         floor=floor,
         floor_fits=floor is not None and fits(floor.fid, fids, log_fid),

@@ -11,11 +11,8 @@ from rich.text import Text
 
 from gansearch.analysis.table import STATUS_COLOURS, Table
 from gansearch.analysis.text import (
-    MISSING,
-    fid_text,
     flat_text,
     floor_text,
-    kimg_text,
     origin_text,
     params_text,
     reason_text,
@@ -24,6 +21,7 @@ from gansearch.run.ledger import Standing, TrialState
 from gansearch.run.loaded import Run
 from gansearch.run.protocol import Floor
 from gansearch.run.rows import Relation
+from gansearch.text import MISSING, fid_text, kimg_text
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

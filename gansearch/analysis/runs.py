@@ -8,10 +8,10 @@ from typing import Literal, TextIO
 from rich.text import Text
 
 from gansearch.analysis.table import STATUS_COLOURS, Table
-from gansearch.analysis.text import MISSING, fid_text
 from gansearch.errors import UserError, one_line
 from gansearch.run import Run, RunDir, load
 from gansearch.run.rows import is_being_written
+from gansearch.text import MISSING, fid_text
 
 State = Literal["running", "finished", "interrupted", "damaged"]
 

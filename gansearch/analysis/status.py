@@ -6,8 +6,9 @@ from typing import Any
 from rich.text import Text
 
 from gansearch.analysis.table import STATUS_COLOURS, Table
-from gansearch.analysis.text import fid_text, kimg_text, origin_text, reason_text, share_text
+from gansearch.analysis.text import origin_text, reason_text, share_text
 from gansearch.run.ledger import Ledger, Standing, TrialState
+from gansearch.text import fid_text, kimg_text
 
 _OPEN: dict[Standing, str] = {"running": "running", "waiting": "waiting to be promoted"}
 _COLUMNS = ("#", "trial", "origin", "kimg", "FID", "best FID", "status", "why")

@@ -8,21 +8,9 @@ from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.protocol import Floor
 from gansearch.run.rows import Relation
 from gansearch.run.space import Condition
+from gansearch.text import fid_text, kimg_text
 
-MISSING = "-"
 _RELATIONS: dict[Relation, str] = {"retry": "retry of", "continuation": "continues", "final": "of"}
-
-
-def fid_text(fid: float | None) -> str:
-    """Returns a FID with two decimals, or four below 1."""
-    if fid is None:
-        return MISSING
-    return f"{fid:.2f}" if abs(fid) >= 1 else f"{fid:.4f}"
-
-
-def kimg_text(kimg: float | None) -> str:
-    """Returns a length without the noise of binary fractions: 19.2, not 19.200000000000003."""
-    return MISSING if kimg is None else f"{round(kimg, 3):.12g}"
 
 
 def value_text(value: Any) -> str:

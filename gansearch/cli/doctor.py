@@ -20,6 +20,7 @@ from gansearch.search.cost import expected_cost
 from gansearch.search.feasibility import check_components, check_space, check_space_data, check_variety
 from gansearch.search.ray.cluster import Cluster, cores, this_machine
 from gansearch.search.run_lock import checkpoint_bytes
+from gansearch.text import kimg_text
 from gansearch.training.device import best_device
 from gansearch.training.feasibility import check
 from gansearch.training.loop import Diverged, Trainer
@@ -96,8 +97,8 @@ def _cost(plan: Plan) -> None:
     print(f"data and extractor are here; FID protocol {trainer.reference.protocol.hash}")
     full = train.max_kimg * 1000 / row.images_per_second + train.evaluations * row.eval_seconds
     print(
-        f"a full trial: {full / 60:.1f} min for {train.max_kimg:g} kimg, at {row.images_per_second:.0f} images/s and "
-        f"{row.eval_seconds:.1f} s an FID on one {device.type}"
+        f"a full trial: {full / 60:.1f} min for {kimg_text(train.max_kimg)} kimg, "
+        f"at {row.images_per_second:.0f} images/s and {row.eval_seconds:.1f} s an FID on one {device.type}"
     )
     print(cost_text(plan, cluster, full, device.type))
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from gansearch.analysis.status import describe, render_status
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import Eval, Row, Start
+from gansearch.text import fid_text
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Progress:
             self._update()
         elif self._live is None and not isinstance(row, Start):
             best = ledger.best
-            lowest = f"; lowest so far {best.best.fid:.2f} (trial {best.trial_id})" if best and best.best else ""
+            lowest = f"; lowest so far {fid_text(best.best.fid)} (trial {best.trial_id})" if best and best.best else ""
             left = f"; {self._left()}" if isinstance(row, Eval) else ""
             logger.info("%s%s%s", describe(ledger[row.trial_id], ledger), lowest, left)
 

@@ -12,16 +12,19 @@ from gansearch.analysis.status import describe
 from gansearch.analysis.text import share_text
 from gansearch.cli.parser import NO_FID, OK
 from gansearch.config import TrialConfig, from_json
+from gansearch.data.loader import load_images
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.floor import floor_of
 from gansearch.program import command
 from gansearch.recipes import RECIPES, recipe
 from gansearch.run import Ledger, Options, Plan, RunDir, Space
 from gansearch.run.rows import Eval, Evaluation, Row, Writer
+from gansearch.search.new_run import write_new_run
 from gansearch.search.queue import Proposal
 from gansearch.search.recorder import Recorder
 from gansearch.search.run_lock import locked_run
 from gansearch.search.shutdown import GracefulShutdown
+from gansearch.text import result_text
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device, best_precision
@@ -73,7 +76,8 @@ def run_trial(config: TrialConfig, run_dir: RunDir, origin: str) -> int:
     device, shutdown = best_device(), GracefulShutdown()
     with shutdown.handling(), locked_run(plan) as lock:
         trainer = Trainer(config, device)
-        plan.manifest(trainer.reference.protocol, floor_of(config, trainer.reference, device)).save(run_dir)
+        floor = floor_of(config, trainer.reference, device)
+        write_new_run(plan, load_images(config.data, "train"), trainer.reference.protocol, floor)
         lock.commit()
         with closing(Writer(run_dir.results)) as writer:
             return _train(trainer, Recorder(plan, writer, Ledger(), _log), Proposal({}, origin, config.seed), run_dir)
@@ -102,7 +106,7 @@ def _train(trainer: Trainer, recorder: Recorder, proposal: Proposal, run_dir: Ru
         return NO_FID
     if recorder.ledger.evaluation_share is not None:
         logger.info(share_text(recorder.ledger.evaluation_share))
-    print(f"best FID {state.best.fid:.2f} at {state.best.kimg:g} kimg; run: {run_dir.path}")
+    print(f"best {result_text(state.best.fid, state.best.kimg)}; run: {run_dir.path}")
     return OK
 
 

@@ -124,4 +124,6 @@ class Finals(BaseModel):
         except OSError as error:
             reason = one_line(error)
         again = command("finals", run.path)
-        raise UserError(f"{run.finals} is broken ({reason}): delete it; `{again}` writes it anew without training again")
+        raise UserError(
+            f"{run.finals} is broken ({reason}): delete it; `{again}` writes it anew without training again"
+        )

@@ -29,6 +29,7 @@ from gansearch.errors import UserError, one_line, unknown
 from gansearch.run.paths import RunDir, join
 from gansearch.run.protocol import Floor, Protocol
 from gansearch.run.space import Space
+from gansearch.text import kimg_text
 
 SCHEMA_VERSION = 4
 _PACKAGES = ("gansearch", "ray", "torch", "torchvision", "optuna", "torch-fidelity", "numpy")
@@ -117,6 +118,7 @@ class Manifest(BaseModel):
         options: How the search runs.
         protocol: How the FIDs of the run are measured.
         floor: The FID of real images, None where the data set has one split only.
+        num_train: The number of training images: an epoch shows each of them once.
         gpus_per_trial: The share of a GPU that a trial was given at the start.
         checkpoints: A path or URI where checkpoints lie outside the run's folder, else None.
         versions: Versions of Python and of the packages that decide what a trial computes.
@@ -133,6 +135,7 @@ class Manifest(BaseModel):
     options: Options
     protocol: ProtocolRecord
     floor: Floor | None = None
+    num_train: int | None = Field(None, ge=1)
     gpus_per_trial: FiniteFloat = 0.0
     checkpoints: str | None = None
     versions: dict[str, str] = Field(default_factory=lambda: _versions())
@@ -189,6 +192,10 @@ class Manifest(BaseModel):
     def rungs_kimg(self) -> list[float]:
         """The kimg at which the scheduler compares trials, the full length last; empty for a trial alone."""
         return [images / 1000 for images in _rungs(self.space, self.options)] if self.options.trials != 1 else []
+
+    def epochs(self, kimg: float) -> float | None:
+        """Returns a training length in epochs, None where the number of training images is not known."""
+        return None if self.num_train is None else kimg * 1000 / self.num_train
 
     def save(self, run: RunDir) -> None:
         """Writes `search.json`, whole or not at all. Raises UserError where the file can't be written."""
@@ -256,7 +263,9 @@ class Plan:
         """The images at which the scheduler compares trials, the full length last."""
         return _rungs(self.space, self.options)
 
-    def manifest(self, protocol: Protocol, floor: Floor | None, gpus_per_trial: float = 0.0) -> Manifest:
+    def manifest(
+        self, protocol: Protocol, floor: Floor | None, gpus_per_trial: float = 0.0, num_train: int | None = None
+    ) -> Manifest:
         """Returns what `search.json` holds at the start of this search."""
         return Manifest(
             schema_version=SCHEMA_VERSION,
@@ -265,6 +274,7 @@ class Plan:
             options=self.options,
             protocol=protocol,
             floor=floor,
+            num_train=num_train,
             gpus_per_trial=gpus_per_trial,
             checkpoints=None if self.options.storage is None else self.checkpoints,
         )
@@ -290,7 +300,8 @@ class Plan:
                 f"--trials +{more_trials}: the run searches nothing, all would be the same; give --max-kimg"
             )
         if max_kimg is not None and max_kimg <= base.train.max_kimg:
-            raise UserError(f"--max-kimg {max_kimg:g}: trials have {base.train.max_kimg:g} kimg already; give more")
+            length = kimg_text(base.train.max_kimg)
+            raise UserError(f"--max-kimg {kimg_text(max_kimg)}: trials have {length} kimg already; give more")
         if max_kimg is not None:
             options = dataclasses.replace(options, first_rung=self.rungs[0] // base.train.eval_images)
             next_one = base.train.max_kimg + base.train.eval_images / 1000

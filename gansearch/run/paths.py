@@ -19,6 +19,7 @@ CURVES, SAMPLES, ATTENTION, GIF = "curves", "samples", "attention", "samples.gif
 
 # What `export` writes.
 GENERATOR, CONFIG, GRID, SCORES = "generator.safetensors", "config.json", "samples.png", "scores.json"
+REAL = "real.png"  # of the run itself too
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -62,6 +63,11 @@ class RunDir:
     @property
     def finals(self) -> Path:
         return self.path / "finals.json"
+
+    @property
+    def real(self) -> Path:
+        """A grid of real images, laid out as the samples of the trials."""
+        return self.path / REAL
 
     @property
     def study_journal(self) -> Path:

@@ -12,6 +12,7 @@ from gansearch.config import Component, describe, reference
 from gansearch.errors import UserError
 from gansearch.run import Options, Plan, RunDir, Space
 from gansearch.search.find_space import configure
+from gansearch.text import kimg_text
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def plan_search(
     space = configure(space, changes, max_kimg)
     train = space.base.train
     if max_kimg and train.max_kimg != max_kimg:
-        logger.info("length: %g kimg, the nearest with all evaluations at whole batches", train.max_kimg)
+        logger.info("length: %s kimg, the nearest with all evaluations at whole batches", kimg_text(train.max_kimg))
     if isinstance(storage := options.get("storage"), str | Path) and str(storage):
         options["storage"] = str(storage) if "://" in str(storage) else str(Path(storage).absolute())
     try:

@@ -21,12 +21,14 @@ from gansearch.search.decisions import policy_of
 from gansearch.search.feasibility import check_components, check_space, check_space_data, check_variety
 from gansearch.search.loggers.base import Listener
 from gansearch.search.loggers.opened import open_loggers
+from gansearch.search.new_run import write_new_run
 from gansearch.search.queue import TrialQueue, finals_queue, search_queue
 from gansearch.search.ray.cluster import Cluster, ray_session, this_machine
 from gansearch.search.ray.tuning import tune_trials
 from gansearch.search.recorder import Recorder
 from gansearch.search.run_lock import check_room, locked_run
 from gansearch.search.shutdown import GracefulShutdown
+from gansearch.text import kimg_text
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device
 
@@ -66,8 +68,8 @@ class Search:
             unload()  # the memory of a GPU belongs to the trials
             with self._session():
                 self.plan = replace(self.plan, space=self.cluster.with_precision(self.plan.space))
-                manifest = self.plan.manifest(self.reference.protocol, floor, self.cluster.gpus)
-                manifest.save(run)
+                images = load_images(self.plan.space.base.data, "train")
+                manifest = write_new_run(self.plan, images, self.reference.protocol, floor, self.cluster.gpus)
                 with closing(Writer(run.results)) as writer, self._listeners(Run(run, manifest, self.ledger)) as listen:
                     lock.commit()
                     self.recorder = Recorder(self.plan, writer, self.ledger, listen)
@@ -188,7 +190,7 @@ class Search:
             if new is None
             else f"{new + len(self.queue.unfinished)} trials to go"
         )
-        logger.info("%s: %s%s to %g kimg, %d at once", self.plan.run.path, known, count, length, slots)
+        logger.info("%s: %s%s to %s kimg, %d at once", self.plan.run.path, known, count, kimg_text(length), slots)
 
     @property
     def is_saved(self) -> bool:

@@ -11,12 +11,12 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
+from gansearch.distributions import distribution
 from gansearch.errors import one_line
 from gansearch.logs import warn_once
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.rows import Decision, End, Eval, Row, Start, trial_id_of
 from gansearch.run.space import Space
-from gansearch.distributions import distribution
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gansearch.models.attention import SelfAttention
+from gansearch.training.lettering import drawable, font, font_size, text_width
 
 QUERIES = (1 / 2, 1 / 16, 5 / 16, 13 / 16)
 """The query points, as shares of the height and of the width: the centre and three more on the diagonal."""
 
 _COLOURS = ((250, 220, 40), (70, 190, 255), (255, 110, 40), (225, 120, 220))
-_CELL = 96  # pixels, at least
+_CELL = 100  # pixels, at least
 _GAP, _BAR = 4, 4
 _SMALLEST_MARK = 10
 _DIMMED = 0.45
@@ -59,26 +60,43 @@ def watching(network: nn.Module) -> Iterator[list[Tensor]]:
             hook.remove()
 
 
-def picture(images: Tensor, maps: Sequence[Tensor]) -> Image.Image:
+def picture(images: Tensor, maps: Sequence[Tensor], title: str, names: Sequence[str] = ()) -> Image.Image:
     """Draws an RGB picture of attention maps.
 
     A row starts with an image and its query points, followed by the map of each query point. Several self-attentions
-    give N rows each, in the order of the forward pass. The number in a map is its peak over the uniform weight.
+    give N rows each, in the order of the forward pass, below a line with the size of their maps. The number in a map is
+    its peak over the uniform weight.
 
     Args:
         images: Images (N, C, H, W) in [-1, 1].
         maps: The maps that `watching` collected while a network saw the images.
+        title: The text above all.
+        names: A text to the left of each image; none by default.
     """
     blocks = [_block(images, one) for one in maps]
-    whole = Image.new("RGB", (blocks[0].width, sum(block.height for block in blocks)), "white")
-    top = 0
-    for block in blocks:
-        whole.paste(block, (0, top))
-        top += block.height
+    size = font_size(blocks[0].width)
+    margin, line = size // 2, size + size // 2
+    short = [drawable(name) for name in names]
+    left = max((text_width(name, size) + margin for name in short), default=0)
+    width = left + max(blocks[0].width, _GAP + text_width(title, size))
+    whole = Image.new("RGB", (width, line + sum(line + block.height for block in blocks)), "white")
+    pen = ImageDraw.Draw(whole)
+    pen.text((left + _GAP, line // 2), title, fill="black", font=font(size), anchor="lm")
+    top = line
+    for block, (height, width) in zip(blocks, (one.shape[-2:] for one in maps), strict=True):
+        subtitle = f"attention at {height} x {width}"
+        pen.text((left + _GAP, top + line // 2), subtitle, fill="black", font=font(size), anchor="lm")
+        whole.paste(block, (left, top + line))
+        step = (block.height - _GAP - _BAR) / len(images)
+        for row, name in enumerate(short):
+            middle = top + line + _GAP + _BAR + (row + 0.5) * step
+            pen.text((left - margin // 2, middle), name, fill="black", font=font(size), anchor="rm")
+        top += line + block.height
     return whole
 
 
 def _block(images: Tensor, maps: Tensor) -> Image.Image:
+    """Draws the rows of one self-attention."""
     count, queries, height, width = maps.shape
     factor = -(-_CELL // images.shape[-1])
     cell = images.shape[-1] * factor
@@ -101,6 +119,7 @@ def _mark(block: Image.Image, cell: int, height: int, width: int, peaks: list[li
     """Draws squares at the query points, bars in their colours above the columns, and the peaks."""
     pen = ImageDraw.Draw(block)
     side = max(_SMALLEST_MARK, cell / height)
+    size = font_size(block.width)
     for query, (row, column) in enumerate(_cells(height, width)):
         centre_x, centre_y = (column + 0.5) * cell / width, (row + 0.5) * cell / height
         left = _GAP + (query + 1) * (cell + _GAP)
@@ -109,12 +128,9 @@ def _mark(block: Image.Image, cell: int, height: int, width: int, peaks: list[li
             top = _GAP + _BAR + image * (cell + _GAP)
             for x, colour in ((_GAP, _COLOURS[query]), (left, (255, 255, 255))):
                 _square(pen, x + centre_x, top + centre_y, side, colour)
-            pen.text(
-                (left + 3, top + cell - 3),
-                f"x{by_query[query]:.1f}",
-                fill="white",
-                anchor="ls",
-            )
+            peak = f"x{by_query[query]:.1f}"
+            at = left + 4, top + cell - 4
+            pen.text(at, peak, "white", font(size), anchor="ls", stroke_width=1, stroke_fill="black")
 
 
 def _square(pen: ImageDraw.ImageDraw, x: float, y: float, side: float, colour: tuple[int, int, int]) -> None:

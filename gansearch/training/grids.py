@@ -1,4 +1,4 @@
-"""Grids of generated images: a PNG at each evaluation, and a GIF of all grids at the end."""
+"""Grids of generated and of real images as PNG, and a GIF of all grids of a trial."""
 
 import io
 import zlib
@@ -10,15 +10,15 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
-from gansearch.data.base import to_uint8
+from gansearch.data.base import Images, to_float, to_uint8
+from gansearch.training.lettering import drawable, font, font_size, text_width
 
 COLUMNS = ROWS = 8
 MOST_CLASSES = 16
 _SEED = 0
-_GAP, _LINE = 2, 14  # pixels between images; the height of a line of text
-_LONGEST_NAME = 16
-_CAPTION = 170  # pixels at least, so that all grids of a trial are of one size
-_WHITE, _BLACK = 255, 0
+_LEAST_WIDTH = 512  # of 8 images together, in pixels
+_GAP = 2  # pixels between images
+_WHITE = 255
 _GIF_WIDTH = 800
 _LOOP_MS, _SHORTEST_MS, _LONGEST_MS, _LAST_MS = 6000, 80, 500, 3000
 
@@ -46,9 +46,8 @@ def latents(z_dim: int, classes: Sequence[str] = ()) -> Latents:
     rng = torch.Generator().manual_seed(_SEED)
     if not classes:
         return Latents(torch.randn(ROWS * COLUMNS, z_dim, generator=rng), None, ())
-    rows = min(len(classes), MOST_CLASSES)
-    chosen = [row * (len(classes) - 1) // max(1, rows - 1) for row in range(rows)]
-    z = torch.randn(COLUMNS, z_dim, generator=rng).repeat(rows, 1)
+    chosen = _spread(len(classes), MOST_CLASSES)
+    z = torch.randn(COLUMNS, z_dim, generator=rng).repeat(len(chosen), 1)
     return Latents(z, torch.tensor(chosen).repeat_interleave(COLUMNS), tuple(classes[index] for index in chosen))
 
 
@@ -60,31 +59,64 @@ def sampled(G: nn.Module, z_dim: int, classes: Sequence[str], caption: str) -> I
     return grid(G(fixed.z.to(device), labels), caption, fixed.names)
 
 
+def real(images: Images) -> Image.Image:
+    """Draws the grid of real images that generated ones are compared with: where there are labels, a row for a class.
+
+    The classes are those of `latents`. The images are spread evenly over the data set, or over those of their class;
+    where there are too few, places stay white.
+    """
+    if images.labels is None:
+        shown = _spread(len(images), ROWS * COLUMNS)
+        rows, names = [shown[start : start + COLUMNS] for start in range(0, len(shown), COLUMNS)], []
+    else:
+        classes = _spread(len(images.classes), MOST_CLASSES)
+        members = [(images.labels == label).nonzero().flatten() for label in classes]
+        rows = [own[_spread(len(own), COLUMNS)].tolist() for own in members]
+        names = [images.classes[label] for label in classes]
+    pixels = torch.full((len(rows), COLUMNS, *images.pixels.shape[1:]), _WHITE, dtype=torch.uint8)
+    for places, chosen in zip(pixels, rows, strict=True):
+        places[: len(chosen)] = images.pixels[chosen]
+    caption = f"{sum(map(len, rows))} of {len(images):,} real training images"
+    return grid(to_float(pixels.flatten(0, 1)), caption, names)
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """Returns at most `most` numbers below `count`, in ascending order and at even distances, with both ends."""
+    chosen = min(count, most)
+    return [number * (count - 1) // max(1, chosen - 1) for number in range(chosen)]
+
+
 def grid(images: Tensor, caption: str, names: Sequence[str] = ()) -> Image.Image:
-    """Draws images in rows of 8 below a caption.
+    """Draws images in rows of 8 below a caption, at least 512 pixels wide: each pixel becomes a square of pixels.
 
     Args:
         images: Images (rows * 8, C, H, W) in [-1, 1], with one or three channels.
         caption: The text above the images.
         names: A text to the left of each row; none by default.
     """
-    count, channels, height, width = images.shape
-    rows = count // COLUMNS
-    tiles = to_uint8(images).cpu().permute(0, 2, 3, 1).numpy().reshape(rows, COLUMNS, height, width, channels)
+    channels, height, width = images.shape[1:]
+    factor = -(-_LEAST_WIDTH // (COLUMNS * width))
+    tiles = to_uint8(images).cpu().permute(0, 2, 3, 1).reshape(-1, COLUMNS, height, width, channels).numpy()
+    rows, height, width = len(tiles), height * factor, width * factor
     padded = np.full((rows, COLUMNS, height + _GAP, width + _GAP, channels), _WHITE, np.uint8)
-    padded[:, :, :height, :width] = tiles
+    padded[:, :, :height, :width] = tiles.repeat(factor, axis=3).repeat(factor, axis=2)
     body = padded.swapaxes(1, 2).reshape(rows * (height + _GAP), COLUMNS * (width + _GAP), channels)
-    short = [_printable(name) for name in names]
-    left = _GAP + max((_text_width(name) + 2 * _GAP for name in short), default=0)
-    mode, ink = ("L", _BLACK) if channels == 1 else ("RGB", (_BLACK,) * 3)
-    across = left + max(body.shape[1], _text_width(caption), _CAPTION)
-    canvas = Image.new(mode, (across, _LINE + _GAP + body.shape[0]), "white")
-    canvas.paste(Image.fromarray(body.squeeze(-1) if channels == 1 else body), (left, _LINE + _GAP))
+    size = font_size(body.shape[1])
+    margin = size // 2
+    short = [drawable(name) for name in names]
+    left = max((text_width(name, size) + 2 * margin for name in short), default=_GAP)
+    top = size + margin
+    canvas = Image.new(
+        "L" if channels == 1 else "RGB",
+        (left + max(body.shape[1], text_width(caption, size)), top + body.shape[0]),
+        "white",
+    )
+    canvas.paste(Image.fromarray(body.squeeze(-1) if channels == 1 else body), (left, top))
     pen = ImageDraw.Draw(canvas)
-    pen.text((left, _GAP), caption, fill=ink)
+    pen.text((left, top // 2), caption, fill="black", font=font(size), anchor="lm")
     for row, name in enumerate(short):
-        middle = _LINE + _GAP + row * (height + _GAP) + height // 2
-        pen.text((left - 2 * _GAP, middle), name, fill=ink, anchor="rm")
+        middle = top + row * (height + _GAP) + height // 2
+        pen.text((left - margin, middle), name, fill="black", font=font(size), anchor="rm")
     return canvas
 
 
@@ -121,13 +153,3 @@ def _palette(images: Sequence[Image.Image]) -> Image.Image:
     every = max(1, sum(image.width * image.height for image in images) // 2**14)
     some = np.concatenate([np.asarray(image.convert("RGB")).reshape(-1, 3)[::every] for image in images])
     return Image.fromarray(some[None]).quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=1)
-
-
-def _printable(name: str) -> str:
-    """Returns a name in ASCII, which Pillow's own font can draw, cut where it is too long."""
-    name = name.encode("ascii", "replace").decode()
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 2]}.."
-
-
-def _text_width(text: str) -> int:
-    return int(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(text)) + 1

@@ -23,6 +23,7 @@ from gansearch.metrics.reference import Reference
 from gansearch.metrics.scorer import Scorer, scorer_for
 from gansearch.models.base import Model
 from gansearch.run.rows import Evaluation
+from gansearch.text import kimg_text
 from gansearch.training.artifacts.base import NUM_REAL, Point, Snapshot
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.build import image_shape, networks_of
@@ -40,7 +41,7 @@ class Diverged(Exception):  # noqa: N818 - an outcome of a trial, not a fault of
     """Training produced a value that is not finite."""
 
     def __init__(self, what: str, kimg: float) -> None:
-        super().__init__(f"non-finite {what} at {kimg:g} kimg")
+        super().__init__(f"non-finite {what} at {kimg_text(kimg)} kimg")
         self.kimg = kimg
 
 

@@ -10,10 +10,10 @@ from PIL import Image
 from gansearch.analysis.plot_info import curves_info, fits, is_wide, param_info
 from gansearch.analysis.plots.parameters import parameter_figure
 from gansearch.analysis.plotting import figures, plot
-from gansearch.analysis.text import fid_text
 from gansearch.errors import UserError
 from gansearch.run import Floor, When, load
 from gansearch.run.rows import End
+from gansearch.text import fid_text
 
 from .synthetic_run import KIMG, PARAMS, RUNGS, evaluation, make_run, make_search, promoting_rows, start
 

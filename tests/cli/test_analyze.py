@@ -6,12 +6,12 @@ import sys
 import pandas as pd
 import pytest
 
-from gansearch.analysis.text import fid_text
 from gansearch.cli.analyze import main
 from gansearch.cli.trial import run_trial, trial_config
 from gansearch.errors import UserError
 from gansearch.run.paths import RunDir
 from gansearch.run.rows import End
+from gansearch.text import fid_text
 from gansearch.training.feasibility import check
 
 from ..analysis.synthetic_run import FLOOR, make_run, make_search, start

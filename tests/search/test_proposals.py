@@ -11,9 +11,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import RandomSampler, TPESampler
 
 from gansearch.config import TrialConfig
+from gansearch.distributions import distribution
 from gansearch.errors import UserError
 from gansearch.run.space import Condition, Space, When, ratio
-from gansearch.distributions import distribution
 from gansearch.search.drawing import draw, draw_at_random
 from gansearch.search.find_space import configure
 from gansearch.search.history import History

@@ -12,9 +12,9 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 
 from gansearch.config import Component
+from gansearch.distributions import distribution
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import Row, Writer, read
-from gansearch.distributions import distribution
 from gansearch.search.study import Study
 from tests.search.virtual import INTERVAL, SPACE, Rows, VirtualSearch, plan_of
 

@@ -17,6 +17,7 @@ from gansearch.errors import UserError
 from gansearch.metrics.scorer import scorer_for
 from gansearch.models.base import Model
 from gansearch.run.rows import Evaluation
+from gansearch.text import kimg_text
 from gansearch.training import loop
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.feasibility import check
@@ -202,7 +203,7 @@ def test_a_nan_ends_the_trial_within_eight_d_steps(loss: str, network: str, tiny
     with pytest.raises(Diverged, match=r"^non-finite loss at 0\.\d+ kimg$") as caught:
         trainer.train_until_evaluation()
     assert 0 < trainer.shown - 160 <= 8 * 16
-    assert caught.value.kimg == trainer.kimg and f"{trainer.kimg:g} kimg" in str(caught.value)
+    assert caught.value.kimg == trainer.kimg and f"{kimg_text(trainer.kimg)} kimg" in str(caught.value)
     assert len(trainer.evaluations) == 1
 
 

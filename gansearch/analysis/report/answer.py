@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from gansearch.analysis.text import fid_text, floor_text, kimg_text, value_text
+from gansearch.analysis.text import floor_text, value_text
 from gansearch.program import command
 from gansearch.run.finals import Finalist
 from gansearch.run.ledger import TrialState, best_trial
 from gansearch.run.loaded import Run
+from gansearch.text import fid_text, kimg_text
 
 _BASELINE = "baseline:"
 
@@ -66,7 +67,9 @@ def answer(run: Run) -> Answer | None:
         fid=fid,
         meaning=meaning,
         facts=list(_facts(run, winner, finalist)),
-        params=[Fact(path, value_text(value)) for path, value in run.manifest.space.active(winner.start.params).items()],
+        params=[
+            Fact(path, value_text(value)) for path, value in run.manifest.space.active(winner.start.params).items()
+        ],
         commands=list(_commands(run, winner)),
         warnings=list(_warnings(run, winner)),
     )

@@ -15,7 +15,11 @@ _AXIS: Layout = {
 }
 TEMPLATE: dict[str, Any] = {
     "layout": {
-        "font": {"family": "system-ui, -apple-system, Segoe UI, Roboto, Arial, sans-serif", "size": 12, "color": "@ink"},
+        "font": {
+            "family": "system-ui, -apple-system, Segoe UI, Roboto, Arial, sans-serif",
+            "size": 12,
+            "color": "@ink",
+        },
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "margin": {"l": 50, "r": 12, "t": 26, "b": 40},

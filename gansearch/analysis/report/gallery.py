@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 from gansearch.analysis.report.answer import best_baseline
 from gansearch.analysis.report.images import Picture, folder_of, grids, picture
-from gansearch.analysis.text import fid_text, kimg_text
 from gansearch.run.ledger import TrialState
 from gansearch.run.loaded import Run
 from gansearch.run.paths import GIF, attention_file, samples_file
+from gansearch.text import fid_text, kimg_text
 
 
 class Shown(NamedTuple):

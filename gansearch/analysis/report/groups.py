@@ -49,7 +49,10 @@ def _images(run: Run) -> Group:
     return Group(
         id="images",
         title="Generated images",
-        notes=["The same latents for every trial: an image at one place differs by the generator alone.", *shown.missing],
+        notes=[
+            "The same latents for every trial: an image at one place differs by the generator alone.",
+            *shown.missing,
+        ],
         pictures=[("", shown.pictures)],
     )
 

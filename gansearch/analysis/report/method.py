@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gansearch.analysis.report.answer import Fact
-from gansearch.analysis.text import conditions_text, domain_text, floor_text, kimg_text, share_text, value_text
+from gansearch.analysis.text import conditions_text, domain_text, floor_text, share_text, value_text
 from gansearch.run.loaded import Run
+from gansearch.text import kimg_text
 
 _HOUR = 3600
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from gansearch.analysis.rank import Ranked
-from gansearch.analysis.text import MISSING, fid_text, flat_text, kimg_text, origin_text, value_text
+from gansearch.analysis.text import flat_text, origin_text, value_text
 from gansearch.run.ledger import Standing
+from gansearch.text import MISSING, fid_text, kimg_text
 
 _NUMBERS = ("rank", "min FID", "at kimg", "mean FID", "max FID", "kimg")
 _MOST_IDS = 8

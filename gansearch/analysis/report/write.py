@@ -17,12 +17,12 @@ from gansearch.analysis.report.groups import Group, groups
 from gansearch.analysis.report.method import measuring, protocol, searched, searching
 from gansearch.analysis.report.trials import failures, trial_table
 from gansearch.analysis.runs import state_of
-from gansearch.analysis.text import MISSING, fid_text
 from gansearch.cache import atomic_write
 from gansearch.errors import UserError, one_line
 from gansearch.program import command
 from gansearch.run.finals import Finals
 from gansearch.run.loaded import Run
+from gansearch.text import MISSING, fid_text
 
 _HERE = Path(__file__).parent
 _STATES = {"running": "still running", "finished": "finished", "interrupted": "interrupted"}

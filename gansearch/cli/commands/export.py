@@ -4,10 +4,11 @@ import argparse
 import logging
 from pathlib import Path
 
-from gansearch.analysis.text import fid_text, floor_text
+from gansearch.analysis.text import floor_text
 from gansearch.cli.arguments import add_allow_code, add_run, loaded_run
 from gansearch.cli.command import Command
 from gansearch.cli.parser import OK, Parser, two_or_more
+from gansearch.text import fid_text
 
 logger = logging.getLogger(__name__)
 

@@ -5,11 +5,12 @@ import ast
 from pathlib import Path
 
 from gansearch.analysis.table import Table
-from gansearch.analysis.text import MISSING, domain_text
+from gansearch.analysis.text import domain_text
 from gansearch.cli.command import Command
 from gansearch.cli.parser import OK, Parser
 from gansearch.errors import UserError, one_line
 from gansearch.run import Space
+from gansearch.text import MISSING
 
 
 def _arguments(parser: Parser) -> None:

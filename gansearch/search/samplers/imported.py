@@ -11,10 +11,10 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from gansearch.distributions import distribution
 from gansearch.registry import component, from_signature
 from gansearch.run.domain import Domain
 from gansearch.run.space import Space
-from gansearch.distributions import distribution
 from gansearch.search.history import History
 from gansearch.search.samplers.base import Sampler
 

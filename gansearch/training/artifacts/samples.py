@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from gansearch.registry import component
 from gansearch.run.paths import samples_file
+from gansearch.text import fid_text, kimg_text
 from gansearch.training import grids
 from gansearch.training.artifacts.base import Artifact, File, Snapshot
 
@@ -14,6 +15,6 @@ class Samples(Artifact):
 
     def files(self, snapshot: Snapshot) -> Iterator[File]:
         evaluation = snapshot.evaluation
-        caption = f"{evaluation.kimg:g} kimg, FID {evaluation.fid:.2f}"
+        caption = f"{kimg_text(evaluation.kimg)} kimg, FID {fid_text(evaluation.fid)}"
         picture = grids.sampled(snapshot.G, snapshot.z_dim, snapshot.classes, caption)
         yield samples_file(evaluation.images), grids.png(picture)

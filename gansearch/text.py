@@ -1,0 +1,20 @@
+"""Writes FIDs and lengths, in one way in every table, caption, message and plot."""
+
+MISSING = "-"
+
+
+def fid_text(fid: float | None) -> str:
+    """Returns a FID with two decimals, or four below 1."""
+    if fid is None:
+        return MISSING
+    return f"{fid:.2f}" if abs(fid) >= 1 else f"{fid:.4f}"
+
+
+def kimg_text(kimg: float | None) -> str:
+    """Returns a length without the noise of binary fractions: 19.2, not 19.200000000000003."""
+    return MISSING if kimg is None else f"{round(kimg, 3):.12g}"
+
+
+def result_text(fid: float, kimg: float) -> str:
+    """Returns what a caption says of an evaluation: `FID 3.20 at 1.6 kimg`."""
+    return f"FID {fid_text(fid)} at {kimg_text(kimg)} kimg"
