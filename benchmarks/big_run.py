@@ -188,9 +188,7 @@ class _Cluster:
     def _finalist(self, trial: TrialState, searched_fid: float) -> Finalist:
         final_ids, fids = [], []
         for seed in range(1, _SEEDS + 1):
-            trial_id = self._start(
-                trial.start.params, origin="final", seed=seed, parent=trial.trial_id, relation="final"
-            )
+            trial_id = self._start(trial.start.params, origin="final", seed=seed, parent=trial.trial_id, relation="final")
             final = self.ledger[trial_id]
             while final.end is None:
                 self._evaluate(final)

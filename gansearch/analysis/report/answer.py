@@ -61,15 +61,14 @@ def answer(run: Run) -> Answer | None:
         return None
     finalist = run.finalist(winner)
     fid, meaning = _measured(winner, finalist)
+    params = run.manifest.space.active(winner.start.params)
     return Answer(
         trial_id=winner.trial_id,
         origin=winner.start.origin,
         fid=fid,
         meaning=meaning,
         facts=list(_facts(run, winner, finalist)),
-        params=[
-            Fact(path, value_text(value)) for path, value in run.manifest.space.active(winner.start.params).items()
-        ],
+        params=[Fact(path, value_text(value)) for path, value in params.items()],
         commands=list(_commands(run, winner)),
         warnings=list(_warnings(run, winner)),
     )
@@ -105,9 +104,9 @@ def _facts(run: Run, winner: TrialState, finalist: Finalist | None) -> Iterator[
 
 
 def _against_baseline(run: Run, winner: TrialState, finalist: Finalist | None) -> Iterator[Fact]:
-    """Yields the winner against the best baseline: by means where both have finals, else by their lowest FIDs."""
+    """Yields the winner against the best baseline: by means where both have finals, else by one training each."""
     baseline = best_baseline(run)
-    if baseline is None or winner.best is None or baseline.best is None:
+    if baseline is None:
         yield Fact("Against baselines", "the run has no baseline with an FID to compare with")
         return
     name = f"{baseline.start.origin.removeprefix(_BASELINE)} (trial {baseline.trial_id})"
@@ -116,19 +115,29 @@ def _against_baseline(run: Run, winner: TrialState, finalist: Finalist | None) -
         return
     other = run.finalist(baseline)
     if finalist and other and finalist.mean is not None and other.mean is not None:
-        ours, theirs, kind = finalist.mean, other.mean, "mean FID"
-        more = "no test tells them apart" if other.place == finalist.place else "a significant difference"
+        tells = "no test tells them apart" if other.place == finalist.place else "a significant difference"
+        words = f"mean FID {_difference(other.mean, finalist.mean)}; {tells}"
     else:
-        ours, theirs, kind = winner.best.fid, baseline.best.fid, "FID"
-        more = "one training each"
-        if baseline.best.kimg < winner.best.kimg:
-            more += f", the baseline's at {kimg_text(baseline.best.kimg)} of {kimg_text(winner.best.kimg)} kimg"
-    ratio = f", {theirs / ours:.2g} times" if ours > 0 else ""
-    yield Fact(
-        "Against the best baseline",
-        f"{name} has {kind} {fid_text(theirs)}; the winner has {fid_text(ours)}: "
-        f"{fid_text(abs(theirs - ours))} {'lower' if ours <= theirs else 'higher'}{ratio} ({more})",
-    )
+        words = _by_one_training(run, winner, baseline)
+    yield Fact("Against the best baseline", f"{name}: {words}")
+
+
+def _by_one_training(run: Run, winner: TrialState, baseline: TrialState) -> str:
+    """Returns two trials compared by their lowest FIDs, and at one length where the baseline ended before."""
+    assert winner.best is not None and baseline.best is not None
+    words = f"FID {_difference(baseline.best.fid, winner.best.fid)}, with one training each"
+    if baseline.images >= winner.best.images:
+        return words
+    fid = run.ledger.fid_at(winner.trial_id, baseline.images)
+    other = run.ledger.fid_at(baseline.trial_id, baseline.images)
+    words = f"{baseline.status} at {kimg_text(baseline.kimg)} kimg with FID {fid_text(other)}"
+    return f"{words}; the winner had {fid_text(fid)} there, and came to {fid_text(winner.best.fid)}"
+
+
+def _difference(other: float, own: float) -> str:
+    ratio = f", {other / own:.2g} times as low" if 0 < own < other else ""
+    change = f"{fid_text(abs(other - own))} {'lower' if own <= other else 'higher'}"
+    return f"{fid_text(other)} against {fid_text(own)} of the winner: {change}{ratio}"
 
 
 def _place(finalists: tuple[Finalist, ...], finalist: Finalist) -> str:

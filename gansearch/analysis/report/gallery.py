@@ -24,7 +24,8 @@ def generated(run: Run, leaders: list[TrialState]) -> Shown:
     """
     if (missing := _out_of_reach(run)) is not None:
         return Shown([], [missing])
-    pictures, without = [], []
+    real = "Real images, laid out as the generated ones"
+    pictures, without = [one for one in [picture(run.dir.real, f"Grid of real images. {real}.", real)] if one], []
     for place, trial in enumerate(leaders, 1):
         shown = _stands_for(run, trial)
         found = _best_grid(run, shown, f"{place}. ", trial)
@@ -33,7 +34,8 @@ def generated(run: Run, leaders: list[TrialState]) -> Shown:
         else:
             pictures.append(found)
     missing = f"No grids of samples are there for {_trials(without)}: {_why()}." if without else ""
-    return Shown(pictures, [missing] if missing else [])
+    no_real = "" if run.dir.real.is_file() else "The run has no grid of real images to compare with."
+    return Shown(pictures, [text for text in (missing, no_real) if text])
 
 
 def side_by_side(run: Run, winner: TrialState) -> Shown:

@@ -1,15 +1,28 @@
 """The sections of a report with charts and images."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from gansearch.analysis.info.common_rung import common_rung
+from gansearch.analysis.info.importance import LEAST_TRIALS, importance_info
+from gansearch.analysis.info.losses import loss_curves, losses_info
+from gansearch.analysis.info.pair import strongest_pair
+from gansearch.analysis.info.parameters import ParamInfo, param_info
+from gansearch.analysis.info.progress import progress_info
+from gansearch.analysis.info.replay import replay_info
+from gansearch.analysis.info.survival import survival_info
 from gansearch.analysis.info.trials import leaders
-from gansearch.analysis.report.charts import Chart
+from gansearch.analysis.report.chart import Chart
+from gansearch.analysis.report.course_charts import losses_chart, progress_chart, survival_chart, winner_losses_chart
+from gansearch.analysis.report.curve_charts import curves_chart, winner_chart
 from gansearch.analysis.report.gallery import animation, attention, generated, side_by_side
 from gansearch.analysis.report.images import Picture
+from gansearch.analysis.report.parameter_charts import importance_chart, map_chart, parameter_chart, replay_chart
 from gansearch.run.ledger import TrialState
 from gansearch.run.loaded import Run
 
 _LEADERS = 5
+_SAME_LATENTS = "The same latents for every trial: an image at one place differs by the generator alone."
 
 
 class Group(NamedTuple):
@@ -28,9 +41,9 @@ class Group(NamedTuple):
 
     id: str
     title: str
-    notes: list[str] = []
-    charts: list[Chart] = []
-    pictures: list[tuple[str, list[Picture]]] = []
+    notes: Sequence[str] = ()
+    charts: Sequence[Chart] = ()
+    pictures: Sequence[tuple[str, list[Picture]]] = ()
     animation: Picture | None = None
     still: Picture | None = None
     text: str | None = None
@@ -41,7 +54,40 @@ def groups(run: Run) -> list[Group]:
     winner = run.winner
     if winner is None:
         return []
-    return [_images(run), _figures(run, winner)]
+    return [_course(run), *_parameters(run), _images(run), _figures(run, winner)]
+
+
+def _course(run: Run) -> Group:
+    stages = survival_info(run)
+    charts = [curves_chart(run), progress_chart(progress_info(run))]
+    if stages:
+        charts.append(survival_chart(stages))
+    return Group(id="course", title="The course of the search", charts=[*charts, losses_chart(losses_info(run))])
+
+
+def _parameters(run: Run) -> list[Group]:
+    """Returns the section on the parameters; none where nothing is searched or no trial has come to a common length."""
+    rung, space = common_rung(run), run.manifest.space
+    if not rung.measured or not space.params:
+        return []
+    importance = importance_info(rung, space)
+    order = [row.path for row in importance.parameters]
+    paths = sorted(space.params, key=lambda path: order.index(path) if path in order else len(order))
+    infos = [info for path in paths if _has_fid(info := param_info(rung, space, path))]
+    charts = [parameter_chart(info, rung, number) for number, info in enumerate(infos)]
+    replay_of = replay_info(rung, space)
+    replay = [replay_chart(replay_of, rung)] if replay_of else []
+    notes = [f"{rung}. Like is compared with like: all these FIDs are of one length of training."]
+    if importance.parameters:
+        pair = strongest_pair(importance, rung, space)
+        charts = [importance_chart(importance), *([map_chart(pair, rung)] if pair else []), *replay, *charts]
+    else:
+        notes.append(f"With fewer than {LEAST_TRIALS} trials there, nothing can be said about which parameters matter.")
+    return [Group(id="parameters", title="The parameters", notes=notes, charts=charts)]
+
+
+def _has_fid(info: ParamInfo) -> bool:
+    return any(not point.trial.has_diverged_before for point in info.points)
 
 
 def _images(run: Run) -> Group:
@@ -64,6 +110,7 @@ def _figures(run: Run, winner: TrialState) -> Group:
         id="figures",
         title="The winner in figures",
         notes=pair.missing,
+        charts=[winner_losses_chart(loss_curves(run, winner)), winner_chart(run, winner)],
         pictures=[
             ("The winner beside the best baseline, after as much training", pair.pictures),
             ("Attention maps", attention(run, winner)),

@@ -12,7 +12,7 @@ from plotly.offline import get_plotlyjs
 import gansearch
 from gansearch.analysis.rank import rank
 from gansearch.analysis.report.answer import answer, interval_text
-from gansearch.analysis.report.charts import TEMPLATE
+from gansearch.analysis.report.chart import TEMPLATE
 from gansearch.analysis.report.groups import Group, groups
 from gansearch.analysis.report.method import measuring, protocol, searched, searching
 from gansearch.analysis.report.trials import failures, trial_table
