@@ -75,7 +75,7 @@ def _training(params: Mapping[str, Any], train: TrainConfig, seed: list[int]) ->
     distance = math.log(params["optim.g_lr"] / _BEST_RATE)
     worth = 9.0 * _LOSSES[params["loss.name"]] * math.exp(0.7 * distance**2)
     done = np.arange(1, train.evaluations + 1) / train.evaluations
-    fids = (worth + 250 * np.exp(-12 * done)) * np.exp(rng.normal(0, _NOISE, train.evaluations))
+    fids = worth * (1 + 8 * np.exp(-6 * done)) * np.exp(rng.normal(0, _NOISE, train.evaluations))
     risk = 0.5 if params["loss.name"] == "wgan" and distance > 0 else 0.02
     length = int(rng.exponential(1.5)) if rng.random() < risk else train.evaluations
     speed = math.exp(rng.normal(0, 0.1))
@@ -188,7 +188,9 @@ class _Cluster:
     def _finalist(self, trial: TrialState, searched_fid: float) -> Finalist:
         final_ids, fids = [], []
         for seed in range(1, _SEEDS + 1):
-            trial_id = self._start(trial.start.params, origin="final", seed=seed, parent=trial.trial_id, relation="final")
+            trial_id = self._start(
+                trial.start.params, origin="final", seed=seed, parent=trial.trial_id, relation="final"
+            )
             final = self.ledger[trial_id]
             while final.end is None:
                 self._evaluate(final)
@@ -197,7 +199,7 @@ class _Cluster:
                 fids.append(final.best.fid)
         if trial.best:
             others = tuple(trial.best.fid * factor for factor in (0.98, 1.0, 1.03))
-            own = {"trial_id": trial.trial_id, "number": trial.number, "kimg": trial.best.kimg}
+            own: dict[str, Any] = {"trial_id": trial.trial_id, "number": trial.number, "kimg": trial.best.kimg}
             self._add(Noise(**own, protocol=PROTOCOL.hash, fids=others))
         return Finalist(
             place=1,

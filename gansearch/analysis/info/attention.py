@@ -1,0 +1,60 @@
+"""Where self-attention is placed: FID at the common rung for each place, and attention maps of its best trial."""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+from gansearch.analysis.info.common_rung import CommonRung
+from gansearch.analysis.info.parameters import ParamInfo, param_info
+from gansearch.run.loaded import Run
+from gansearch.run.paths import attention_file
+
+PARAMETER = "model.attention_at"
+
+
+class Maps(NamedTuple):
+    """The best trial of a choice, and the picture of each of its networks that has self-attention and left a picture."""
+
+    trial_id: str
+    fid: float
+    kimg: float
+    pictures: dict[str, Path]
+
+
+class AttentionInfo(NamedTuple):
+    """The places of self-attention.
+
+    Args:
+        param: The FIDs at the common rung, by place.
+        best: For each place the trial with the lowest FID of all its lengths; None where no trial has a FID.
+        elsewhere: Where the pictures lie if that is not the folder of the run.
+    """
+
+    param: ParamInfo
+    best: list[Maps | None]
+    elsewhere: str | None
+
+
+def attention_info(run: Run, rung: CommonRung) -> AttentionInfo | None:
+    """Returns the places of self-attention; None where the search has one place only."""
+    space = run.manifest.space
+    if PARAMETER not in space.params or not space.params[PARAMETER].domain.is_categorical:
+        return None
+    info = param_info(rung, space, PARAMETER)
+    if not info.points:
+        return None
+    return AttentionInfo(
+        info, [_best(run, info, index) for index in range(len(info.axis.choices or ()))], run.manifest.checkpoints
+    )
+
+
+def _best(run: Run, info: ParamInfo, index: int) -> Maps | None:
+    ids = [point.trial.trial_id for point in info.points if point.x == index and point.trial.fid < math.inf]
+    rows = [(row, trial_id) for trial_id in ids for row in run.ledger.history(trial_id)]
+    if not rows:
+        return None
+    row, trial_id = min(rows, key=lambda one: (one[0].fid, one[0].number))
+    # A trial that continues another one has the pictures of its own evaluations only.
+    folder = run.dir.trial(row.trial_id)
+    files = {network: folder / attention_file(row.images, network) for network in ("G", "D")}
+    return Maps(trial_id, row.fid, row.kimg, {network: file for network, file in files.items() if file.is_file()})
