@@ -142,8 +142,14 @@ def test_scores_that_can_t_be_written_are_refused(run: RunDir, tmp_path: Path) -
 def test_the_samples_are_a_picture(run: RunDir, tmp_path: Path) -> None:
     with Image.open(export(load(run), out=tmp_path) / "samples.png") as picture:
         picture.load()
-        assert picture.format == "PNG" and picture.height == 8 * 18 + 16 and picture.width >= 8 * 18 + 2
+        assert picture.format == "PNG" and picture.width >= 8 * 66 and picture.height == 8 * 66 + 24
         assert len(set(picture.convert("L").tobytes())) > 16
+    with Image.open(tmp_path / "real.png") as picture:
+        assert picture.height == 10 * 66 + 24  # a row for each class
+    run.real.rename(tmp_path / "kept.png")
+    (tmp_path / "real.png").unlink()
+    assert not (export(load(run), out=tmp_path) / "real.png").exists()
+    (tmp_path / "kept.png").rename(run.real)
 
 
 def test_loading_needs_nothing_of_the_run(run: RunDir, tmp_path: Path) -> None:
@@ -194,7 +200,7 @@ def test_a_conditional_generator_draws_the_classes_it_is_asked_for(
     assert twos.shape == (5, 1, 16, 16) and not torch.equal(twos, threes)
     assert torch.equal(loaded.sample(5), loaded.sample(5, labels=[0, 1, 2, 3, 4]))
     with Image.open(run.best / "samples.png") as picture:
-        assert picture.height == 10 * 18 + 16  # a row for each class
+        assert picture.height == 10 * 66 + 24  # a row for each class
     for labels in ([0, 10], [-1, 0], [0]):
         with pytest.raises(UserError, match="labels: give 2 numbers from 0 to 9"):
             loaded.sample(2, labels=labels)

@@ -34,6 +34,16 @@ def images_are_square_bytes(dataset: Dataset) -> None:
         require(len(images) == 1 or (pixels != pixels[0]).any(), f"all {split} images are the same")
 
 
+@holds("Its images have the channels and the classes that `known_shape` declares.")
+def the_declared_shape_is_true(dataset: Dataset) -> None:
+    images = dataset.load("train")
+    found = images.shape[0], len(images.classes)
+    require(
+        dataset.known_shape in {None, found},
+        f"(channels, classes) are {found}, not known_shape={dataset.known_shape}",
+    )
+
+
 @holds("Labels number the classes, or there are neither.")
 def labels_number_the_classes(dataset: Dataset) -> None:
     for split, images in (("train", dataset.load("train")), ("test", _test_images(dataset))):

@@ -4,7 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -70,6 +70,9 @@ class Images:
 @component
 class Dataset(ABC):
     """A source of real images. The registry finds a subclass in a file of its own."""
+
+    known_shape: ClassVar[tuple[int, int] | None] = None
+    """The channels of its images and the number of its classes, where they are known before the data are read."""
 
     resolution: Annotated[int, Field(ge=8)] = 32
 

@@ -16,6 +16,7 @@ class Cifar10(Dataset):
         dir: The folder of the files, which are downloaded once if they are missing; null: `data` in the cache.
     """
 
+    known_shape = (3, 10)
     dir: str | None = None
 
     def load(self, split: Split) -> Images:

@@ -14,6 +14,8 @@ from gansearch.registry import component
 class Digits(Dataset):
     """Digits: 1,437 training and 360 test images, grey (Alpaydin & Kaynak 1998), for every library version."""
 
+    known_shape = (1, 10)
+
     def load(self, split: Split) -> Images:
         digits = load_digits()
         chosen = _split(digits.target, split)

@@ -40,6 +40,7 @@ class FashionMnist(Dataset):
         dir: The folder of the files, as torchvision unpacks them or as the four `.gz` files; null: `data` in the cache.
     """
 
+    known_shape = (1, 10)
     dir: str | None = None
 
     def load(self, split: Split) -> Images:

@@ -4,18 +4,20 @@ import torch
 
 from gansearch import foreign, registry
 from gansearch.config import TrialConfig
-from gansearch.data.base import Images
+from gansearch.data.base import Dataset, Images
 from gansearch.errors import UserError, kind_and_message
 from gansearch.losses.base import Loss
 from gansearch.models.base import ImageShape, Model
 from gansearch.models.conditional import Discriminator, Generator
 
-_SOME_CLASSES = 10
+_LIKELY = 3, 10  # channels and classes
 
 
 def likely_shape(config: TrialConfig) -> ImageShape:
-    """Returns a shape for checks and estimates that are made before the data set is read."""
-    return ImageShape(3, config.data.resolution, _SOME_CLASSES)
+    """Returns the shape of the images before the data set is read; where it is not known, colour and ten classes."""
+    dataset: type[Dataset] = registry.find("data", config.data.name)
+    channels, classes = dataset.known_shape or _LIKELY
+    return ImageShape(channels, config.data.resolution, classes)
 
 
 def image_shape(images: Images) -> ImageShape:

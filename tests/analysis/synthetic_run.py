@@ -105,7 +105,7 @@ def make_run(
     run = RunDir(path)
     run.path.mkdir(parents=True)
     space = SPACE if params is None else SPACE.replaced(params=params)
-    Plan(run, space, Options(**{"trials": 16, **options})).manifest(PROTOCOL, floor).save(run)
+    Plan(run, space, Options(**{"trials": 16, **options})).manifest(PROTOCOL, floor, num_train=1437).save(run)
     with closing(Writer(run.results)) as writer:
         for row in rows:
             writer.append(row)

@@ -9,7 +9,7 @@ from gansearch.analysis.frames import evaluations_frame, trials_frame
 from gansearch.analysis.rank import rank
 from gansearch.run import Run, load
 
-from .synthetic_run import KIMG, PARAMS, evaluation, make_run, make_search, start
+from .synthetic_run import KIMG, PARAMS, damage, evaluation, make_run, make_search, start
 
 
 @pytest.fixture
@@ -53,12 +53,18 @@ def test_the_choice_none_is_missing(tmp_path) -> None:
 def test_an_evaluation_is_a_row(run: Run) -> None:
     frame = evaluations_frame(run)
     rows = [row for trial in run.ledger.values() for row in trial.evals]
-    assert list(frame.columns[:4]) == ["trial_id", "number", "kimg", "fid"] and "event" not in frame
+    assert list(frame.columns[:5]) == ["trial_id", "number", "kimg", "epoch", "fid"] and "event" not in frame
+    assert frame.epoch.tolist() == pytest.approx([row.kimg * 1000 / 1437 for row in rows])
     assert frame.fid.tolist() == [row.fid for row in rows]
     assert frame[frame.trial_id == "0000"].kimg.tolist() == KIMG
     assert [time.isoformat(timespec="milliseconds") for time in frame.time] == [row.time for row in rows]
     lowest = frame.groupby("trial_id").fid.min()
     assert lowest.to_dict() == {id: trial.best.fid for id, trial in run.ledger.items() if trial.best}
+
+
+def test_epochs_are_missing_where_the_training_images_were_not_counted(run: Run) -> None:
+    damage(run.dir, num_train=None)
+    assert evaluations_frame(load(run.dir)).epoch.isna().all()
 
 
 def test_a_continuation_repeats_no_evaluation(tmp_path) -> None:

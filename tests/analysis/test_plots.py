@@ -147,6 +147,10 @@ def test_the_drawing_shows_the_numbers(run):
     for curve in curves_info(run).curves:
         assert tuple(curve.fid) in drawn
     assert {text.get_text() for text in axes.texts} >= {"6.4", "19.2", "57.6"}
+    (epochs,) = axes.child_axes
+    assert epochs.get_xlabel() == "epochs of 1,437 training images"
+    axes.figure.draw_without_rendering()
+    assert epochs.get_xlim() == pytest.approx([kimg * 1000 / 1437 for kimg in axes.get_xlim()])
     info = param_info(run, "optim.g_lr")
     (axes,) = parameter_figure(info).axes
     assert axes.get_xscale() == "log"

@@ -35,7 +35,7 @@ def kimg(plan: Plan) -> list[float]:
 
 @pytest.mark.parametrize("floor", [FLOOR, None])
 def test_what_is_saved_is_loaded(plan: Plan, floor: Floor | None) -> None:
-    manifest = plan.manifest(PROTOCOL, floor, gpus_per_trial=0.25)
+    manifest = plan.manifest(PROTOCOL, floor, gpus_per_trial=0.25, num_train=1437)
     manifest.save(plan.run)
     assert Manifest.load(plan.run) == manifest
     assert (manifest.space, manifest.options, manifest.protocol, manifest.floor) == (
@@ -45,6 +45,11 @@ def test_what_is_saved_is_loaded(plan: Plan, floor: Floor | None) -> None:
         floor,
     )
     assert list(plan.run.path.iterdir()) == [plan.run.search_json]
+
+
+def test_an_epoch_shows_each_training_image_once(plan: Plan) -> None:
+    assert plan.manifest(PROTOCOL, FLOOR, num_train=1500).epochs(4.5) == 3
+    assert plan.manifest(PROTOCOL, FLOOR).epochs(4.5) is None
 
 
 def test_search_json_can_be_read_without_the_package(plan: Plan) -> None:

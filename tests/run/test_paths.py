@@ -18,8 +18,8 @@ def written(path: Path) -> Path:
 
 def test_the_names_of_a_run_s_files(tmp_path: Path) -> None:
     run = RunDir(tmp_path / "first")
-    paths = [run.search_json, run.results, run.study_journal, run.trial_config("0003"), run.best, run.plots]
-    names = ["search.json", "results.jsonl", "study.journal", "trials/0003/config.json", "best", "plots"]
+    paths = [run.search_json, run.results, run.study_journal, run.trial_config("0003"), run.best, run.plots, run.real]
+    names = ["search.json", "results.jsonl", "study.journal", "trials/0003/config.json", "best", "plots", "real.png"]
     assert [str(path.relative_to(run.path)) for path in paths] == names
     assert run.name == "first" and not run.path.exists()
 

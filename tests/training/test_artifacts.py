@@ -1,26 +1,19 @@
 """Artifacts of a trial: complete after a kill, readable by TensorBoard and Pillow, without an effect on training."""
 
 import errno
-import io
 import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image, ImageSequence
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 from torch import Tensor
 
 from gansearch.config import ArtifactsConfig, TrialConfig
-from gansearch.data.base import to_uint8
 from gansearch.registry import classes
 from gansearch.run.paths import join
-from gansearch.training import grids
 from gansearch.training.artifacts.base import Point
 from gansearch.training.artifacts.curves import FID, LOSSES
 from gansearch.training.artifacts.writer import Artifacts
@@ -198,87 +191,3 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     assert files(tmp_path) == {name: b"one"}
     storage.write(name, b"two")
     assert files(tmp_path) == {name: b"two"}
-
-
-@given(st.integers(0, 200))
-def test_classes_are_spread_evenly(count: int) -> None:
-    classes = [f"class {number}" for number in range(count)]
-    made = grids.latents(4, classes)
-    if not count:
-        assert made.labels is None and made.z.shape == (64, 4) and len(made.z.unique(dim=0)) == 64
-        assert sorted(made.diagonal(4).tolist()) == [0, 9, 18, 27]
-        return
-    assert made.labels is not None
-    rows = made.labels.view(-1, 8)
-    assert len(rows) == min(count, 16) and (rows == rows[:, :1]).all()
-    chosen = rows[:, 0].tolist()
-    assert chosen[0] == 0 and (chosen[-1] == count - 1)
-    gaps = set(np.diff(chosen).tolist())
-    assert not gaps or (min(gaps) >= 1 and max(gaps) - min(gaps) <= 1)
-    assert made.names == tuple(classes[label] for label in chosen)
-    assert (made.z.view(-1, 8, 4) == made.z[:8]).all()
-    shown = made.diagonal(4)
-    assert len(made.z[shown].unique(dim=0)) == 4
-    assert len(made.labels[shown].unique()) == min(4, count)
-
-
-def test_latents_are_the_same_at_every_call_and_nobodys_else() -> None:
-    before = torch.get_rng_state()
-    assert torch.equal(grids.latents(4).z, grids.latents(4).z)
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_a_grid_shows_every_image_as_it_is(channels: int) -> None:
-    images = torch.rand(24, channels, 5, 5, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    for names in ((), ("cat", "a dog of no known race", "猫")):
-        picture = Image.open(io.BytesIO(grids.png(grids.grid(images, "1.5 kimg, FID 3.20", names))))
-        pixels = np.asarray(picture).reshape(picture.height, picture.width, channels)
-        left, top = picture.width - max(8 * 7, grids._CAPTION), picture.height - 3 * 7
-        for number, image in enumerate(to_uint8(images).permute(0, 2, 3, 1).numpy()):
-            row, column = divmod(number, 8)
-            x, y = left + column * 7, top + row * 7
-            assert (pixels[y : y + 5, x : x + 5] == image).all()
-            assert (pixels[y + 5 : y + 7, x : x + 7] == 255).all() and (pixels[y : y + 7, x + 5 : x + 7] == 255).all()
-        assert (pixels[:top] < 100).any(), "the caption"
-        assert (pixels[top:, :left] < 100).any() == bool(names), "the names"
-
-
-def gif_of(frames: list[Image.Image]) -> Image.Image:
-    return Image.open(io.BytesIO(grids.gif([grids.png(frame) for frame in frames])))
-
-
-def test_a_gif_shows_the_grids_in_order_and_rests_on_the_last() -> None:
-    rng = np.random.default_rng(0)
-    frames = [Image.fromarray(rng.integers(0, 256, (30, 40), dtype=np.uint8)) for _ in range(5)]
-    gif = gif_of(frames)
-    assert gif.info["loop"] == 0
-    shown = [(frame.info["duration"], np.asarray(frame.convert("RGB"))) for frame in ImageSequence.Iterator(gif)]
-    assert [duration for duration, _ in shown] == [500, 500, 500, 500, 3000]
-    for (_, pixels), frame in zip(shown, frames, strict=True):
-        assert (pixels == np.asarray(frame.convert("RGB"))).all(), "grey stays as it is"
-
-
-def test_a_long_trial_makes_no_long_gif() -> None:
-    gif = gif_of([Image.new("L", (10, 10), shade) for shade in range(200)])
-    durations = [frame.info["duration"] for frame in ImageSequence.Iterator(gif)]
-    assert durations == [80] * 199 + [3000]
-
-
-def test_a_coloured_gif_is_near_its_grids_and_its_gaps_stay_white() -> None:
-    """Smooth colours, of which there are far more than 256."""
-    red, green = np.mgrid[0:128, 0:128].astype(np.uint8)
-    frames = []
-    for blue in (0, 90, 180):
-        pixels = np.stack([red * 2, green * 2, np.full_like(red, blue)], axis=-1)
-        pixels[::16] = 255
-        frames.append(Image.fromarray(pixels))
-    for frame, shown in zip(frames, ImageSequence.Iterator(gif_of(frames)), strict=True):
-        wanted, pixels = np.asarray(frame).astype(int), np.asarray(shown.convert("RGB")).astype(int)
-        assert (pixels[::16] == 255).all()
-        error = ((pixels - wanted) ** 2).mean()
-        assert 10 * np.log10(255**2 / error) > 28
-
-
-def test_wide_grids_make_a_smaller_gif() -> None:
-    assert gif_of([Image.new("RGB", (2000, 1000), colour) for colour in ("red", "blue")]).size == (667, 334)

@@ -10,7 +10,9 @@ from gansearch.models.attention import SelfAttention
 from gansearch.training.attention_maps import QUERIES, attends, evaluating, picture, watching
 
 CENTRE = 0
-CELL, GAP, BAR = 96, 4, 4
+CELL, GAP, BAR = 112, 4, 4
+TEXT = 27  # the height of a line of text
+TOP = 2 * TEXT + GAP + BAR
 
 
 def network() -> nn.Sequential:
@@ -75,7 +77,7 @@ def test_who_attends() -> None:
 
 
 def tile(shown: Image.Image, row: int, column: int) -> np.ndarray:
-    top, left = GAP + BAR + row * (CELL + GAP), GAP + column * (CELL + GAP)
+    top, left = TOP + row * (CELL + GAP), GAP + column * (CELL + GAP)
     return np.asarray(shown)[top : top + CELL, left : left + CELL].astype(int)
 
 
@@ -86,33 +88,57 @@ def test_a_picture_shows_the_image_and_a_peak_where_it_is(channels: int) -> None
     for (image, query), (row, column) in peaks.items():
         maps[image, query, row, column] = 1.0
     x = images(channels=channels)
-    shown = picture(x, [maps])
-    assert shown.size == (GAP + 5 * (CELL + GAP), GAP + BAR + 2 * (CELL + GAP))
+    shown = picture(x, [maps], "title")
+    assert shown.size == (GAP + 5 * (CELL + GAP), TOP + 2 * (CELL + GAP))
     for image in range(2):
-        pixel = tile(shown, image, 0)[::6, ::6]  # each pixel is 6 x 6 large
+        pixel = tile(shown, image, 0)[::7, ::7]  # each pixel is 7 x 7 large
         expected = ((x[image].permute(1, 2, 0).numpy() + 1) * 127.5).round()
         same = (np.abs(pixel - expected) <= 1).all(-1)
         assert same.mean() > 0.9, "all but the marks"
     for (image, query), (row, column) in peaks.items():
-        colour = np.asarray(shown)[1, GAP + (query + 1) * (CELL + GAP) + 1].astype(int)
+        colour = np.asarray(shown)[2 * TEXT + 1, GAP + (query + 1) * (CELL + GAP) + 1].astype(int)
         distance = np.abs(tile(shown, image, query + 1) - colour).sum(-1)
-        distance[80:, :40] = 999  # the figure
+        distance[90:, :50] = 999  # the figure
         found_row, found_column = np.unravel_index(distance.argmin(), distance.shape)
-        assert (found_row // 12, found_column // 12) == (row, column)
+        assert (found_row // 14, found_column // 14) == (row, column)
 
 
 def test_queries_are_marked_in_the_image_and_in_their_maps() -> None:
     even = torch.full((1, 4, 8, 8), 1 / 64)
-    shown = picture(torch.zeros(1, 1, 16, 16), [even])
-    colours = [tuple(np.asarray(shown)[1, GAP + query * (CELL + GAP) + 1]) for query in range(1, 5)]
+    shown = picture(torch.zeros(1, 1, 16, 16), [even], "title")
+    colours = [tuple(np.asarray(shown)[2 * TEXT + 1, GAP + query * (CELL + GAP) + 1]) for query in range(1, 5)]
     assert len(set(colours)) == 4
     for query, share in enumerate(QUERIES):
-        edge = int(share * 8) * 12 + 1
+        edge = int(share * 8) * 14 + 1
         assert tuple(tile(shown, 0, 0)[edge, edge]) == colours[query]
         assert tuple(tile(shown, 0, query + 1)[edge, edge]) == (255, 255, 255)
 
 
 def test_small_images_are_enlarged_and_each_attention_has_its_rows() -> None:
     maps = [torch.full((2, 4, size, size), 1.0 / size**2) for size in (4, 8)]
-    assert picture(torch.zeros(2, 1, 8, 8), maps).size == (504, 2 * (GAP + BAR + 2 * (CELL + GAP)))
-    assert picture(torch.zeros(2, 3, 128, 128), maps[:1]).size == (GAP + 5 * 132, GAP + BAR + 2 * 132)
+    width, block = 4 + 5 * 108, GAP + BAR + 2 * 108
+    assert picture(torch.zeros(2, 1, 8, 8), maps, "").size == (width, 25 + 2 * (25 + block))
+    width = 4 + 5 * 132
+    assert picture(torch.zeros(2, 3, 128, 128), maps[:1], "").size == (width, 30 + 30 + GAP + BAR + 2 * 132)
+
+
+def test_text_stands_above_the_maps_and_names_beside_them() -> None:
+    maps = [torch.full((2, 4, size, size), 1.0 / size**2) for size in (8, 16)]
+    drawn = [np.asarray(picture(torch.ones(2, 1, 16, 16), maps, title, names)) for title, names in TEXTS]
+    plain, titled, named = drawn
+    assert plain.shape == titled.shape and named.shape[0] == plain.shape[0]
+    differs = (plain != titled).any((1, 2))
+    assert differs[:TEXT].any() and not differs[TEXT:].any()
+    left = named.shape[1] - plain.shape[1]
+    assert left > 60 and (named[:, left:] == titled).all()
+    rows = np.flatnonzero((named[:, :left] < 100).any((1, 2)))
+    block = TEXT + GAP + BAR + 2 * (CELL + GAP)
+    for part in (0, 1):
+        for row in (0, 1):
+            top = TEXT + part * block + TEXT + GAP + BAR + row * (CELL + GAP)
+            assert ((rows >= top) & (rows < top + CELL)).any(), "a name beside each image"
+    subtitles = [plain[TEXT + part * block :][:TEXT] for part in (0, 1)]
+    assert (subtitles[0] != subtitles[1]).any(), "8 x 8 and 16 x 16"
+
+
+TEXTS = (("", ()), ("G at 1 kimg", ()), ("G at 1 kimg", ("automobile", "the cat\n of 犬")))

@@ -1,0 +1,17 @@
+"""FIDs and lengths as texts."""
+
+import pytest
+
+from gansearch.text import fid_text, kimg_text, result_text
+
+
+@pytest.mark.parametrize(
+    ("fid", "text"), [(None, "-"), (123.456, "123.46"), (1.0, "1.00"), (0.70349, "0.7035"), (-0.2, "-0.2000")]
+)
+def test_a_fid_below_one_has_four_decimals(fid: float | None, text: str) -> None:
+    assert fid_text(fid) == text
+
+
+def test_lengths_have_no_noise() -> None:
+    assert [kimg_text(kimg) for kimg in (None, 6.4 * 3, 0.3, 1234567.0)] == ["-", "19.2", "0.3", "1234567"]
+    assert result_text(0.70349, 6.4 * 3) == "FID 0.7035 at 19.2 kimg"
