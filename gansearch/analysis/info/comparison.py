@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 from gansearch.analysis.info.curves import Curve, curve_of
 from gansearch.analysis.info.losses import LossCurves, loss_curves
-from gansearch.analysis.text import MISSING, value_text
+from gansearch.analysis.text import value_text
 from gansearch.errors import UserError
 from gansearch.run.ledger import TrialState
 from gansearch.run.loaded import Run
 from gansearch.run.paths import SAMPLES, samples_file
+from gansearch.text import MISSING
 
 _REAL = "real.png"
 

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from gansearch.analysis.info.trials import baseline_name
 from gansearch.analysis.text import floor_text, value_text
 from gansearch.program import command
 from gansearch.run.finals import Finalist
 from gansearch.run.ledger import TrialState, best_trial
 from gansearch.run.loaded import Run
 from gansearch.text import fid_text, kimg_text
-
-_BASELINE = "baseline:"
 
 
 class Fact(NamedTuple):
@@ -81,9 +80,7 @@ def interval_text(finalist: Finalist) -> str:
 
 def best_baseline(run: Run) -> TrialState | None:
     """Returns the baseline with the lowest FID in the search; None where there is none with an FID."""
-    return best_trial(
-        trial for trial in run.ledger.values() if not trial.is_final and trial.start.origin.startswith(_BASELINE)
-    )
+    return best_trial(trial for trial in run.ledger.values() if not trial.is_final and baseline_name(trial))
 
 
 def _measured(winner: TrialState, finalist: Finalist | None) -> tuple[str, str]:
@@ -109,7 +106,7 @@ def _against_baseline(run: Run, winner: TrialState, finalist: Finalist | None) -
     if baseline is None:
         yield Fact("Against baselines", "the run has no baseline with an FID to compare with")
         return
-    name = f"{baseline.start.origin.removeprefix(_BASELINE)} (trial {baseline.trial_id})"
+    name = f"{baseline_name(baseline)} (trial {baseline.trial_id})"
     if baseline.params_key == winner.params_key:
         yield Fact("Against baselines", f"the winner is itself a baseline, {name}: no sampled trial is better")
         return

@@ -20,6 +20,8 @@ _FATE_COLOURS = {
 }
 _SERIES = ("@s1", "@s2", "@s3", "@s4", "@s5")
 
+_LOSS_AXES: Layout = {"xaxis": {"title": {"text": "training length (kimg)"}}, "yaxis": {"title": {"text": "loss"}}}
+
 
 def progress_chart(info: ProgressInfo) -> Chart:
     """Returns the lowest FID so far against the work that it took."""
@@ -75,30 +77,30 @@ def survival_chart(stages: Sequence[Stage]) -> Chart:
     )
 
 
-def losses_chart(curves: Sequence[LossCurves]) -> Chart:
-    """Returns the losses of the best trials: D above, G below."""
-    data: list[Trace] = []
-    for number, (curve, colour) in enumerate(zip(curves, _SERIES, strict=False)):
-        name = f"{curve.trial_id} ({curve.loss})"
-        both = [(real + fake) / 2 for real, fake in zip(curve.d_real, curve.d_fake, strict=True)]
-        width = 2.5 if number == 0 else 1.5
-        data.append(_loss(curve, both, name, colour, width))
-        data.append(_loss(curve, curve.g, name, colour, width) | {"xaxis": "x2", "yaxis": "y2", "showlegend": False})
-    length = {"text": "training length (kimg)"}
+def losses_charts(curves: Sequence[LossCurves]) -> list[Chart]:
+    """Returns the losses of the best trials: a chart of D and a chart of G."""
+    of_d = [[(real + fake) / 2 for real, fake in zip(curve.d_real, curve.d_fake, strict=True)] for curve in curves]
+    warning = "Losses with other names have other units: compare courses, not heights."
+    return [
+        _losses("D", curves, of_d, f"The mean of the losses of D on real and on generated images. {warning}"),
+        _losses("G", curves, [curve.g for curve in curves], f"The loss of G. {warning}"),
+    ]
+
+
+def _losses(network: str, curves: Sequence[LossCurves], values: Sequence[list[float]], caption: str) -> Chart:
+    rows = zip(curves, values, _SERIES, strict=False)
+    ends = ", ".join(f"{row[-1]:.3g} of {curve.trial_id}" for curve, row in zip(curves, values, strict=True))
     return Chart(
-        name="losses",
-        title="Losses of the best trials",
-        caption="D to the left (the mean of its losses on real and on generated images), G to the right; "
-        "losses with other names have other units, so compare courses and not heights.",
-        alt=f"Losses of {len(curves)} trials. {_ends(curves[0])}",
-        size="full",
-        data=data,
-        layout={
-            "xaxis": {"title": length, "domain": [0, 0.46]},
-            "xaxis2": {"title": length, "domain": [0.54, 1], "anchor": "y2"},
-            "yaxis": {"title": {"text": "loss of D"}},
-            "yaxis2": {"title": {"text": "loss of G"}, "anchor": "x2"},
-        },
+        name=f"losses-{network}",
+        title=f"Loss of {network} in the best trials",
+        caption=caption,
+        alt=f"The last loss of {network} is {ends}.",
+        size="half",
+        data=[
+            _loss(curve, row, f"{curve.trial_id} ({curve.loss})", colour, 2.5 if curve is curves[0] else 1.5)
+            for curve, row, colour in rows
+        ],
+        layout=_LOSS_AXES,
     )
 
 
@@ -113,10 +115,11 @@ def winner_losses_chart(curve: LossCurves) -> Chart:
         name="winner-losses",
         title=f"Losses of trial {curve.trial_id}",
         caption=f"The losses at each evaluation; the loss is {curve.loss}.",
-        alt=_ends(curve),
+        alt=f"The last losses are {curve.d_real[-1]:.3g} of D on real images, {curve.d_fake[-1]:.3g} of D on generated "
+        f"ones, and {curve.g[-1]:.3g} of G.",
         size="half",
         data=data,
-        layout={"xaxis": {"title": {"text": "training length (kimg)"}}, "yaxis": {"title": {"text": "loss"}}},
+        layout=_LOSS_AXES,
     )
 
 
@@ -127,14 +130,6 @@ def _loss(curve: LossCurves, values: list[float], name: str, colour: str, width:
         "mode": "lines+markers",
         "marker": {"size": 4},
         "name": plain(name),
-        "legendgroup": plain(name),
         "line": {"color": colour, "width": width},
         "hovertemplate": f"{plain(name)}<br>%{{y:.4g}} at %{{x}} kimg<extra></extra>",
     }
-
-
-def _ends(curve: LossCurves) -> str:
-    return (
-        f"At the end of trial {curve.trial_id} the loss of D is {curve.d_real[-1]:.3g} on real and "
-        f"{curve.d_fake[-1]:.3g} on generated images, and that of G {curve.g[-1]:.3g}."
-    )

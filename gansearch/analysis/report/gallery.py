@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from gansearch.analysis.info.comparison import comparison_info
 from gansearch.analysis.report.answer import best_baseline
 from gansearch.analysis.report.images import Picture, folder_of, grids, picture
 from gansearch.run.ledger import TrialState
@@ -11,10 +12,10 @@ from gansearch.text import fid_text, kimg_text
 
 
 class Shown(NamedTuple):
-    """Pictures, and sentences on those that are missing."""
+    """Pictures, and sentences to read with them."""
 
     pictures: list[Picture]
-    missing: list[str]
+    notes: list[str]
 
 
 def generated(run: Run, leaders: list[TrialState]) -> Shown:
@@ -38,43 +39,41 @@ def generated(run: Run, leaders: list[TrialState]) -> Shown:
     return Shown(pictures, [text for text in (missing, no_real) if text])
 
 
-def side_by_side(run: Run, winner: TrialState) -> Shown:
-    """Returns the winner and the best baseline at the greatest length at which both have a grid."""
-    baseline, shown = best_baseline(run), _stands_for(run, winner)
-    if baseline is None or baseline is winner or folder_of(run, shown.trial_id) is None:
+def side_by_side(run: Run, shown: TrialState) -> Shown:
+    """Returns a trial and the best baseline at the greatest length at which both have a grid."""
+    baseline = best_baseline(run)
+    if baseline is None or baseline.params_key == shown.params_key:
         return Shown([], [])
-    both = sorted(set(grids(run, shown.trial_id)) & set(grids(run, baseline.trial_id)))
-    if not both:
-        return Shown([], ["The winner and the best baseline have no grid of samples at the same length."])
+    info = comparison_info(run, shown, baseline)
     found = []
-    for trial, who in ((shown, "The winner"), (baseline, f"The baseline {baseline.start.origin.partition(':')[2]}")):
-        fid = run.ledger.fid_at(trial.trial_id, both[-1])
-        text = f"{who} (trial {trial.trial_id}) at {kimg_text(both[-1] / 1000)} kimg: FID {fid_text(fid)}"
-        found.append(_artifact(run, trial.trial_id, samples_file(both[-1]), f"Grid of generated images. {text}.", text))
-    return Shown([one for one in found if one], [])
+    for trial, side in zip((shown, baseline), info.sides, strict=True):
+        if side.samples is not None:
+            name = f"Trial {trial.trial_id}" if trial is shown else f"The baseline {side.curve.baseline}"
+            text = f"{name}: FID {fid_text(side.fid)} at {kimg_text(info.kimg)} kimg"
+            found.append(picture(side.samples, f"Grid of generated images. {text}.", text))
+    differing = ", ".join(f"{path} ({own} / {other})" for path, own, other in info.differing)
+    notes = [f"Against the best baseline, trial {baseline.trial_id}, it differs in {differing}."] if differing else []
+    if not found:
+        notes.append("The two have no grid of samples at the same length.")
+    return Shown([one for one in found if one], notes)
 
 
-def attention(run: Run, winner: TrialState) -> list[Picture]:
-    """Returns the attention maps of the winner's networks at its lowest FID; none without self-attention."""
-    shown, found = _stands_for(run, winner), []
-    if shown.best is None:
-        return []
+def attention(run: Run, shown: TrialState) -> list[Picture]:
+    """Returns the attention maps of a trial's networks at its lowest FID; none without self-attention."""
+    found = []
     for network, name, images in (("G", "generator", "generated"), ("D", "discriminator", "real")):
-        caption = (
-            f"Where the {name} of trial {shown.trial_id} looks, for four query points in each {images} image, "
-            f"at {kimg_text(shown.best.kimg)} kimg"
-        )
-        file = attention_file(shown.best.images, network)
-        found.append(_artifact(run, shown.trial_id, file, f"Attention maps. {caption}.", caption))
+        if shown.best is not None:
+            caption = f"Where the {name} looks, for four query points in each {images} image"
+            file = attention_file(shown.best.images, network)
+            found.append(_artifact(run, shown.trial_id, file, f"Attention maps. {caption}.", caption))
     return [one for one in found if one]
 
 
-def animation(run: Run, winner: TrialState) -> tuple[Picture | None, Picture | None]:
-    """Returns the animation of the winner's grids, and the grid that stands for it where nothing may move."""
-    shown = _stands_for(run, winner)
+def animation(run: Run, shown: TrialState) -> tuple[Picture | None, Picture | None]:
+    """Returns the animation of a trial's grids, and the grid that stands for it where nothing may move."""
     caption = f"The grids of trial {shown.trial_id} from the first evaluation to the last; the length stands on each"
     moving = _artifact(run, shown.trial_id, GIF, f"Animation. {caption}.", caption)
-    return moving, _best_grid(run, shown, "", winner) if moving else None
+    return moving, _best_grid(run, shown, "", shown) if moving else None
 
 
 def _stands_for(run: Run, trial: TrialState) -> TrialState:

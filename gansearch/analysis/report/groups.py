@@ -13,11 +13,12 @@ from gansearch.analysis.info.replay import replay_info
 from gansearch.analysis.info.survival import survival_info
 from gansearch.analysis.info.trials import leaders
 from gansearch.analysis.report.chart import Chart
-from gansearch.analysis.report.course_charts import losses_chart, progress_chart, survival_chart, winner_losses_chart
+from gansearch.analysis.report.course_charts import losses_charts, progress_chart, survival_chart, winner_losses_chart
 from gansearch.analysis.report.curve_charts import curves_chart, winner_chart
 from gansearch.analysis.report.gallery import animation, attention, generated, side_by_side
 from gansearch.analysis.report.images import Picture
 from gansearch.analysis.report.parameter_charts import importance_chart, map_chart, parameter_chart, replay_chart
+from gansearch.program import command
 from gansearch.run.ledger import TrialState
 from gansearch.run.loaded import Run
 
@@ -36,7 +37,7 @@ class Group(NamedTuple):
         pictures: Images side by side, each row of them below a heading, which may be empty.
         animation: An image that moves.
         still: What stands for the animation where nothing may move, and on paper.
-        text: A text in a fixed width.
+        text: A text in a fixed width, below `text_title`.
     """
 
     id: str
@@ -47,14 +48,18 @@ class Group(NamedTuple):
     animation: Picture | None = None
     still: Picture | None = None
     text: str | None = None
+    text_title: str = ""
 
 
-def groups(run: Run) -> list[Group]:
-    """Returns the sections with charts and images, in their order; none where no trial has an FID."""
+def groups(run: Run, networks: str | None) -> list[Group]:
+    """Returns the sections with charts and images, in their order; none where no trial has an FID.
+
+    `networks` is the summary of the best generator's networks, where there is one.
+    """
     winner = run.winner
     if winner is None:
         return []
-    return [_course(run), *_parameters(run), _images(run), _figures(run, winner)]
+    return [_course(run), *_parameters(run), _images(run), _figures(run, winner, networks)]
 
 
 def _course(run: Run) -> Group:
@@ -62,7 +67,7 @@ def _course(run: Run) -> Group:
     charts = [curves_chart(run), progress_chart(progress_info(run))]
     if stages:
         charts.append(survival_chart(stages))
-    return Group(id="course", title="The course of the search", charts=[*charts, losses_chart(losses_info(run))])
+    return Group(id="course", title="The course of the search", charts=[*charts, *losses_charts(losses_info(run))])
 
 
 def _parameters(run: Run) -> list[Group]:
@@ -97,24 +102,28 @@ def _images(run: Run) -> Group:
         title="Generated images",
         notes=[
             "The same latents for every trial: an image at one place differs by the generator alone.",
-            *shown.missing,
+            *shown.notes,
         ],
         pictures=[("", shown.pictures)],
     )
 
 
-def _figures(run: Run, winner: TrialState) -> Group:
+def _figures(run: Run, winner: TrialState, networks: str | None) -> Group:
     """Returns the figures that a report of one model shows."""
-    pair, (moving, still) = side_by_side(run, winner), animation(run, winner)
+    shown = run.best_generator or winner
+    pair, (moving, still) = side_by_side(run, shown), animation(run, shown)
+    origin = "" if shown is winner else f" The winner is shown by its final {shown.trial_id}, the nearest to the mean."
     return Group(
         id="figures",
         title="The winner in figures",
-        notes=pair.missing,
-        charts=[winner_losses_chart(loss_curves(run, winner)), winner_chart(run, winner)],
+        notes=[*([origin] if origin else []), *pair.notes],
+        charts=[winner_losses_chart(loss_curves(run, shown)), winner_chart(run, shown)],
         pictures=[
             ("The winner beside the best baseline, after as much training", pair.pictures),
-            ("Attention maps", attention(run, winner)),
+            ("Attention maps", attention(run, shown)),
         ],
         animation=moving,
         still=still,
+        text=networks or command("trial", run.dir.trial_config(shown.trial_id), "--describe", *run.plan.code_flag),
+        text_title="G and D, layer by layer" if networks else "This command prints G and D, layer by layer",
     )

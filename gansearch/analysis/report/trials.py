@@ -76,14 +76,14 @@ class Failure(NamedTuple):
     Args:
         status: `diverged` or `failed`.
         reason: Why, with an ellipsis in place of numbers where these differ between the trials.
-        count: How many trials.
+        size: How many trials.
         trials: The ids of the first of them, as one text.
         common: Values that most of these trials share and most of the others do not, as one text.
     """
 
     status: Standing
     reason: str
-    count: int
+    size: int
     trials: str
     common: str
 
@@ -101,7 +101,7 @@ def failures(ranked: Sequence[Ranked]) -> list[Failure]:
         more = f" and {len(ids) - _MOST_IDS} more" if len(ids) > _MOST_IDS else ""
         reason = (rows[0].reason or masked) if len(reasons) == 1 else masked
         found.append(Failure(status, reason, len(rows), ", ".join(ids[:_MOST_IDS]) + more, _common(rows, ranked)))
-    return sorted(found, key=lambda failure: (-failure.count, failure.reason))
+    return sorted(found, key=lambda failure: (-failure.size, failure.reason))
 
 
 def _common(rows: Sequence[Ranked], ranked: Sequence[Ranked]) -> str:

@@ -28,7 +28,7 @@ _HERE = Path(__file__).parent
 _STATES = {"running": "still running", "finished": "finished", "interrupted": "interrupted"}
 
 
-def write_report(run: Run, out: Path | None = None) -> Path:
+def write_report(run: Run, out: Path | None = None, networks: str | None = None) -> Path:
     """Writes the report of a run and returns its path, by default `report/index.html` of the run.
 
     A run that is still going, or in which nothing has an FID, has a report as well: it says so.
@@ -36,12 +36,14 @@ def write_report(run: Run, out: Path | None = None) -> Path:
     Args:
         run: The run. Its files are read only.
         out: The file to write.
+        networks: A summary of the best generator's networks, as `trial --describe` prints it. Without one the page
+            gives the command.
 
     Raises:
         UserError: The file can't be written.
     """
     path = out or run.dir.report
-    html = render(run)
+    html = render(run, networks)
     try:
         atomic_write(path, lambda staging: staging.write_text(html, encoding="utf-8"))
     except OSError as error:
@@ -49,8 +51,11 @@ def write_report(run: Run, out: Path | None = None) -> Path:
     return path
 
 
-def render(run: Run) -> str:
-    """Returns the report of a run as HTML. Every text of the run is escaped: a name that looks like HTML stays text."""
+def render(run: Run, networks: str | None = None) -> str:
+    """Returns the report of a run as HTML, with the arguments of `write_report`.
+
+    Every text of the run is escaped: a name that looks like HTML stays text.
+    """
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
@@ -65,17 +70,17 @@ def render(run: Run) -> str:
         "table_js": _own("table.js"),
         "plotly": Markup(get_plotlyjs()),
     }
-    return environment.get_template("page.html").render(**_content(run), **own)
+    return environment.get_template("page.html").render(**_content(run, networks), **own)
 
 
 def _own(name: str) -> Markup:
     return Markup((_HERE / name).read_text(encoding="utf-8"))
 
 
-def _content(run: Run) -> dict[str, Any]:
+def _content(run: Run, networks: str | None) -> dict[str, Any]:
     """Returns what the template shows, by name."""
     ranked = rank(run)
-    found, sections = answer(run), groups(run)
+    found, sections = answer(run), groups(run, networks)
     state = state_of(run)
     table = trial_table(ranked, list(run.manifest.space.params))
     return {

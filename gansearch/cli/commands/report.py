@@ -15,11 +15,10 @@ def _arguments(parser: Parser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    # Imports plotly and jinja2.
-    from gansearch.analysis.report.write import write_report
+    from gansearch.cli.report import report  # imports plotly and torch
 
     run = loaded_run(args)
-    print(write_report(run, args.out))
+    print(report(run, args.out))
     return OK if run.ledger.best else no_fid(run.dir.path)
 
 
