@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 from gansearch.analysis.report.write import write_report
+from gansearch.config import from_json
 from gansearch.errors import UserError
 from gansearch.run import Run
 
@@ -28,13 +29,12 @@ def _networks(run: Run) -> str | None:
     if best is None:
         return None
     from gansearch.cli.describe import print_description  # imports torch
-    from gansearch.cli.trial import trial_config
 
-    config = run.dir.trial_config(best.trial_id)
     printed = io.StringIO()
     try:
+        config = from_json(run.dir.trial_config(best.trial_id).read_text())
         with contextlib.redirect_stdout(printed):
-            print_description(trial_config(str(config), {}, None))
-    except UserError:
+            print_description(config)
+    except (UserError, OSError, UnicodeDecodeError):
         return None
     return printed.getvalue()

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from gansearch.analysis.info.curves import SHARES, Band, Curve, CurvesInfo, curve_of, curves_info
+from gansearch.analysis.info.curves import SHARES, Band, Curve, CurvesInfo
 from gansearch.analysis.report.chart import (
     Chart,
     Layout,
@@ -14,8 +14,6 @@ from gansearch.analysis.report.chart import (
     point_text,
     rung_lines,
 )
-from gansearch.run.ledger import TrialState
-from gansearch.run.loaded import Run
 from gansearch.run.manifest import Manifest
 from gansearch.text import fid_text, kimg_text
 
@@ -23,10 +21,9 @@ _COLOURS = {"completed": "@full", "running": "@real", "diverged": "@broken", "fa
 _MANY = 25
 
 
-def curves_chart(run: Run) -> Chart:
+def curves_chart(info: CurvesInfo, manifest: Manifest) -> Chart:
     """Returns FID against kimg: all trials, or bands of them with the best and the baselines."""
-    info = curves_info(run)
-    data = [*_bands(info.bands), *_lines(info, run.manifest)]
+    data = [*_bands(info.bands), *_lines(info, manifest)]
     fids = [fid for curve in info.curves for fid in curve.fid]
     how = (
         "the bands hold 80 % and 50 % of the trials that came from one rung to the next, the line is their median"
@@ -45,16 +42,15 @@ def curves_chart(run: Run) -> Chart:
         alt=_alt(info),
         size="full",
         data=data,
-        layout=_layout(run.manifest, fids, info, data),
+        layout=_layout(manifest, fids, info, data),
     )
 
 
-def winner_chart(run: Run, winner: TrialState) -> Chart:
-    """Returns the FID of one trial at each evaluation."""
-    info, curve = curves_info(run), curve_of(run, winner)
-    data = [_line(curve, run.manifest, f"trial {curve.trial_id}", "@best", 2.5)]
+def trial_chart(curve: Curve, info: CurvesInfo, manifest: Manifest) -> Chart:
+    """Returns the FID of one trial at each evaluation; `info` has the rungs and the floor."""
+    data = [_line(curve, manifest, f"trial {curve.trial_id}", "@best", 2.5)]
     kimg, fid = curve.lowest
-    epochs = run.manifest.num_train is not None
+    epochs = manifest.num_train is not None
     return Chart(
         name="winner",
         title=f"FID of trial {curve.trial_id}" + (" by epoch" if epochs else ""),
@@ -62,7 +58,7 @@ def winner_chart(run: Run, winner: TrialState) -> Chart:
         alt=f"The FID falls from {fid_text(curve.fid[0])} to {fid_text(fid)} at {kimg_text(kimg)} kimg.",
         size="half",
         data=data,
-        layout=_layout(run.manifest, curve.fid, info, data),
+        layout=_layout(manifest, curve.fid, info, data),
     )
 
 

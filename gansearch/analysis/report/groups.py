@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from gansearch.analysis.info.common_rung import common_rung
+from gansearch.analysis.info.curves import CurvesInfo, curve_of, curves_info
 from gansearch.analysis.info.importance import LEAST_TRIALS, importance_info
 from gansearch.analysis.info.losses import loss_curves, losses_info
 from gansearch.analysis.info.pair import strongest_pair
@@ -14,7 +15,7 @@ from gansearch.analysis.info.survival import survival_info
 from gansearch.analysis.info.trials import leaders
 from gansearch.analysis.report.chart import Chart
 from gansearch.analysis.report.course_charts import losses_charts, progress_chart, survival_chart, winner_losses_chart
-from gansearch.analysis.report.curve_charts import curves_chart, winner_chart
+from gansearch.analysis.report.curve_charts import curves_chart, trial_chart
 from gansearch.analysis.report.gallery import animation, attention, generated, side_by_side
 from gansearch.analysis.report.images import Picture
 from gansearch.analysis.report.parameter_charts import importance_chart, map_chart, parameter_chart, replay_chart
@@ -59,12 +60,13 @@ def groups(run: Run, networks: str | None) -> list[Group]:
     winner = run.winner
     if winner is None:
         return []
-    return [_course(run), *_parameters(run), _images(run), _figures(run, winner, networks)]
+    curves = curves_info(run)
+    return [_course(run, curves), *_parameters(run), _images(run), _figures(run, winner, curves, networks)]
 
 
-def _course(run: Run) -> Group:
+def _course(run: Run, curves: CurvesInfo) -> Group:
     stages = survival_info(run)
-    charts = [curves_chart(run), progress_chart(progress_info(run))]
+    charts = [curves_chart(curves, run.manifest), progress_chart(progress_info(run))]
     if stages:
         charts.append(survival_chart(stages))
     return Group(id="course", title="The course of the search", charts=[*charts, *losses_charts(losses_info(run))])
@@ -108,7 +110,7 @@ def _images(run: Run) -> Group:
     )
 
 
-def _figures(run: Run, winner: TrialState, networks: str | None) -> Group:
+def _figures(run: Run, winner: TrialState, curves: CurvesInfo, networks: str | None) -> Group:
     """Returns the figures that a report of one model shows."""
     shown = run.best_generator or winner
     pair, (moving, still) = side_by_side(run, shown), animation(run, shown)
@@ -117,7 +119,7 @@ def _figures(run: Run, winner: TrialState, networks: str | None) -> Group:
         id="figures",
         title="The winner in figures",
         notes=[*([origin] if origin else []), *pair.notes],
-        charts=[winner_losses_chart(loss_curves(run, shown)), winner_chart(run, shown)],
+        charts=[winner_losses_chart(loss_curves(run, shown)), trial_chart(curve_of(run, shown), curves, run.manifest)],
         pictures=[
             ("The winner beside the best baseline, after as much training", pair.pictures),
             ("Attention maps", attention(run, shown)),
