@@ -3,9 +3,9 @@
     python -m benchmarks.big_run runs/big --trials 1000
 
 The space is the default one, `digits`, with random proposals and its baselines. The search's own scheduler decides on a
-virtual cluster, so rungs, decisions, waits and ends are those that a search writes. Of the eleven parameters two matter:
-`optim.g_lr` and `loss.name`. The other nine change nothing. A FID falls with the length and is noisy, and with the loss
-`wgan` and a high `optim.g_lr` some trials diverge.
+virtual cluster, so rungs, decisions, waits and ends are those that a search writes. Of the eleven parameters two
+matter, `optim.g_lr` and `loss.name`; the other nine change nothing. A FID falls with the length and is noisy, and with
+the loss `wgan` and a high `optim.g_lr` some trials diverge.
 """
 
 import argparse

@@ -2,12 +2,12 @@ import math
 
 import numpy as np
 import pytest
+from gansearch.analysis.plot_info import curves_info, fits, is_wide, param_info
 from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from PIL import Image
 
-from gansearch.analysis.plot_info import curves_info, fits, is_wide, param_info
 from gansearch.analysis.plots.parameters import parameter_figure
 from gansearch.analysis.plotting import figures, plot
 from gansearch.errors import UserError

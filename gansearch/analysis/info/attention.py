@@ -13,7 +13,7 @@ PARAMETER = "model.attention_at"
 
 
 class Maps(NamedTuple):
-    """The best trial of a choice, and the picture of each of its networks that has self-attention and left a picture."""
+    """The best trial of a choice, and the pictures of its networks that have self-attention, by network."""
 
     trial_id: str
     fid: float

@@ -1,9 +1,9 @@
 """All trials of a search at one length, so that like is compared with like.
 
-The length is the highest rung that at least half of the evaluated trials reached (all of fewer than 8). Further up only
-those are left that did well before. Among them a parameter that matters shows little: who had a bad value of it has been
-stopped. Without a scheduler the only rung is the full length. Where too few have come to any rung yet, as in a search
-that has just begun, the length is the longest evaluation that so many reached.
+The length is the highest rung that at least half of the evaluated trials reached, and at least 8 of them. Further up
+only those are left that did well before. Among them a parameter that matters shows little: who had a bad value of it
+was stopped. Without a scheduler the only rung is the full length. Where too few have come to any rung yet, as in a
+search that has just begun, the length is the greatest one at which so many have an evaluation.
 """
 
 import math

@@ -65,7 +65,7 @@ class CurvesInfo(NamedTuple):
         best: The id of the winner of the search.
         leaders: The ids of the ten best trials, the winner first.
         bands: With more than `MOST_CURVES` trials their distribution between rungs, else empty.
-        diverged: How many trials diverged before their first evaluation, so that they have no curve.
+        diverged: Where trials diverged that have no curve because they have no evaluation, in kimg.
         rungs: The rungs in kimg.
         log_fid: Whether the FID axis is logarithmic.
         floor: The FID of real images, None where it is not known.
@@ -78,7 +78,7 @@ class CurvesInfo(NamedTuple):
     best: str | None
     leaders: list[str]
     bands: list[Band]
-    diverged: int
+    diverged: list[float]
     rungs: tuple[float, ...]
     log_fid: bool
     floor: Floor | None
@@ -105,7 +105,7 @@ def curves_info(run: Run) -> CurvesInfo:
         best=winner.trial_id if winner else None,
         leaders=[trial.trial_id for trial in leaders(run, LEADERS)],
         bands=bands(curves, run.manifest.rungs_kimg) if len(curves) > MOST_CURVES else [],
-        diverged=sum(trial.status == "diverged" and not trial.evals for trial in trials),
+        diverged=[trial.kimg for trial in trials if trial.status == "diverged" and not trial.evals],
         rungs=tuple(run.manifest.rungs_kimg),
         log_fid=log_fid,
         floor=floor,

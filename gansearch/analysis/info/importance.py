@@ -89,7 +89,7 @@ def importance_info(rung: CommonRung, space: Space) -> ImportanceInfo:
 
 
 def _logs(trials: list[TrialAtRung]) -> list[float]:
-    """Returns the log FIDs. A FID of 0 or below, which an estimator without bias can give, counts as the lowest above."""
+    """Returns the log FIDs. A FID of 0 or below, which some estimators give, counts as the lowest one above."""
     fids = [trial.fid for trial in trials]
     positive = [fid for fid in fids if 0 < fid < math.inf]
     low, high = min(positive, default=1.0), max(positive, default=1.0)

@@ -1,4 +1,4 @@
-"""FID at the common rung against one searched parameter, with a box for each choice or a trend over a range."""
+"""FID at the common rung against one searched parameter: a box for each choice, or a trend over a range."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,8 @@ from gansearch.run.space import Space
 
 _LEAST_FOR_TREND = 24
 _LEAST_IN_WINDOW = 12
-_WINDOW = 1 / 8  # of all trials
+_WINDOW = 1 / 6  # of all trials
+_MOST_COLUMNS = 16
 
 
 class Axis(NamedTuple):
@@ -45,6 +46,14 @@ class Point(NamedTuple):
     trial: TrialAtRung
 
 
+class Column(NamedTuple):
+    """The trials of one choice, or of one whole number: how many, and from 8 on what a box shows of their FIDs."""
+
+    x: float
+    trials: int
+    box: Box | None
+
+
 class Trend(NamedTuple):
     """The median FID of neighbouring trials, and its 95 % confidence interval, at some values of a parameter."""
 
@@ -60,20 +69,16 @@ class ParamInfo(NamedTuple):
     Args:
         axis: The parameter.
         points: One point for each trial.
-        boxes: For each choice what a box shows, None where fewer than 8 trials have it; empty for a number.
-        trend: How the FID depends on a number; None for a category or where there are fewer than 24 trials.
+        columns: Each choice, or each of at most 16 whole numbers; empty for other numbers.
+        trend: How the FID depends on other numbers; None with columns, and with fewer than 24 trials.
         log_fid: Whether the FID axis is logarithmic.
     """
 
     axis: Axis
     points: list[Point]
-    boxes: list[Box | None]
+    columns: list[Column]
     trend: Trend | None
     log_fid: bool
-
-    def group(self, index: int) -> list[float]:
-        """Returns the FIDs of all trials with choice `index`."""
-        return [point.trial.fid for point in self.points if point.x == index]
 
 
 def param_info(rung: CommonRung, space: Space, path: str) -> ParamInfo:
@@ -84,10 +89,25 @@ def param_info(rung: CommonRung, space: Space, path: str) -> ParamInfo:
     """
     axis = axis_of(space, path)
     points = points_of(rung, space.params[path].domain, path)
-    info = ParamInfo(axis, points, [], None, is_wide(trial.fid for trial in rung.trials))
-    if axis.choices is not None:
-        return info._replace(boxes=[box(info.group(index)) for index in range(len(axis.choices))])
-    return info._replace(trend=trend(points))
+    columns = [_column(points, x) for x in _columns(space.params[path].domain)]
+    return ParamInfo(
+        axis, points, columns, None if columns else trend(points), is_wide(trial.fid for trial in rung.trials)
+    )
+
+
+def _columns(domain: Domain) -> list[float]:
+    """Returns the places of the values that are so few that each has a column; none where there are more."""
+    if domain.is_categorical:
+        return [float(index) for index in range(len(domain.choices))]
+    low, high = domain.range.low, domain.range.high
+    if domain.step is None or domain.range.log or (high - low) / domain.step >= _MOST_COLUMNS:
+        return []
+    return [float(domain.nearest(low + index * domain.step)) for index in range(round((high - low) / domain.step) + 1)]
+
+
+def _column(points: Sequence[Point], x: float) -> Column:
+    fids = [point.trial.fid for point in points if math.isclose(point.x, x, abs_tol=1e-9)]
+    return Column(x, len(fids), box(fids))
 
 
 def axis_of(space: Space, path: str) -> Axis:
@@ -117,7 +137,7 @@ def place_of(domain: Domain, value: Any) -> float:
 
 
 def trend(points: Sequence[Point]) -> Trend | None:
-    """Returns the median of each window of an eighth of the trials (at least 12) that are neighbours in `x`.
+    """Returns the median of each window of a sixth of the trials (at least 12) that are neighbours in `x`.
 
     A window stands at the median of its `x`. Windows overlap by three quarters. It is a median so that trials that
     diverged, and have the FID `inf`, count as what they are: worse than all others.

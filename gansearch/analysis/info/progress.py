@@ -9,7 +9,7 @@ from gansearch.run.rows import Eval
 
 
 class Progress(NamedTuple):
-    """The lowest FID so far, each time that it fell, and at the end. `name` is that of a baseline, None for the search."""
+    """The lowest FID so far, each time that it fell, and at the end. `name` is a baseline's, None for the search."""
 
     name: str | None
     hours: list[float]

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from matplotlib.figure import Figure
 
-from gansearch.analysis.plot_curves import draw_curves
-from gansearch.analysis.plot_info import curves_info
+from gansearch.analysis.draw.curves import draw_curves
+from gansearch.analysis.info.curves import curves_info
 from gansearch.analysis.plots.base import Plot
 from gansearch.registry import component
 from gansearch.run import Run
@@ -13,9 +13,9 @@ from gansearch.run import Run
 
 @component
 class Curves(Plot):
-    """FID against kimg. The best trial stands out, rungs are vertical, and the floor is dotted."""
+    """FID against kimg. The best trial stands out, baselines are named, rungs are vertical, and the floor is dotted."""
 
     def figures(self, run: Run) -> Iterator[tuple[str, Figure]]:
-        figure = Figure(figsize=(9, 5), layout="constrained")
+        figure = Figure(figsize=(9, 5.4), layout="constrained")
         draw_curves(curves_info(run), figure.add_subplot())
         yield "fid_vs_kimg", figure

@@ -1,4 +1,4 @@
-"""Lowest FID against each searched parameter: `fid_vs_PARAMETER.png`, and `parameters.png` with all of them."""
+"""FID at the common rung against each searched parameter: `parameters.png`, and `fid_vs_PARAMETER.png` for each."""
 
 import math
 import re
@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from gansearch.analysis.plot_info import ParamInfo, param_info
-from gansearch.analysis.plot_parameter import draw_parameter, legend_handles
-from gansearch.analysis.plot_style import INK, LEGEND
+from gansearch.analysis.draw.parameter import draw_parameter, fid_limits, parameter_handles
+from gansearch.analysis.draw.style import legend_below, titled
+from gansearch.analysis.info.common_rung import CommonRung, common_rung
+from gansearch.analysis.info.parameters import ParamInfo, param_info
+from gansearch.analysis.info.trials import state_text
 from gansearch.analysis.plots.base import Plot
 from gansearch.registry import component
 from gansearch.run import Run
@@ -18,39 +20,43 @@ from gansearch.run import Run
 
 @component
 class Parameters(Plot):
-    """Lowest FID against each parameter, alone and side by side with one FID axis, so that they can be compared."""
+    """FID at the common rung against each parameter, alone and side by side with one FID axis."""
 
     def figures(self, run: Run) -> Iterator[tuple[str, Figure]]:
-        infos = [param_info(run, path) for path in run.manifest.space.params]
-        infos = [info for info in infos if info.points]
+        rung, space = common_rung(run), run.manifest.space
+        infos = [param_info(rung, space, path) for path in space.params]
+        infos = [info for info in infos if any(not point.trial.has_diverged_before for point in info.points)]
+        facts = [str(rung), state_text(run)]
         for info in infos:
-            yield f"fid_vs_{re.sub(r'[^A-Za-z0-9._-]', '_', info.path)}", parameter_figure(info)
+            name = re.sub(r"[^A-Za-z0-9._-]", "_", info.axis.path)
+            yield f"fid_vs_{name}", parameter_figure(run.manifest.name, rung, info, facts)
         if infos:
-            yield "parameters", _overview(run.manifest.name, infos)
+            yield "parameters", _overview(run.manifest.name, rung, infos, facts)
 
 
-def parameter_figure(info: ParamInfo) -> Figure:
-    """Returns a figure of lowest FID against one parameter."""
-    figure = Figure(figsize=(6, 4.2), layout="constrained")
-    draw_parameter(info, figure.add_subplot())
-    figure.legend(handles=legend_handles(info.points, info.best), **LEGEND)
+def parameter_figure(run: str, rung: CommonRung, info: ParamInfo, facts: Sequence[str | None]) -> Figure:
+    """Returns a figure of FID at the common rung against one parameter."""
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    axes = figure.add_subplot()
+    draw_parameter(info, rung, axes, fid_limits(rung, info.log_fid))
+    titled(axes, run, f"which {info.axis.path.rpartition('.')[2]} is good?", *facts)
+    legend_below(figure, parameter_handles(rung, [info]))
     return figure
 
 
-def _overview(run: str, infos: Sequence[ParamInfo]) -> Figure:
+def _overview(run: str, rung: CommonRung, infos: list[ParamInfo], facts: Sequence[str | None]) -> Figure:
     columns = min(len(infos), 4 if len(infos) > 6 else 3)
     rows = math.ceil(len(infos) / columns)
-    figure = Figure(figsize=(max(3.3 * columns, 5), 2.9 * rows + 0.8), layout="constrained")
+    figure = Figure(figsize=(max(3.3 * columns, 6), 2.9 * rows + 1.2), layout="constrained")
     grid: list[Any] = list(np.atleast_1d(figure.subplots(rows, columns, sharey=True)).flat)
-    log_fid = any(info.log_fid for info in infos)
+    limits = fid_limits(rung, infos[0].log_fid)
     for index, axes in enumerate(grid):
         if index < len(infos):
-            draw_parameter(infos[index]._replace(log_fid=log_fid), axes)
+            draw_parameter(infos[index], rung, axes, limits)
             if index % columns:
                 axes.set_ylabel("")
         else:
             axes.set_visible(False)
-    figure.suptitle(f"{run}: lowest FID of each trial", color=INK, fontsize=13, fontweight="bold", x=0.01, ha="left")
-    points = [point for info in infos for point in info.points]
-    figure.legend(handles=legend_handles(points, infos[0].best), **LEGEND)
+    titled(grid[0], run, "which values of each parameter are good?", *facts)
+    legend_below(figure, parameter_handles(rung, infos))
     return figure

@@ -1,0 +1,138 @@
+"""The style of the plots of a run: colours, markers, axes, titles.
+
+Colours can be told apart by readers who see red and green alike, and each meaning has a marker or line of its own.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from gansearch.analysis.info.common_rung import CommonRung, TrialAtRung
+from gansearch.analysis.text import kimg_text
+
+INK, MUTED, GRID, BOX = "#24292f", "#6e7781", "#e4e8ec", "#dfe6ee"
+BEST, FULL, CUT, BROKEN = "#d1495b", "#30638e", "#9aa7b4", "#e0902f"
+
+# Okabe and Ito, https://jfly.uni-koeln.de/color/, without the yellow, which is faint on white.
+SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+
+HALO = [withStroke(linewidth=2.5, foreground="white")]
+
+# Status -> colour, marker of a point in a scatter, word in the legend.
+STATUS_STYLE = {
+    "completed": (FULL, "o", "completed"),
+    "stopped": (CUT, "o", "stopped early"),
+    "running": (FULL, ">", "running"),
+    "waiting": (CUT, "D", "waiting"),
+    "diverged": (BROKEN, "X", "diverged"),
+    "failed": (BROKEN, "X", "failed"),
+}
+
+LEGEND: dict[str, Any] = {"loc": "outside lower center", "frameon": False, "fontsize": 9}
+
+
+def style_axes(axes: Any, xlabel: str, log_fid: bool = False) -> None:
+    """Sets the x label, the grid, the colours and the FID scale of a matplotlib Axes."""
+    axes.set_xlabel(xlabel, color=INK)
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(MUTED)
+    if log_fid:
+        axes.set_yscale("log")
+        plain_ticks(axes.yaxis, (1.0, 2.0, 5.0))
+    axes.tick_params(which="both", color=MUTED, labelcolor=INK, labelsize=9)
+
+
+def plain_ticks(axis: Any, subs: tuple[float, ...]) -> None:
+    """Puts the ticks of a log axis at `subs` times each power of ten, and writes them as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=subs, numticks=8))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def titled(axes: Any, run: str, question: str, *facts: str | None, pad: float = 8) -> None:
+    """Writes over a figure the run and the question that it answers, and over its first axes the facts.
+
+    A fact that is None is left out.
+    """
+    axes.figure.suptitle(f"{run}: {question}", color=INK, fontsize=12, fontweight="bold", x=0.01, ha="left")
+    lines = "\n".join(fact for fact in facts if fact)
+    axes.set_title(lines, loc="left", color=INK, fontsize=9.5, pad=pad, linespacing=1.3)
+
+
+def stage_colours(rung: CommonRung) -> list[Any]:
+    """Returns a colour for each number of rungs that a trial may have reached: the further, the darker."""
+    steps = max(1, len(rung.rungs) - 1)
+    return [CUT, *(colormaps["viridis_r"](0.14 + 0.8 * at / steps) for at in range(len(rung.rungs)))]
+
+
+def stage_handles(rung: CommonRung) -> list[Line2D]:
+    """Returns the handles of a legend of how far the trials at the common rung came, each with their number."""
+    stages = [rung.stage(trial.reached) for trial in rung.measured]
+    names = ["below the first rung", *(f"came to {kimg_text(kimg)} kimg" for kimg in rung.rungs)]
+    colours = stage_colours(rung)
+    return [point_handle(f"{names[at]} ({stages.count(at)})", colours[at]) for at in sorted(set(stages))]
+
+
+def mark_handles(trials: Iterable[TrialAtRung]) -> list[Line2D]:
+    """Returns the handles of a legend of the marks among some trials: the best, baselines, and those that diverged."""
+    shown = list(trials)
+    handles = []
+    if any(trial.is_best for trial in shown):
+        handles.append(point_handle("best trial", BEST, "*", 12))
+    if any(trial.baseline for trial in shown):
+        handles.append(point_handle("baseline (named)", "white", "D", 7, INK))
+    if diverged := sum(trial.has_diverged_before for trial in shown):
+        handles.append(point_handle(f"diverged, worse than all ({diverged})", BROKEN, "X", 8))
+    return handles
+
+
+def mark_diverged(xs: Sequence[float], axes: Any) -> None:
+    """Marks at the top edge trials that diverged, which are worse than all that have a FID."""
+    where = {"transform": axes.get_xaxis_transform(), "clip_on": False, "zorder": 4}
+    axes.scatter(xs, [0.985] * len(xs), s=36, marker="X", c=BROKEN, linewidths=0.5, edgecolors="white", **where)
+
+
+def point_handle(label: str, colour: Any, marker: str = "o", size: float = 7, edge: str = "white") -> Line2D:
+    """Returns the handle of a marker in a legend."""
+    return Line2D([], [], color=colour, marker=marker, linestyle="", markersize=size, label=label, markeredgecolor=edge)
+
+
+def columns_of(handles: Sequence[Any], width: float) -> int:
+    """Returns in how many columns the entries of a legend fit under a figure that is so many inches wide."""
+    longest = max((len(str(handle.get_label())) for handle in handles), default=1)
+    return max(1, min(len(handles), math.floor(width / (0.55 + 0.072 * longest))))
+
+
+def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
+    """Puts a legend under a figure."""
+    if handles:
+        figure.legend(handles=list(handles), ncols=columns_of(handles, figure.get_figwidth()), **LEGEND)
+
+
+def label_ends(axes: Any, ends: Sequence[tuple[float, float, str, Any]], size: float = 9) -> None:
+    """Writes texts (x, y, text, colour) to the right of points, moved up where one would lie on another."""
+    placed: list[float] = []
+    step = 1.25 * size * axes.figure.dpi / 72
+    for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
+        at = axes.transData.transform((x, y))[1]
+        free = max([at, *(other + step for other in placed if other + step > at)])
+        placed.append(free)
+        axes.annotate(
+            text,
+            (x, y),
+            xytext=(7, (free - at) * 72 / axes.figure.dpi),
+            textcoords="offset points",
+            va="center",
+            color=colour,
+            fontsize=size,
+            path_effects=HALO,
+            zorder=6,
+        )
