@@ -107,7 +107,7 @@ class TrainConfig(Section):
         fitting = whole_kimg(self.max_kimg, evaluations=self.evaluations, batch=self.batch)
         if not math.isclose(fitting, self.max_kimg, rel_tol=1e-9):
             raise ValueError(
-                f"max_kimg={kimg_text(self.max_kimg)} is not {self.evaluations} evaluations of whole batches of "
+                f"max_kimg={self.max_kimg:g} is not {self.evaluations} evaluations of whole batches of "
                 f"{self.batch}; the nearest is {kimg_text(fitting)}"
             )
         return self
@@ -194,7 +194,7 @@ class TrialConfig(Section):
             _set(tree, path, reference(value))
         if max_kimg is not None:
             if not 0 < max_kimg < math.inf:
-                raise UserError(f"a length of {kimg_text(max_kimg)} kimg is not possible: give a positive number")
+                raise UserError(f"a length of {max_kimg:g} kimg is not possible: give a positive number")
             evaluations, batch = tree["train"]["evaluations"], tree["train"]["batch"]
             if all(isinstance(number, int) and number > 0 for number in (evaluations, batch)):  # else refused below
                 tree["train"]["max_kimg"] = whole_kimg(max_kimg, evaluations=evaluations, batch=batch)

@@ -7,7 +7,6 @@ images = G.sample(8, labels=[G.classes.index("dog")] * 8)
 """
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -208,7 +207,7 @@ def export(run: Run, trial_id: str | None = None, out: Path | None = None) -> Pa
         save_file(weights, out / GENERATOR)
         (out / CONFIG).write_text(exported.model_dump_json(indent=2))
         if run.dir.real.exists():
-            shutil.copyfile(run.dir.real, out / REAL)
+            (out / REAL).write_bytes(run.dir.real.read_bytes())
         (out / GRID).write_bytes(grids.png(grids.sampled(generator.module, generator.z_dim, about.classes, caption)))
     except OSError as error:
         raise UserError(f"can't write to {out} ({one_line(error)}): name another --out") from None

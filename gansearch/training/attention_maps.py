@@ -18,7 +18,7 @@ QUERIES = (1 / 2, 1 / 16, 5 / 16, 13 / 16)
 """The query points, as shares of the height and of the width: the centre and three more on the diagonal."""
 
 _COLOURS = ((250, 220, 40), (70, 190, 255), (255, 110, 40), (225, 120, 220))
-_CELL = 100  # pixels, at least
+_CELL = 96  # pixels, at least
 _GAP, _BAR = 4, 4
 _SMALLEST_MARK = 10
 _DIMMED = 0.45

@@ -88,7 +88,8 @@ def _layers(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]
     """Yields the modules that are a layer each, but for those that do nothing."""
     children = {name: child for name, child in module.named_children() if name != "parametrizations"}
     if not children or list(module.parameters(recurse=False)):
-        if not isinstance(module, nn.Identity) and getattr(module, "p", None) != 0:  # a dropout of nothing
+        idle = isinstance(module, nn.Identity) or (isinstance(module, nn.Dropout) and module.p == 0)
+        if not idle:
             yield path, module
         return
     for name, child in children.items():

@@ -301,6 +301,8 @@ def test_a_trial_leaves_a_run_and_its_config_replays_it(capsys: pytest.CaptureFi
         [row for row in read(Path(run, "results.jsonl")) if isinstance(row, Eval)] for run in ("one", "two")
     )
     assert [row.kimg for row in first] == [0.128, 0.256]
+    assert json.loads(Path("one/search.json").read_text())["num_train"] == 1437
+    assert Path("one/real.png").read_bytes() == Path("two/real.png").read_bytes()
     assert [(row.fid, row.g_loss, row.protocol) for row in first] == [
         (row.fid, row.g_loss, row.protocol) for row in second
     ]

@@ -271,6 +271,7 @@ def test_a_search_from_nothing_to_an_exported_generator(finished: Finished) -> N
     assert precision == exported["trial"]["train"]["precision"] == best_precision(best_device()), "auto is decided"
     assert (exported["trial_id"], exported["fid"]) == (best.trial_id, best.best.fid)
     assert (folder / "runs/run/best/samples.png").stat().st_size > 1000
+    assert (folder / "runs/run/best/real.png").read_bytes() == (folder / "runs/run/real.png").read_bytes()
     assert (folder / "runs/run/plots/fid_vs_kimg.png").exists()
     assert "left" in done.stderr
     assert "lowest so far" in done.stderr

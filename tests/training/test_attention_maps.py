@@ -10,8 +10,8 @@ from gansearch.models.attention import SelfAttention
 from gansearch.training.attention_maps import QUERIES, attends, evaluating, picture, watching
 
 CENTRE = 0
-CELL, GAP, BAR = 112, 4, 4
-TEXT = 27  # the height of a line of text
+CELL, GAP, BAR = 96, 4, 4
+TEXT = 24  # the height of a line of text
 TOP = 2 * TEXT + GAP + BAR
 
 
@@ -91,16 +91,16 @@ def test_a_picture_shows_the_image_and_a_peak_where_it_is(channels: int) -> None
     shown = picture(x, [maps], "title")
     assert shown.size == (GAP + 5 * (CELL + GAP), TOP + 2 * (CELL + GAP))
     for image in range(2):
-        pixel = tile(shown, image, 0)[::7, ::7]  # each pixel is 7 x 7 large
+        pixel = tile(shown, image, 0)[::6, ::6]  # each pixel is 6 x 6 large
         expected = ((x[image].permute(1, 2, 0).numpy() + 1) * 127.5).round()
         same = (np.abs(pixel - expected) <= 1).all(-1)
         assert same.mean() > 0.9, "all but the marks"
     for (image, query), (row, column) in peaks.items():
         colour = np.asarray(shown)[2 * TEXT + 1, GAP + (query + 1) * (CELL + GAP) + 1].astype(int)
         distance = np.abs(tile(shown, image, query + 1) - colour).sum(-1)
-        distance[90:, :50] = 999  # the figure
+        distance[75:, :50] = 999  # the figure
         found_row, found_column = np.unravel_index(distance.argmin(), distance.shape)
-        assert (found_row // 14, found_column // 14) == (row, column)
+        assert (found_row // 12, found_column // 12) == (row, column)
 
 
 def test_queries_are_marked_in_the_image_and_in_their_maps() -> None:
@@ -109,17 +109,16 @@ def test_queries_are_marked_in_the_image_and_in_their_maps() -> None:
     colours = [tuple(np.asarray(shown)[2 * TEXT + 1, GAP + query * (CELL + GAP) + 1]) for query in range(1, 5)]
     assert len(set(colours)) == 4
     for query, share in enumerate(QUERIES):
-        edge = int(share * 8) * 14 + 1
+        edge = int(share * 8) * 12 + 1
         assert tuple(tile(shown, 0, 0)[edge, edge]) == colours[query]
         assert tuple(tile(shown, 0, query + 1)[edge, edge]) == (255, 255, 255)
 
 
 def test_small_images_are_enlarged_and_each_attention_has_its_rows() -> None:
     maps = [torch.full((2, 4, size, size), 1.0 / size**2) for size in (4, 8)]
-    width, block = 4 + 5 * 108, GAP + BAR + 2 * 108
-    assert picture(torch.zeros(2, 1, 8, 8), maps, "").size == (width, 25 + 2 * (25 + block))
-    width = 4 + 5 * 132
-    assert picture(torch.zeros(2, 3, 128, 128), maps[:1], "").size == (width, 30 + 30 + GAP + BAR + 2 * 132)
+    block = GAP + BAR + 2 * (CELL + GAP)
+    assert picture(torch.zeros(2, 1, 8, 8), maps, "").size == (504, TEXT + 2 * (TEXT + block))
+    assert picture(torch.zeros(2, 3, 128, 128), maps[:1], "").size == (4 + 5 * 132, 30 + 30 + GAP + BAR + 2 * 132)
 
 
 def test_text_stands_above_the_maps_and_names_beside_them() -> None:
