@@ -7,8 +7,7 @@ images = G.sample(8, labels=[G.classes.index("dog")] * 8)
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
@@ -18,23 +17,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from gansearch import foreign, registry
+from gansearch import foreign
 from gansearch.cache import atomic_write
 from gansearch.config import TrialConfig, describe, from_dict
-from gansearch.data.base import Images
-from gansearch.data.loader import Batches, load_images
 from gansearch.errors import UserError, one_line
 from gansearch.metrics.final import FinalScores, final_scores
-from gansearch.models.base import ImageShape
 from gansearch.program import command
-from gansearch.run import Floor, Run
+from gansearch.run import Floor, Run, TrialState
+from gansearch.run.ledger import best_trial
 from gansearch.run.manifest import ProtocolRecord
 from gansearch.run.paths import CONFIG, GENERATOR, GRID, REAL, SCORES, join
 from gansearch.text import result_text
 from gansearch.training import grids
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device
-from gansearch.training.samples import NonFiniteImage, scored_samples
+from gansearch.training.generator import LoadedGenerator
 
 
 class Exported(BaseModel):
@@ -74,74 +71,6 @@ class Exported(BaseModel):
             raise UserError(f"{folder} holds no exported generator ({reason}): name a folder of `export`") from None
 
 
-class LoadedGenerator:
-    """An exported generator in eval mode. `sample(n)` returns images.
-
-    Args:
-        module: The network.
-        config: The configuration of the trial.
-        z_dim: The length of z.
-        classes: The names of the classes whose labels the network takes, empty for a network without labels.
-    """
-
-    def __init__(self, module: torch.nn.Module, config: TrialConfig, z_dim: int, classes: Sequence[str]) -> None:
-        self.module, self.config, self.z_dim, self.classes = module, config, z_dim, tuple(classes)
-
-    @torch.no_grad()
-    def sample(self, count: int, seed: int = 0, labels: Sequence[int] | None = None) -> Tensor:
-        """Returns `count` images, float32 (count, C, H, W) in [-1, 1], on the generator's device.
-
-        Args:
-            count: The number of images.
-            seed: The seed of z.
-            labels: The class of each image, None for all classes in turn.
-
-        Raises:
-            UserError: The labels are too many, too few or no classes of this generator.
-        """
-        if labels is not None and not (len(labels) == count and all(0 <= y < len(self.classes) for y in labels)):
-            raise UserError(
-                f"labels: give {count} numbers from 0 to {len(self.classes) - 1}"
-                if self.classes
-                else "this generator takes no labels: leave them out"
-            )
-        rng = torch.Generator().manual_seed(seed)
-        device = next(self.module.parameters()).device
-        z = torch.randn(count, self.z_dim, generator=rng).to(device)
-        if not self.classes:
-            return self.module(z)
-        chosen = torch.arange(count) % len(self.classes) if labels is None else torch.tensor(labels)
-        return self.module(z, chosen.to(device))
-
-    def scored(self, count: int) -> Iterator[Tensor]:
-        """Yields `count` images for a metric in batches, uint8 (at most 256, C, H, W).
-
-        With a `count` of `metrics.num_fake` they are the images that the trial scored.
-
-        Raises:
-            UserError: The training images, which give the labels, are gone or have other classes, or a generated image
-                is not finite.
-        """
-        device = next(self.module.parameters()).device
-        seed = self.config.metrics.seed
-        batches = Batches(self._labelled(), batch=1, rng=torch.Generator())
-        try:
-            yield from scored_samples(self.module, self.z_dim, batches, seed, count, device)
-        except NonFiniteImage:
-            raise UserError(
-                "the generator makes images that are not finite: export another trial with --trial"
-            ) from None
-
-    def _labelled(self) -> Images:
-        """Returns the training images, without labels for a generator that takes none."""
-        images = load_images(self.config.data, "train")
-        if not self.classes:
-            return replace(images, labels=None, classes=())
-        if images.classes != self.classes:
-            raise UserError("the training images have other classes than the generator: bring back the search's data")
-        return images
-
-
 def load_generator(folder: str | Path, device: str = "cpu", allow_code: foreign.Allowed = False) -> LoadedGenerator:
     """Loads the generator that `export` wrote into `folder`.
 
@@ -166,13 +95,19 @@ def load_generator(folder: str | Path, device: str = "cpu", allow_code: foreign.
     return _generator(exported, weights, device)
 
 
-def export(run: Run, trial_id: str | None = None, out: Path | None = None) -> Path:
+def _generator(exported: Exported, weights: dict[str, Tensor], device: str) -> LoadedGenerator:
+    return LoadedGenerator.build(exported.trial, weights, exported.channels, exported.classes, device)
+
+
+def export(run: Run, trial_id: str | None = None, out: Path | None = None, *, lowest: bool = False) -> Path:
     """Writes the best generator of a trial as files that stand alone: weights, configuration, samples, real images.
 
     Args:
         run: A loaded run.
-        trial_id: Which trial, with or without leading zeros; None takes the one with the lowest FID.
+        trial_id: Which trial, with or without leading zeros. None takes the winner's: of its finals the one nearest to
+            their mean or, where there are no finals, the trial with the lowest FID.
         out: The folder to write; None takes the run's `best`.
+        lowest: Takes the trial with the lowest FID of all, finals included.
 
     Returns:
         The folder. `config.json` there has the trial's configuration, its FID and where the generator comes from.
@@ -181,7 +116,10 @@ def export(run: Run, trial_id: str | None = None, out: Path | None = None) -> Pa
         UserError: There is no such trial, the trial was never evaluated, its checkpoint is gone, or the folder can't be
             written.
     """
-    trial = run.ledger.best if trial_id is None else run.ledger.find(trial_id)
+    if trial_id is not None:
+        trial: TrialState | None = run.ledger.find(trial_id)
+    else:
+        trial = best_trial(run.ledger.values()) if lowest else run.best_generator
     if trial is None:
         status = command("status", run.dir.path)
         raise UserError(f"{run.dir.path}: no trial has an FID yet; `{status}` shows how far they are")
@@ -251,12 +189,3 @@ def measure(folder: Path, count: int, device: torch.device | None = None) -> tup
     except OSError as error:
         raise UserError(f"can't write to {folder} ({one_line(error)}): name another --out") from None
     return scores, exported.floor
-
-
-def _generator(exported: Exported, weights: dict[str, Tensor], device: str) -> LoadedGenerator:
-    config, classes = exported.trial, exported.classes
-    foreign.require(config.code, [config.model.name])
-    model = registry.build("model", config.model)
-    module = model.generator(ImageShape(exported.channels, config.data.resolution, len(classes)))
-    module.load_state_dict(weights, assign=True)
-    return LoadedGenerator(module.to(device).eval().requires_grad_(False), config, model.z_dim, classes)

@@ -20,14 +20,12 @@ from benchmarks.search_against_vanilla import vanilla
 from benchmarks.search_against_vanilla.measure import SPACE, fid_anew, protocol
 from benchmarks.search_against_vanilla.outcome import Outcome, Reading, Side, improvements
 from benchmarks.search_against_vanilla.tuned import checkpoints_of
-from gansearch import registry
 from gansearch.config import from_dict
 from gansearch.errors import UserError
-from gansearch.export import LoadedGenerator
-from gansearch.models.base import ImageShape
 from gansearch.run import find_run, load
 from gansearch.search.find_space import find_space
 from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.generator import LoadedGenerator
 
 ROOT = Path(__file__).parents[2]
 # All sides train on the CPU, one trial a core.
@@ -156,11 +154,7 @@ def read_tune(side: Side, folder: Path) -> Written:
 def _of_gansearch(checkpoints: Path) -> Generate:
     """Loads the best generator of a trial that gansearch's trainer has saved; UserError where it has not."""
     weights, about = CheckpointDir(checkpoints).best()
-    config = from_dict(about.config)
-    model = registry.build("model", config.model)
-    G = model.generator(ImageShape(about.channels, config.data.resolution, len(about.classes)))
-    G.load_state_dict(weights)
-    return LoadedGenerator(G.eval(), config, model.z_dim, about.classes).sample
+    return LoadedGenerator.build(from_dict(about.config), weights, about.channels, about.classes, "cpu").sample
 
 
 def _of_vanilla(weights: Path) -> Generate:

@@ -13,6 +13,7 @@ training the noise may be another. It is good enough to warn of a rung, and no p
 import itertools
 import math
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from statistics import fmean, median, quantiles
 
@@ -23,8 +24,17 @@ from gansearch.text import fid_text, kimg_text
 
 _LEAST_TRIALS = 8  # for quartiles
 _LEAST_DIFFERENCES = 4
-_LEAST_FREEDOM = 3  # degrees of freedom of the finals: FIDs less parameters
+_LEAST_FREEDOM = 3  # degrees of freedom: FIDs less groups of equal ones
 _MEDIAN_OF_DIFFERENCES = 0.954  # of |a - b| for two normal values, in standard deviations of one: 0.6745 * sqrt(2)
+
+
+def fid_noise(ledger: Ledger) -> float | None:
+    """Returns the standard deviation of the logarithm of an FID between z, pooled over the measured checkpoints.
+
+    It is None where no noise was measured.
+    """
+    measured = [trial.noise.fids for trial in ledger.values() if trial.noise]
+    return _pooled([[math.log(fid) for fid in fids] for fids in measured if min(fids) > 0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +115,15 @@ def _noise_of_finals(ledger: Ledger, rung: int) -> float | None:
         fid = ledger.fid_at(trial.trial_id, rung)
         if trial.is_final and trial.images >= rung and fid is not None and fid > 0:
             groups[trial.params_key].append(math.log(fid))
-    freedom = sum(len(logs) - 1 for logs in groups.values())
+    return _pooled(groups.values())
+
+
+def _pooled(groups: Collection[list[float]]) -> float | None:
+    """Returns the standard deviation within groups of values; None where they have too few degrees of freedom."""
+    freedom = sum(len(values) - 1 for values in groups)
     if freedom < _LEAST_FREEDOM:
         return None
-    return math.sqrt(sum((log - fmean(logs)) ** 2 for logs in groups.values() for log in logs) / freedom)
+    return math.sqrt(sum((value - fmean(values)) ** 2 for values in groups for value in values) / freedom)
 
 
 def _late_noise(ledger: Ledger, full: int) -> float | None:

@@ -1,27 +1,18 @@
-"""The ranking of a run's trials by their lowest FID, as data, as a table and as JSON."""
+"""The ranking of a run's trials by their lowest FID, as data and as JSON."""
 
+import itertools
 import json
-import sys
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
-from gansearch.analysis.table import STATUS_COLOURS, Table
-from gansearch.analysis.text import (
-    flat_text,
-    floor_text,
-    origin_text,
-    params_text,
-    reason_text,
-)
+from gansearch.analysis.noise import fid_noise
+from gansearch.analysis.text import reason_text
 from gansearch.run.ledger import Standing, TrialState
 from gansearch.run.loaded import Run
-from gansearch.run.protocol import Floor
 from gansearch.run.rows import Relation
-from gansearch.text import MISSING, fid_text, kimg_text
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -32,7 +23,9 @@ class Ranked:
     """A trial and its rank.
 
     Args:
-        rank: 1 for the lowest FID, equal for equal FIDs, None for a trial without an evaluation.
+        rank: 1 for the lowest FID. Trials share a rank where the noise of an FID does not tell them from the first one
+            that has it. None for a trial without an evaluation, and for a final.
+        place: The place of the trial's parameters in the finals, None where they are no finalist's.
         best_fid: The lowest FID of the trial.
         best_kimg: The training length at `best_fid`.
         mean_fid: The mean over all evaluations of the trial.
@@ -46,6 +39,7 @@ class Ranked:
     """
 
     rank: int | None
+    place: int | None
     trial_id: str
     number: int
     best_fid: float | None
@@ -64,13 +58,33 @@ class Ranked:
 
 
 def rank(run: Run) -> list[Ranked]:
-    """Returns all trials of a run, the lowest FID first. Of equal FIDs the one reached at fewer kimg comes first."""
-    trials = sorted(run.ledger.values(), key=by_fid)
-    ranks: dict[float, int] = {}
-    for position, trial in enumerate(trials, 1):
-        if trial.best:
-            ranks.setdefault(trial.best.fid, position)
-    return [_ranked(run, trial, ranks[trial.best.fid] if trial.best else None) for trial in trials]
+    """Returns all trials of a run, the lowest FID first. Of equal FIDs the one reached at fewer kimg comes first.
+
+    Finals come last and have no rank: each is one of several seeds of a configuration, and the luckiest would be first.
+    """
+    searched = sorted((trial for trial in run.ledger.values() if not trial.is_final), key=by_fid)
+    finals = sorted((trial for trial in run.ledger.values() if trial.is_final), key=by_fid)
+    ranks = _ranks([trial.best.fid for trial in searched if trial.best], fid_noise(run.ledger) or 0.0)
+    places = {one.trial_id: one.place for one in (run.finals.finalists if run.finals else ())}
+    by_params = {run.ledger[trial_id].params_key: place for trial_id, place in places.items()}
+    return [
+        _ranked(run, trial, rank, by_params.get(trial.params_key))
+        for trial, rank in zip((*searched, *finals), itertools.chain(ranks, itertools.repeat(None)), strict=False)
+    ]
+
+
+def _ranks(fids: Sequence[float], noise: float) -> Iterator[int]:
+    """Yields the rank of each FID of a rising sequence.
+
+    An FID shares the rank of the first one that has it while it is less than two standard deviations of a difference
+    above that. `noise` is the standard deviation of the logarithm of an FID.
+    """
+    first, rank = 0.0, 0
+    for position, fid in enumerate(fids, 1):
+        is_level = rank > 0 and (fid == first or (first > 0 and math.log(fid / first) < 2 * math.sqrt(2) * noise))
+        if not is_level:
+            first, rank = fid, position
+        yield rank
 
 
 def by_fid(trial: TrialState) -> tuple[bool, float, float, int]:
@@ -79,11 +93,12 @@ def by_fid(trial: TrialState) -> tuple[bool, float, float, int]:
     return (best is None, best.fid if best else 0.0, best.kimg if best else 0.0, trial.number)
 
 
-def _ranked(run: Run, trial: TrialState, rank: int | None) -> Ranked:
+def _ranked(run: Run, trial: TrialState, rank: int | None, place: int | None) -> Ranked:
     best = trial.best
     fids = [row.fid for row in trial.evals]
     return Ranked(
         rank=rank,
+        place=place,
         trial_id=trial.trial_id,
         number=trial.number,
         best_fid=best.fid if best else None,
@@ -105,47 +120,3 @@ def _ranked(run: Run, trial: TrialState, rank: int | None) -> Ranked:
 def to_json(rows: Iterable["DataclassInstance"]) -> str:
     """Returns dataclasses as a list of objects in strict JSON; what is not known is null."""
     return json.dumps([asdict(row) for row in rows], indent=2, allow_nan=False)
-
-
-_NUMBERS = ("min FID", "at kimg", "mean FID", "max FID", "kimg")
-
-
-def write_table(
-    rows: Sequence[Ranked], floor: Floor | None = None, top: int | None = None, file: TextIO | None = None
-) -> None:
-    """Writes a ranking as a table.
-
-    Args:
-        rows: The ranking.
-        floor: Goes into the last line, if there is one.
-        top: How many trials the table shows; None for all.
-        file: Where to write, stdout by default.
-    """
-    file = file or sys.stdout
-    table = Table(
-        ("rank", "trial", *_NUMBERS, "status", "origin"), {"rank", *_NUMBERS}, ("parameters", "checkpoint", "reason")
-    )
-    shown = rows[:top]
-    for row in shown:
-        params, reason = params_text(row.params), flat_text(row.reason or "")
-        # The name of a checkpoint outside the run's folder is the id of the trial.
-        name = (row.checkpoint or "").rpartition("/")[2]
-        table.add(
-            MISSING if row.rank is None else str(row.rank),
-            row.trial_id,
-            *(fid_text(row.best_fid), kimg_text(row.best_kimg), fid_text(row.mean_fid), fid_text(row.max_fid)),
-            kimg_text(row.kimg),
-            Text(row.status, style=STATUS_COLOURS[row.status]),
-            origin_text(row.origin, row.parent, row.relation),
-            long_cells=(params, row.checkpoint or MISSING, reason),
-            details="; ".join(filter(None, (params, name if name != row.trial_id else "", reason))),
-            style="bold" if row.rank == 1 else "",
-        )
-    best = next((row for row in shown if row.rank == 1), None)
-    if best and best.checkpoint and file.isatty():
-        table.notes.append(f"best checkpoint: {best.checkpoint}")
-    if len(shown) < len(rows):
-        table.notes.append(f"and {len(rows) - len(shown)} more of {len(rows)} trials")
-    if floor is not None:
-        table.notes.append(floor_text(floor))
-    table.write(file)

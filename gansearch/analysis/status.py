@@ -27,7 +27,7 @@ def render_status(ledger: Ledger, *, total: int | None, max_kimg: float, rows: i
     trials = _by_number(ledger)
     shown = _most_relevant(trials, rows)
     best = ledger.best
-    table = Table(_COLUMNS, right={"#", "kimg", "FID", "best FID"})
+    table = Table(_COLUMNS, right={"#", "kimg", "FID", "best FID"}, text="why", hint="--wide shows all")
     for trial in shown:
         table.add(
             str(trial.number),

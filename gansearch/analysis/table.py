@@ -1,11 +1,12 @@
-"""The table of every command: a trial is one line in a pipe; in a terminal, long text folds beneath its numbers."""
+"""The table of every command. It fits the width of the terminal, or 120 characters in a pipe."""
 
+import math
 import sys
+import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 # The colours of a trial's status in a terminal.
@@ -18,13 +19,16 @@ STATUS_COLOURS = {
     "failed": "red",
 }
 
-_GAP = Text("  ")
-_INDENT = (0, 0, 0, 6)
+PIPE_WIDTH = 120
+"""The width of a table in characters where no terminal has one."""
+
+_GAP = "  "
+_INDENT = 6
+_NARROWEST = 12  # characters of a text that is cut
 
 
 class _Row(NamedTuple):
     cells: list[Text]
-    long_cells: list[Text]
     details: str = ""
     style: str = ""
 
@@ -32,57 +36,84 @@ class _Row(NamedTuple):
 class Table:
     """Aligned columns of text. A table is a rich renderable as well, so that a live display can show it.
 
+    What does not fit is left out, the last columns first, and a line below the table names what is missing. A number is
+    never cut.
+
     Args:
-        columns: The names of the columns that are never folded.
+        columns: The names of the columns.
         right: Those of `columns` that are right-aligned.
-        long_columns: The names of further columns, which only a pipe shows. A terminal shows a row's `details` instead.
+        text: The column of `columns` whose texts are cut before a column is left out.
+        hint: How to see what is left out.
     """
 
-    def __init__(self, columns: Sequence[str], right: Collection[str], long_columns: Sequence[str] = ()) -> None:
+    def __init__(
+        self, columns: Sequence[str], right: Collection[str] = (), *, text: str | None = None, hint: str = ""
+    ) -> None:
         self.notes: list[str] = []  # lines below the table
-        self._right = [name in right for name in (*columns, *long_columns)]
+        self._names, self._hint = list(columns), hint
+        self._right = [name in right for name in columns]
+        self._text = None if text is None else self._names.index(text)
         self._rows: list[_Row] = []
-        self.add(*columns, long_cells=long_columns, style="bold underline")
+        self.add(*columns, style="bold underline")
 
-    def add(self, *cells: str | Text, long_cells: Sequence[str] = (), details: str = "", style: str = "") -> None:
+    def add(self, *cells: str | Text, details: str = "", style: str = "") -> None:
         """Adds a row.
 
         Args:
             cells: The texts of `columns`. A rich `Text` has its own colour in a terminal.
-            long_cells: The texts of `long_columns`.
-            details: What a terminal shows beneath the row, folded where it is too long.
+            details: What stands beneath the row, folded where it is too long.
             style: The rich style of the row.
         """
-        texts = [Text(cell) if isinstance(cell, str) else cell for cell in cells]
-        self._rows.append(_Row(texts, [Text(cell) for cell in long_cells], details, style))
+        self._rows.append(_Row([Text(cell) if isinstance(cell, str) else cell for cell in cells], details, style))
 
-    def write(self, file: TextIO | None = None) -> None:
-        """Writes the table to a file, stdout by default. No cell is cut, however narrow a terminal is."""
+    def write(self, file: TextIO | None = None, *, wide: bool = False) -> None:
+        """Writes the table to a file, stdout by default; with `wide` no column is left out, however long lines get."""
         file = file or sys.stdout
-        if file.isatty():
-            Console(file=file).print(self, crop=False)
-        else:
-            lines = self._aligned([[*row.cells, *row.long_cells] for row in self._rows])
-            file.writelines(f"{line}\n" for line in [*(line.plain for line in lines), *self.notes])
+        console = Console(file=file) if file.isatty() else Console(file=file, width=PIPE_WIDTH, color_system=None)
+        widths = self._widths(math.inf if wide else console.width)
+        for line in self._lines(widths, console.width):
+            console.print(line, crop=False, soft_wrap=True)
+        notes = list(self.notes)
+        if missing := self._names[len(widths) :]:
+            notes.append(f"left out for lack of room: {', '.join(missing)}{'; ' if self._hint else ''}{self._hint}")
+        for note in notes:
+            console.print(Text("\n".join(_folded(note, console.width))), crop=False, soft_wrap=True)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        for row, line in zip(self._rows, self._aligned([row.cells for row in self._rows]), strict=True):
-            line.style = row.style
-            yield line
-            if row.details:
-                yield Padding(Text(row.details, style="dim"), _INDENT)
+        yield from self._lines(self._widths(options.max_width), options.max_width)
         yield from (Text(note, no_wrap=True, overflow="ignore") for note in self.notes)
 
-    def _aligned(self, rows: Sequence[Sequence[Text]]) -> list[Text]:
-        """Returns each row as one line. A column is as wide as its longest cell, and two spaces lie between columns."""
-        widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
-        lines = []
-        for row in rows:
-            cells = [cell.copy() for cell in row]
-            for cell, width, right in zip(cells, widths, self._right, strict=False):
-                cell.align("right" if right else "left", width)
-            line = _GAP.join(cells)
+    def _lines(self, widths: Sequence[int], width: int) -> Iterator[Text]:
+        for row in self._rows:
+            line = Text(_GAP, no_wrap=True, overflow="ignore").join(map(_aligned, row.cells, widths, self._right))
             line.rstrip()
-            line.no_wrap, line.overflow = True, "ignore"
-            lines.append(line)
-        return lines
+            line.style = row.style
+            yield line
+            for detail in _folded(row.details, width - _INDENT):
+                yield Text(" " * _INDENT + detail, style="dim", no_wrap=True, overflow="ignore")
+
+    def _widths(self, width: float) -> list[int]:
+        """Returns the widths of the columns that fit: each as wide as its longest cell, but for a text that is cut."""
+        widths = [
+            max(cell.cell_len for cell in column) for column in zip(*(row.cells for row in self._rows), strict=True)
+        ]
+        while True:
+            surplus = sum(widths) + len(_GAP) * (len(widths) - 1) - width
+            if surplus <= 0 or len(widths) == 1:
+                return widths
+            if self._text is not None and self._text < len(widths) and widths[self._text] - surplus >= _NARROWEST:
+                widths[self._text] -= int(surplus)
+                return widths
+            widths.pop()
+
+
+def _aligned(cell: Text, width: int, right: bool) -> Text:
+    cell = cell.copy()
+    cell.truncate(width, overflow="ellipsis")
+    cell.align("right" if right else "left", width)
+    return cell
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """Folds a text at spaces. A word that is longer than a line, such as a path, stays whole."""
+    return textwrap.wrap(text, max(_NARROWEST, width), break_long_words=False, break_on_hyphens=False)

@@ -1,6 +1,7 @@
 """Writes numbers and parameters for tables, log lines and plots."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gansearch.run.domain import Domain, as_typed
@@ -20,18 +21,24 @@ def value_text(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def params_text(params: Mapping[str, Any]) -> str:
-    """Returns all parameters on one line, by section: `loss wgan clip=0.01; optim g_lr=0.0012 d_lr/g_lr=4`."""
-    sections: dict[str, list[str]] = {}
-    for path, value in params.items():
-        option, slash, denominator = path.partition("/")
-        section, _, key = option.rpartition(".")
-        words = sections.setdefault(section, [])
-        if key == "name":
-            words.insert(0, value_text(value))
-        else:
-            words.append(f"{key}{slash}{denominator.removeprefix(f'{section}.')}={value_text(value)}")
-    return "; ".join(" ".join([*([section] if section else []), *words]) for section, words in sections.items())
+def short_names(paths: Iterable[str]) -> dict[str, str]:
+    """Returns a short name for each path: its last part, or its section for a name: `loss`, `clip`, `d_lr/g_lr`.
+
+    Where two paths would have the same name, both keep their sections.
+    """
+    found = {path: "/".join(map(_short, path.split("/"))) for path in paths}
+    count = Counter(found.values())
+    return {path: name if count[name] == 1 else path for path, name in found.items()}
+
+
+def _short(path: str) -> str:
+    section, _, key = path.rpartition(".")
+    return section if key == "name" and section else key
+
+
+def differing(paths: Iterable[str], shown: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns the paths whose values differ among some parameters; a value that does not apply differs from all."""
+    return [path for path in paths if any(params.get(path) != shown[0].get(path) for params in shown)]
 
 
 def domain_text(domain: Domain) -> str:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from gansearch.analysis.rank import rank, write_table
+from gansearch.analysis.rank_table import write_ranking
 from gansearch.cli.arguments import add_runs_dir
 from gansearch.cli.command import Command, Group, command_names, load_command, program_parser, run_command
 from gansearch.cli.parser import Parser
@@ -52,7 +52,7 @@ def _run(args: argparse.Namespace) -> int:
     if more:
         raise unknown("command", first, filter(_is_of_results, command_names()))
     run = load(find_run(first, args.runs_dir))
-    write_table(rank(run), run.manifest.floor)
+    write_ranking(run)
     return write_plots(run)
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from gansearch.analysis.status import describe, render_status
 from gansearch.run.ledger import Ledger
-from gansearch.run.rows import Eval, Row, Start
+from gansearch.run.rows import Eval, Noise, Row, Start
 from gansearch.text import fid_text
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Progress:
             self._began = time.monotonic(), self._done()
         if self._update is not None:
             self._update()
-        elif self._live is None and not isinstance(row, Start):
+        elif self._live is None and not isinstance(row, Start | Noise):
             best = ledger.best
             lowest = f"; lowest so far {fid_text(best.best.fid)} (trial {best.trial_id})" if best and best.best else ""
             left = f"; {self._left()}" if isinstance(row, Eval) else ""

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from gansearch.analysis.rank import rank, write_table
+from gansearch.analysis.rank_table import write_ranking
 from gansearch.cli.parser import NO_FID, OK
 from gansearch.program import command
 from gansearch.run import Run
@@ -34,11 +34,11 @@ def write_plots(run: Run, out: Path | None = None, more: Iterable[str] = ()) -> 
 
 
 def conclude(run: Run) -> None:
-    """Ends a search that has a FID: writes the ten best trials, draws the plots and exports the best generator."""
+    """Ends a search, or finals: writes the best trials, draws the plots and exports the best generator."""
     from gansearch.analysis.plotting import plot
     from gansearch.export import export
 
-    write_table(rank(run), run.manifest.floor, top=10)
+    write_ranking(run, top=10)
     plot(run)
     best = export(run)
     print(f"\nplots: {run.dir.plots}/\nbest generator: {best}/ (its sample grid: {best}/samples.png)")

@@ -20,7 +20,8 @@ class Finalist(BaseModel):
     A seed that diverged counts as the highest FID of all finals, in the mean and all that follows from it.
 
     Args:
-        place: 1 for the lowest mean. Finalists that no test tells apart share a place.
+        place: 1 for the lowest mean. Finalists that no test tells apart share a place. None with fewer than two values,
+            which no test can compare.
         trial_id: The trial of the search.
         origin: Who proposed that trial.
         searched_fid: The lowest FID of that trial. It is too low: the finalist was chosen for it.
@@ -37,7 +38,7 @@ class Finalist(BaseModel):
 
     model_config = _STRICT
 
-    place: int = Field(ge=1)
+    place: int | None = Field(ge=1)
     trial_id: TrialId
     origin: str
     searched_fid: FiniteFloat

@@ -41,6 +41,11 @@ class TrialState:
         return self.start.relation == "final"
 
     @property
+    def is_baseline(self) -> bool:
+        """Whether the trial has the parameters of a recipe."""
+        return self.start.origin.startswith("baseline:")
+
+    @property
     def params_key(self) -> str:
         """A text that is equal for trials of equal parameters."""
         return key_of(self.start.params)
@@ -79,6 +84,11 @@ class TrialState:
     def best(self) -> Eval | None:
         """The evaluation with the lowest FID; the earlier of two equal ones."""
         return min(self.evals, key=lambda row: row.fid, default=None)
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether the noise of the lowest FID was measured."""
+        return self.noise is not None and self.best is not None and self.noise.kimg == self.best.kimg
 
     @property
     def kimg(self) -> float:

@@ -9,7 +9,7 @@ from gansearch.config import TrialConfig
 from gansearch.registry import build, resolve
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Plan
-from gansearch.run.rows import Decision, End, Eval, Evaluation, Row, Start, Status, Writer, trial_id_of
+from gansearch.run.rows import Decision, End, Eval, Evaluation, Noise, Row, Start, Status, Writer, trial_id_of
 from gansearch.search.decisions import Decisions
 from gansearch.search.drawing import draw
 from gansearch.search.history import History
@@ -167,6 +167,14 @@ class Recorder:
         with self._disk():
             self._run.trial_error(trial_id).write_text(traceback)
         self.end(trial_id, "failed", traceback.strip().splitlines()[-1])
+
+    def noise(self, trial_id: str, kimg: float, fids: tuple[float, ...]) -> None:
+        """Records the FIDs of a trial's best generator, that of `kimg`, with other z."""
+        trial = self.ledger[trial_id]
+        assert trial.best is not None
+        protocol = trial.best.protocol
+        with self._disk():
+            self._write(Noise(trial_id=trial_id, number=trial.number, kimg=kimg, protocol=protocol, fids=fids))
 
     def _write(self, row: Row) -> bool:
         if self.ledger.is_duplicate(row):

@@ -24,6 +24,7 @@ from gansearch.search.loggers.opened import open_loggers
 from gansearch.search.new_run import write_new_run
 from gansearch.search.queue import TrialQueue, finals_queue, search_queue
 from gansearch.search.ray.cluster import Cluster, ray_session, this_machine
+from gansearch.search.ray.noise import measure_noise
 from gansearch.search.ray.tuning import tune_trials
 from gansearch.search.recorder import Recorder
 from gansearch.search.run_lock import check_room, locked_run
@@ -75,7 +76,7 @@ class Search:
                     self.recorder = Recorder(self.plan, writer, self.ledger, listen)
                     self.queue = search_queue(self.plan, self.ledger)
                     self._log_start("")
-                    tune_trials(self)
+                    self._train()
 
     def _prepare(self) -> None:
         """Makes all checks of a new search and measures the reference; the plan then has the sources of its code."""
@@ -155,7 +156,13 @@ class Search:
                 if amend:
                     self.plan.amended(self._manifest).save(run)
                 self._log_start(f"{len(self.ledger)} trials known, ")
-                tune_trials(self)
+                self._train()
+
+    def _train(self) -> None:
+        """Runs the queue. After that it measures how noisy the FIDs of the best are, except for finals."""
+        tune_trials(self)
+        if self.queue.promotes and not self.shutdown.signal:
+            measure_noise(self)
 
     def _has_waiting_trials(self) -> bool:
         """Whether a trial is to be promoted, or has no end yet."""

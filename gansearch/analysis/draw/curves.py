@@ -22,8 +22,8 @@ from gansearch.analysis.draw.style import (
     titled,
 )
 from gansearch.analysis.info.curves import Band, Curve, CurvesInfo
-from gansearch.analysis.text import fid_text, kimg_text
 from gansearch.run.protocol import Floor
+from gansearch.text import fid_text, kimg_text
 
 _RUNG: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1}
 _FLOOR: dict[str, Any] = {"color": INK, "linewidth": 1.0, "linestyle": ":", "zorder": 1.5}

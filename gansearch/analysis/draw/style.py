@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from gansearch.analysis.info.common_rung import CommonRung, TrialAtRung
-from gansearch.analysis.text import kimg_text
+from gansearch.text import kimg_text
 
 INK, MUTED, GRID, BOX = "#24292f", "#6e7781", "#e4e8ec", "#dfe6ee"
 BEST, FULL, CUT, BROKEN = "#d1495b", "#30638e", "#9aa7b4", "#e0902f"

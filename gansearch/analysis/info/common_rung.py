@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gansearch.analysis.info.trials import baseline_name, searched
-from gansearch.analysis.text import kimg_text
 from gansearch.run.ledger import Standing
 from gansearch.run.loaded import Run
 from gansearch.run.rows import images_of
+from gansearch.text import kimg_text
 
 _LEAST = 8
 _SHARE = 1 / 2

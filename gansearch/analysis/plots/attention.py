@@ -12,9 +12,9 @@ from gansearch.analysis.info.attention import AttentionInfo, Maps, attention_inf
 from gansearch.analysis.info.common_rung import CommonRung, common_rung
 from gansearch.analysis.info.trials import state_text
 from gansearch.analysis.plots.base import Plot
-from gansearch.analysis.text import fid_text, kimg_text
 from gansearch.registry import component
 from gansearch.run import Run
+from gansearch.text import fid_text, kimg_text
 
 
 @component

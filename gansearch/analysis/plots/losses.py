@@ -10,9 +10,9 @@ from gansearch.analysis.draw.style import legend_below, titled
 from gansearch.analysis.info.losses import losses_info
 from gansearch.analysis.info.trials import state_text
 from gansearch.analysis.plots.base import Plot
-from gansearch.analysis.text import fid_text
 from gansearch.registry import component
 from gansearch.run import Run
+from gansearch.text import fid_text
 
 
 @component

@@ -21,9 +21,9 @@ from gansearch.analysis.info.curves import is_wide
 from gansearch.analysis.info.progress import ProgressInfo, progress_info
 from gansearch.analysis.info.trials import state_text
 from gansearch.analysis.plots.base import Plot
-from gansearch.analysis.text import fid_text
 from gansearch.registry import component
 from gansearch.run import Run
+from gansearch.text import fid_text
 
 
 @component

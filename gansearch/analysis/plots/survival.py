@@ -10,9 +10,9 @@ from gansearch.analysis.draw.style import BROKEN, CUT, FULL, legend_below, style
 from gansearch.analysis.info.survival import FATES, Fate, Stage, survival_info
 from gansearch.analysis.info.trials import state_text
 from gansearch.analysis.plots.base import Plot
-from gansearch.analysis.text import kimg_text
 from gansearch.registry import component
 from gansearch.run import Run
+from gansearch.text import kimg_text
 
 _COLOURS: dict[Fate, str] = {
     "went on": FULL,

@@ -16,7 +16,13 @@ logger = logging.getLogger(__name__)
 def _arguments(parser: Parser) -> None:
     add_run(parser)
     add_allow_code(parser)
-    parser.add_argument("--trial", metavar="ID", help="which trial, as 7 or 0007 (default: the best)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--trial",
+        metavar="ID",
+        help="which trial, as 7 or 0007 (default: the winner's final nearest to their mean, or the lowest FID)",
+    )
+    which.add_argument("--lowest", action="store_true", help="the trial with the lowest FID of all, finals included")
     parser.add_argument("--out", metavar="DIR", type=Path, help="the folder to write (default: RUN/best)")
     parser.add_argument(
         "--measure", metavar="N", type=two_or_more, help="also measure FID, FID at infinity and KID of N images"
@@ -27,7 +33,7 @@ def _run(args: argparse.Namespace) -> int:
     # Imports torch.
     from gansearch.export import export
 
-    folder = export(loaded_run(args), args.trial, args.out)
+    folder = export(loaded_run(args), args.trial, args.out, lowest=args.lowest)
     print(folder, flush=True)
     if args.measure is not None:
         _measure(folder, args.measure)

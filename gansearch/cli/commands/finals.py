@@ -4,13 +4,12 @@ import argparse
 import logging
 import shlex
 
-from gansearch.analysis.rank import to_json
 from gansearch.cli.arguments import add_allow_code, add_resources, add_run, given_resources, loaded_run
 from gansearch.cli.command import Command
 from gansearch.cli.parser import NO_FID, OK, Parser, positive_int, two_or_more
-from gansearch.cli.results import no_fid
+from gansearch.cli.results import conclude, no_fid
 from gansearch.cli.searching import train_finals
-from gansearch.program import typed_words
+from gansearch.program import command, typed_words
 from gansearch.run import load
 
 logger = logging.getLogger(__name__)
@@ -21,32 +20,34 @@ def _arguments(parser: Parser) -> None:
     add_allow_code(parser)
     parser.add_argument("--top", metavar="K", type=positive_int, default=3, help="how many configurations (default: 3)")
     parser.add_argument("--seeds", metavar="N", type=two_or_more, default=5, help="seeds of each (default: 5)")
-    parser.add_argument("--json", action="store_true", help="a list of objects instead of a table")
+    parser.add_argument("--json", action="store_true", help="print finals.json, and draw and export nothing")
     add_resources(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
     run = loaded_run(args)
     # Imports SciPy; below Ray and torch too.
-    from gansearch.analysis.finals import finalists, standings, write_finals
+    from gansearch.analysis.finals import finalists, judge
 
     chosen = finalists(run.ledger, args.top)
     if not chosen:
         return no_fid(run.dir.path)
     shutdown = train_finals(run, chosen, args.seeds, given_resources(args))
-    if len(chosen) < args.top:
-        plural = "s" if len(chosen) > 1 else ""
-        logger.info("the search has %d configuration%s with an FID, not %d", len(chosen), plural, args.top)
-    found = standings(load(run.dir), args.top, args.seeds)
-    if args.json:
-        print(to_json(found))
-    else:
-        write_finals(found)
+    run = load(run.dir)
+    finals = judge(run, chosen, args.seeds)
     if shutdown is not None and shutdown.signal is not None:
         again = shlex.join([*typed_words(), *args.words])
         logger.info("interrupted, everything is saved; continue with: %s", again)
         return shutdown.exit_code
-    return OK if any(one.fids for one in found) else NO_FID
+    finals.save(run.dir)
+    if args.json:
+        print(finals.model_dump_json(indent=2))
+    if not finals.winner.fids:
+        logger.info("%s: no final gave an FID; `%s` gives the reasons", run.dir.path, command("status", run.dir.path))
+        return NO_FID
+    if not args.json:
+        conclude(load(run.dir))
+    return OK
 
 
 COMMAND = Command(

@@ -28,17 +28,16 @@ def _run(args: argparse.Namespace) -> int:
     if args.markdown:
         print("\n\n".join(_page(blocks)))
     else:
-        _table(blocks).write()
+        _table(blocks).write(wide=True)
     return OK
 
 
 def _table(blocks: Iterable[Block]) -> Table:
-    """Returns one line for each option, with the component whose option it is."""
-    table = Table((_COLUMNS[0], "of", *_COLUMNS[1:]), (), ("what it does",))
+    """Returns a row for each option, with the component whose option it is, and beneath it what it does."""
+    table = Table((_COLUMNS[0], "of", *_COLUMNS[1:]))
     for block in blocks:
         for option in block.options:
-            cells = (option.path, block.component, option.type, option.default, option.domain)
-            table.add(*cells, long_cells=(option.help,), details=option.help)
+            table.add(option.path, block.component, option.type, option.default, option.domain, details=option.help)
     return table
 
 

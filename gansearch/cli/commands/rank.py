@@ -1,11 +1,12 @@
-"""`rank RUN`: the trials by their lowest FID."""
+"""`rank RUN`: the finalists, who decide, and the trials of the search by their lowest FID."""
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gansearch.analysis.rank import Ranked, rank, to_json, write_table
+from gansearch.analysis.rank import Ranked, rank, to_json
+from gansearch.analysis.rank_table import TOP, write_ranking
 from gansearch.cli.arguments import add_run, loaded_run
 from gansearch.cli.command import Command
 from gansearch.cli.parser import OK, Parser, positive_int
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
 
 def _arguments(parser: Parser) -> None:
     add_run(parser)
-    parser.add_argument("--top", metavar="N", type=positive_int, help="only the N best (default: all trials)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--top", metavar="N", type=positive_int, help=f"only the N best (default: {TOP} in the table, else all)"
+    )
+    which.add_argument("--all", action="store_true", help="all trials")
+    parser.add_argument("--columns", metavar="NAME,...", help="these columns: rank,trial,fid,at_kimg,g_lr,...")
+    parser.add_argument("--wide", action="store_true", help="all columns, however long lines get")
     parser.add_argument("--json", action="store_true", help="a list of objects instead of a table")
     parser.add_argument("--csv", metavar="FILE", type=Path, help="also write FILE, one column per parameter")
     parser.add_argument("--parquet", metavar="FILE", type=Path, help="the same, with types; pandas and others read it")
@@ -45,7 +52,9 @@ def _run(args: argparse.Namespace) -> int:
     if args.json:
         print(to_json(rows))
     else:
-        write_table(ranked, run.manifest.floor, top=args.top)
+        columns = args.columns.split(",") if args.columns is not None else ()
+        top = None if args.all else args.top or TOP
+        write_ranking(run, ranked, top=top, columns=columns, wide=args.wide)
     return OK if run.ledger.best else no_fid(run.dir.path)
 
 
@@ -68,7 +77,7 @@ def _write(option: str, path: Path, write: Callable[[Path], None]) -> None:
 
 COMMAND = Command(
     group="results",
-    summary="list the trials by lowest FID, with parameters and checkpoints",
+    summary="list the finalists, and the trials by lowest FID",
     arguments=_arguments,
     run=_run,
 )

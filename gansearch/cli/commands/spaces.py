@@ -24,19 +24,19 @@ def _run(args: argparse.Namespace) -> int:
     if args.space:
         _write_parameters(find_space(args.space))
         return OK
-    table = Table(("space", "parameters", "trials", "baselines"), {"parameters", "trials"}, ("about",))
+    table = Table(("space", "parameters", "trials", "baselines"), {"parameters", "trials"})
     abouts = {name: entry.value for name, entry in installed_spaces().items()}
     abouts |= {name: _about(path) for name, path in space_files().items()}
     for name, about in sorted(abouts.items()):
         try:
             space = find_space(name)
         except UserError as error:
-            table.add(name, MISSING, MISSING, MISSING, long_cells=(about,), details=about)
+            table.add(name, MISSING, MISSING, MISSING, details=about)
             table.notes.append(one_line(error))
             continue
         baselines = ", ".join(space.baselines) or MISSING
-        table.add(name, str(len(space.params)), str(space.trials), baselines, long_cells=(about,), details=about)
-    table.write()
+        table.add(name, str(len(space.params)), str(space.trials), baselines, details=about)
+    table.write(wide=True)
     return OK
 
 
@@ -50,13 +50,13 @@ def _about(path: Path) -> str:
 
 
 def _write_parameters(space: Space) -> None:
-    table = Table(("parameter", "domain", "applies when"), ())
+    table = Table(("parameter", "domain", "applies when"))
     for path, parameter in space.params.items():
         conditions = " and ".join(map(str, space.conditions(path)))
         table.add(path, domain_text(parameter.domain), conditions or MISSING)
     table.notes += [f"forbidden: {clause}" for clause in space.forbidden]
     table.notes.append(f"{space.trials} trials; baselines: {', '.join(space.baselines) or 'none'}")
-    table.write()
+    table.write(wide=True)
 
 
 COMMAND = Command(

@@ -41,9 +41,8 @@ class GANTrial(tune.Trainable):
 
     def setup(self, config: dict[str, Any], reference: Reference) -> None:  # type: ignore[override]
         _take_code(config)
-        torch.set_num_threads(max(1, int(config["cpus"])))
-        self._device = torch.device("cuda" if config["gpus"] and torch.cuda.is_available() else "cpu")
-        self._scorer = _scorer(config["config"], reference, self._device)  # one for all trials of a search
+        self._device = device_of(config["cpus"], config["gpus"])
+        self._scorer = local_scorer(config["config"], reference, self._device)  # one for all trials of a search
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -125,7 +124,13 @@ def _take_code(config: dict[str, Any]) -> None:
     foreign.receive(config["objects"])
 
 
-def _scorer(trial: TrialConfig, reference: Reference, device: torch.device) -> Scorer:
+def device_of(cpus: float, gpus: float) -> torch.device:
+    """Returns the device of a process that has this share of its node, and lets torch use as many threads."""
+    torch.set_num_threads(max(1, int(cpus)))
+    return torch.device("cuda" if gpus and torch.cuda.is_available() else "cpu")
+
+
+def local_scorer(trial: TrialConfig, reference: Reference, device: torch.device) -> Scorer:
     """Returns a scorer with the driver's reference; raises UserError where this node has other images or weights."""
     here = protocol_of(trial.metrics, load_images(trial.data, trial.metrics.split))
     reference.protocol.require(here, "this node measures otherwise than the driver", "copy data and weights anew")

@@ -1,0 +1,146 @@
+"""The ranking of a run as a table: the finalists, who decide, and below them the trials of the search."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TextIO
+
+from rich.text import Text
+
+from gansearch.analysis.finals_table import write_finals
+from gansearch.analysis.noise import fid_noise
+from gansearch.analysis.rank import Ranked, rank
+from gansearch.analysis.table import STATUS_COLOURS, Table
+from gansearch.analysis.text import differing, flat_text, floor_text, origin_text, short_names, value_text
+from gansearch.errors import unknown
+from gansearch.program import command
+from gansearch.run.loaded import Run
+from gansearch.run.rows import images_of, is_being_written
+from gansearch.text import MISSING, fid_text, kimg_text
+
+TOP = 20
+"""How many trials a table has unless more are wanted."""
+
+
+class _Column(NamedTuple):
+    head: str
+    text: Callable[[Ranked], str | Text]
+    right: bool = True
+
+
+_COLUMNS = {
+    "rank": _Column("rank", lambda row: MISSING if row.rank is None else str(row.rank)),
+    "trial": _Column("trial", lambda row: row.trial_id, right=False),
+    "place": _Column("place", lambda row: MISSING if row.place is None else str(row.place)),
+    "fid": _Column("FID", lambda row: fid_text(row.best_fid)),
+    "at_kimg": _Column("at kimg", lambda row: kimg_text(row.best_kimg)),
+    "mean_fid": _Column("mean FID", lambda row: fid_text(row.mean_fid)),
+    "max_fid": _Column("max FID", lambda row: fid_text(row.max_fid)),
+    "kimg": _Column("kimg", lambda row: kimg_text(row.kimg)),
+    "status": _Column("status", lambda row: Text(row.status, style=STATUS_COLOURS[row.status]), right=False),
+    "origin": _Column("origin", lambda row: origin_text(row.origin, row.parent, row.relation), right=False),
+    "reason": _Column("reason", lambda row: flat_text(row.reason or ""), right=False),
+    "checkpoint": _Column("checkpoint", lambda row: row.checkpoint or MISSING, right=False),
+}
+_USUAL = ("rank", "trial", "fid", "kimg", "status", "origin")
+_LAST = ("reason", "checkpoint")
+
+
+def write_ranking(
+    run: Run,
+    rows: Sequence[Ranked] | None = None,
+    *,
+    top: int | None = TOP,
+    columns: Sequence[str] = (),
+    wide: bool = False,
+    file: TextIO | None = None,
+) -> None:
+    """Writes the ranking of a run as a table that fits the terminal, or 120 characters in a pipe.
+
+    Args:
+        run: The run.
+        rows: Its ranking, where that is known already.
+        top: How many trials of the search the table shows; None for all.
+        columns: The columns to show: names of `column_names`. By default those that most people need, and the
+            parameters that differ among the trials shown.
+        wide: Shows every column, and leaves out none for lack of room.
+        file: Where to write, stdout by default.
+
+    Raises:
+        UserError: A column is unknown.
+    """
+    file = file or sys.stdout
+    searched = [row for row in (rank(run) if rows is None else rows) if row.relation != "final"]
+    shown = searched[:top]
+    chosen = _chosen(run, shown, columns, wide)  # refuses an unknown column before anything is written
+    if run.finals is not None:
+        write_finals(run.finals, run.manifest.space.params, file)
+        file.write("\nthe search, one seed each:\n")
+    hint = "--wide shows all"
+    table = Table([one.head for one in chosen], {one.head for one in chosen if one.right}, hint=hint)
+    winner = run.winner
+    for row in shown:
+        style = "bold" if winner is not None and row.trial_id == winner.trial_id else ""
+        table.add(*(one.text(row) for one in chosen), style=style)
+    table.notes += _notes(run, searched, shown, {one.head for one in chosen})
+    table.write(file, wide=wide)
+
+
+def column_names(run: Run) -> dict[str, _Column]:
+    """Returns every column that a table of this run may have, by the name that a user may type."""
+    paths = list(run.manifest.space.params)
+    found = dict(_COLUMNS)
+    full = run.manifest.max_kimg
+    found["kimg"] = _Column("kimg", lambda row: kimg_text(row.kimg) + ("*" if _is_other(row, full) else " "))
+    for path, name in short_names(paths).items():
+        found.setdefault(path, _parameter(path, name))
+        found.setdefault(name, _parameter(path, name))
+    return found
+
+
+def _is_other(row: Ranked, full: float) -> bool:
+    """Returns whether a trial has another length than the full one, so that its FID compares with few others."""
+    return images_of(row.kimg) != images_of(full)
+
+
+def _parameter(path: str, name: str) -> _Column:
+    def text(row: Ranked) -> str:
+        return value_text(row.params[path]) if path in row.params else MISSING
+
+    return _Column(name, text)
+
+
+def _chosen(run: Run, shown: Sequence[Ranked], columns: Sequence[str], wide: bool) -> list[_Column]:
+    known, paths = column_names(run), list(run.manifest.space.params)
+    if columns:
+        if wrong := [name for name in columns if name not in known]:
+            raise unknown("column", wrong[0], known)
+        return [known[name] for name in columns]
+    if wide:
+        return [known[name] for name in (*(name for name in _COLUMNS if name not in _LAST), *paths, *_LAST)]
+    return [known[name] for name in (*_USUAL, *differing(paths, [row.params for row in shown]))]
+
+
+def _notes(run: Run, searched: Sequence[Ranked], shown: Sequence[Ranked], heads: set[str]) -> Iterator[str]:
+    """Yields the lines below the table."""
+    if is_being_written(run.dir.results):
+        yield f"still running: {sum(row.status in {'running', 'waiting'} for row in searched)} trials have no end yet"
+    if len(shown) < len(searched):
+        yield f"and {len(searched) - len(shown)} more of {len(searched)} trials: --all, or --top N"
+    noise = fid_noise(run.ledger)
+    if noise is not None and len({row.rank for row in shown}) < len(shown) and "rank" in heads:
+        yield (
+            "trials that share a rank differ no more than noise explains: FIDs of one generator with other z differ by "
+            f"{noise:.1%}"
+        )
+    full = run.manifest.max_kimg
+    if "kimg" in heads and any(_is_other(row, full) for row in shown):
+        yield f"* another length than the full one, {kimg_text(full)} kimg"
+    missing = [row.trial_id for row in shown if row.rank is not None and row.checkpoint is None]
+    if missing:
+        yield f"not exportable, since the checkpoint is missing: {', '.join(missing)}"
+    if run.saved_finals is not None and run.finals is None:
+        yield f"the finals are void, as the search has gone on since: `{command('finals', run.dir.path)}`"
+    elif run.finals is None and any(trial.is_final for trial in run.ledger.values()):
+        yield f"finals were trained, but not all: `{command('finals', run.dir.path)}` continues them"
+    if run.manifest.floor is not None:
+        yield floor_text(run.manifest.floor)
