@@ -1,11 +1,13 @@
 """The answer that a report begins with: the winner, how sure that is, what it beats, and the commands that make it."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from gansearch.analysis.info.trials import baseline_name
+from gansearch.analysis.noise import fid_noise
 from gansearch.analysis.text import floor_text, value_text
 from gansearch.program import command
 from gansearch.run.finals import Finalist
@@ -169,6 +171,12 @@ def _warnings(run: Run, winner: TrialState) -> Iterator[str]:
             yield (
                 f"One seed decides: this is the lowest of {searched} trials, each measured once, so its FID is "
                 "too low on average, and a trial close behind may be better."
+            )
+        noise = fid_noise(run.ledger)
+        if noise is not None:
+            yield (
+                f"Two measurements of one generator differ by about {math.sqrt(2) * noise:.1%}: "
+                "trials that this does not tell apart share a rank."
             )
     if run.checkpoint(stands_for.trial_id) is None:
         yield f"The checkpoint of trial {stands_for.trial_id} is missing: its generator can't be exported."

@@ -71,7 +71,7 @@ def parameter_chart(info: ParamInfo, rung: CommonRung, number: int) -> Chart:
     top = max(finite) * 1.25 if info.log_fid else max(finite) + 0.08 * (max(finite) - min(finite) or 1)
     title = axis.path + (f" (where {axis.only_where})" if axis.only_where else "")
     layout: Layout = {
-        "xaxis": axis_layout(axis) | {"title": {"text": ""}},
+        "xaxis": axis_layout(axis) | {"title": {"text": ""}} | _whole_numbers(info),
         "yaxis": fid_axis([*finite, top], info.log_fid),
         "showlegend": False,
         "margin": {"t": 8},
@@ -101,20 +101,36 @@ def axis_layout(axis: Axis) -> Layout:
     }
 
 
+def _whole_numbers(info: ParamInfo) -> Layout:
+    """Returns the ticks and the range of an axis with a column for each of some numbers."""
+    if info.axis.choices is not None or not info.columns:
+        return {}
+    values, room = [column.x for column in info.columns], 0.6 * _spacing(info)
+    return {"tickvals": values, "range": [values[0] - room, values[-1] + room]}
+
+
+def _spacing(info: ParamInfo) -> float:
+    """Returns the distance between two columns."""
+    return info.columns[1].x - info.columns[0].x if len(info.columns) > 1 else 1.0
+
+
 def _caption(info: ParamInfo) -> str:
     if info.trend is not None:
         return "The line is the median of neighbouring trials, the band its 95 % interval."
-    return "A box is half of the trials." if any(info.boxes) else "A point is a trial."
+    return "A box is half of the trials." if any(column.box for column in info.columns) else "A point is a trial."
+
+
+def _label(info: ParamInfo, x: float) -> str:
+    """Returns a value of the parameter as a text."""
+    return value_text(x) if info.axis.choices is None else info.axis.choices[int(x)]
 
 
 def _summary(info: ParamInfo) -> str:
-    """Returns the medians of the choices, or where along a range the median is lowest."""
-    if info.axis.choices is not None:
-        pairs = zip(info.axis.choices, info.boxes, strict=True)
-        medians = [
-            f"{name} {fid_text(box.quartiles[1])}" for name, box in pairs if box and math.isfinite(box.quartiles[1])
-        ]
-        return f"Medians: {', '.join(medians)}." if medians else ""
+    """Returns the medians of the columns, or where along a range the median is lowest."""
+    boxes = {_label(info, column.x): column.box for column in info.columns if column.box}
+    medians = [f"{name} {fid_text(box.quartiles[1])}" for name, box in boxes.items() if math.isfinite(box.quartiles[1])]
+    if medians:
+        return f"Medians: {', '.join(medians)}."
     if info.trend is None:
         return ""
     fid, x = min(zip(info.trend.median, info.trend.x, strict=True))
@@ -122,18 +138,18 @@ def _summary(info: ParamInfo) -> str:
 
 
 def _boxes(info: ParamInfo) -> Iterator[Trace]:
-    for index, box in enumerate(info.boxes):
-        if box is not None and math.isfinite(box.quartiles[2]):
-            first, median, third = box.quartiles
+    for column in info.columns:
+        if column.box is not None and math.isfinite(column.box.quartiles[2]):
+            first, median, third = column.box.quartiles
             yield {
                 "type": "box",
-                "x": [index],
+                "x": [column.x],
                 "q1": [first],
                 "median": [median],
                 "q3": [third],
                 "lowerfence": [first],
                 "upperfence": [third],
-                "width": 0.7,
+                "width": 0.7 * _spacing(info),
                 "line": {"color": "@full", "width": 1.5},
                 "fillcolor": "@band",
                 "hoverinfo": "skip",
@@ -166,7 +182,7 @@ def _points(info: ParamInfo, top: float) -> Iterator[Trace]:
         groups[colour].append(point)
     for colour, (symbol, size) in kinds.items():
         found = groups[colour]
-        spread = 0.0 if info.axis.choices is None else _JITTER
+        spread = _JITTER * _spacing(info) if info.columns else 0.0
         yield {
             "mode": "markers",
             "x": [point.x + (0 if colour == "@best" else rng.uniform(-spread, spread)) for point in found],
@@ -178,9 +194,7 @@ def _points(info: ParamInfo, top: float) -> Iterator[Trace]:
 
 
 def _text(point: Point, info: ParamInfo) -> str:
-    choices = info.axis.choices
-    value = value_text(point.x) if choices is None else choices[int(point.x)]
-    return f"{plain(value)}<br>{_trial_text(point.trial)}"
+    return f"{plain(_label(info, point.x))}<br>{_trial_text(point.trial)}"
 
 
 def _trial_text(trial: TrialAtRung) -> str:

@@ -10,7 +10,7 @@ from gansearch.analysis.text import flat_text, origin_text, value_text
 from gansearch.run.ledger import Standing
 from gansearch.text import MISSING, fid_text, kimg_text
 
-_NUMBERS = ("rank", "min FID", "at kimg", "mean FID", "max FID", "kimg")
+_NUMBERS = ("rank", "place", "min FID", "at kimg", "mean FID", "max FID", "kimg")
 _MOST_IDS = 8
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 
@@ -37,6 +37,7 @@ def trial_table(ranked: Sequence[Ranked], params: Sequence[str]) -> TrialTable:
         [
             row.trial_id,
             MISSING if row.rank is None else str(row.rank),
+            MISSING if row.place is None else str(row.place),
             fid_text(row.best_fid),
             kimg_text(row.best_kimg),
             fid_text(row.mean_fid),
