@@ -34,7 +34,7 @@ def curves_chart(info: CurvesInfo, manifest: Manifest) -> Chart:
     if info.rungs:
         caption += " At a dotted line, a rung, only the best go on."
     if info.diverged:
-        caption += f" Not shown: {info.diverged} that diverged before any FID."
+        caption += f" Not shown: {len(info.diverged)} that diverged before any FID."
     return Chart(
         name="curves",
         title="FID against the length of the training",

@@ -233,8 +233,8 @@ def map_chart(info: PairInfo, rung: CommonRung) -> Chart:
                 "mode": "text",
                 "x": [_middle(info.x, field.left, field.right) for field in finite],
                 "y": [_middle(info.y, field.bottom, field.top) for field in finite],
-                "text": [fid_text(field.median) for field in finite],
-                "textfont": {"size": 11},
+                "text": [f"{field.median:.3g}" for field in finite],
+                "textfont": {"size": 10},
                 "hovertext": [f"median {fid_text(field.median)} of {field.trials} trials" for field in finite],
                 "hoverinfo": "text",
             }
