@@ -46,6 +46,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def visit(browser: Any) -> Iterator[Callable[..., Any]]:
     """Opens pages from disk. In the end none of them has logged an error, or asked for anything but itself."""
     faults: list[str] = []
+    inside = ["request: data:", "request: blob:"]
     contexts = []
 
     def opened(path: Path, **options: Any) -> Any:
@@ -53,6 +54,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
         contexts.append(context)
         page = context.new_page()
         own = path.absolute().as_uri()
+        inside.append(f"request: {own}")
         page.on("console", lambda message: faults.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: faults.append(f"error: {error}"))
         page.on("request", lambda request: faults.append(f"request: {request.url}"))
@@ -62,8 +64,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
     yield opened
     for context in contexts:
         context.close()
-    inside = ("request: file:", "request: data:", "request: blob:")
-    assert [fault for fault in faults if not fault.startswith(inside)] == []
+    assert [fault for fault in faults if not fault.startswith(tuple(inside))] == []
 
 
 def _column(page: Any, name: str) -> list[str]:
