@@ -57,8 +57,10 @@ class Run:
 
     @property
     def best(self) -> Ranked | None:
-        """The trial with the lowest FID, None where no trial has one."""
-        return next((row for row in self.rank() if row.rank == 1), None)
+        """The winner: by the finals or, without finals, by the lowest FID. None where no trial has one."""
+        run = self._load()
+        winner = run.winner
+        return None if winner is None else next(row for row in rank(run) if row.trial_id == winner.trial_id)
 
     def rank(self) -> list[Ranked]:
         """Returns all trials, the lowest FID first."""
@@ -94,7 +96,7 @@ class Run:
         """Writes the best generator of a trial as files that stand alone, and returns their folder.
 
         Args:
-            trial: Which trial; None takes the one with the lowest FID.
+            trial: Which trial; None takes the winner's final nearest to their mean or, without finals, the winner.
             out: The folder to write; None takes the run's `best`.
 
         Raises:

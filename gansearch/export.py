@@ -26,8 +26,8 @@ from gansearch.program import command
 from gansearch.run import Floor, Run, TrialState
 from gansearch.run.ledger import best_trial
 from gansearch.run.manifest import ProtocolRecord
-from gansearch.run.paths import CONFIG, GENERATOR, GRID, REAL, SCORES, join
-from gansearch.text import result_text
+from gansearch.run.paths import CARD, CONFIG, GENERATOR, GRID, REAL, SCORES, join
+from gansearch.text import fid_text, result_text
 from gansearch.training import grids
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device
@@ -100,7 +100,7 @@ def _generator(exported: Exported, weights: dict[str, Tensor], device: str) -> L
 
 
 def export(run: Run, trial_id: str | None = None, out: Path | None = None, *, lowest: bool = False) -> Path:
-    """Writes the best generator of a trial as files that stand alone: weights, configuration, samples, real images.
+    """Writes the best generator of a trial as files that stand alone: weights, configuration, card, images.
 
     Args:
         run: A loaded run.
@@ -144,12 +144,46 @@ def export(run: Run, trial_id: str | None = None, out: Path | None = None, *, lo
         (out / SCORES).unlink(missing_ok=True)  # the scores of an earlier generator
         save_file(weights, out / GENERATOR)
         (out / CONFIG).write_text(exported.model_dump_json(indent=2))
+        (out / CARD).write_text(_card(run, exported))
         if run.dir.real.exists():
             (out / REAL).write_bytes(run.dir.real.read_bytes())
         (out / GRID).write_bytes(grids.png(grids.sampled(generator.module, generator.z_dim, about.classes, caption)))
     except OSError as error:
         raise UserError(f"can't write to {out} ({one_line(error)}): name another --out") from None
     return out
+
+
+def _card(run: Run, exported: Exported) -> str:
+    """Returns the model card: which generator this is, how good, by what measure, and how to use it."""
+    config, protocol, winner = exported.trial, exported.protocol, run.winner
+    labels = f", classes {', '.join(exported.classes)}" if exported.classes else ""
+    lines = [
+        f"# {exported.run}, trial {exported.trial_id}",
+        f"Generator `{config.model.name}` of images of {config.data.resolution} x {config.data.resolution} pixels, "
+        f"{exported.channels} channel{'s' if exported.channels > 1 else ''}{labels}, found by gansearch.",
+        f"- This generator: {result_text(exported.fid, exported.kimg)}.",
+    ]
+    if run.finals is not None and winner is not None:
+        best = run.finals.winner
+        between = "" if best.interval is None else f", 95 % interval {' to '.join(map(fid_text, best.interval))}"
+        lines.append(
+            f"- The winner is the configuration of trial {winner.trial_id}: mean FID {fid_text(best.mean)} of "
+            f"{len(best.fids)} seeds{between}."
+        )
+    elif winner is not None:
+        lines.append(f"- The winner is trial {winner.trial_id}, by the lowest FID of one seed.")
+    lines.append(
+        f"- FIDs: {protocol.extractor}, {protocol.num_fake:,} generated against {protocol.num_real:,} real images of "
+        f"`{config.data.name}` ({protocol.split}), protocol `{protocol.hash}`; they compare with no other protocol's."
+    )
+    if exported.floor is not None:
+        lines.append(f"- Real {exported.floor.split} images score {fid_text(exported.floor.fid)}.")
+    again = command("trial", run.dir.trial_config(exported.trial_id))
+    lines += [
+        f"- Trained by: `{again}`",
+        '```python\nimport gansearch as gs\n\nimages = gs.load_generator("this folder").sample(64)\n```',
+    ]
+    return "\n".join([lines[0], "", lines[1], "", *lines[2:-1], "", lines[-1], ""])
 
 
 def measure(folder: Path, count: int, device: torch.device | None = None) -> tuple[FinalScores, Floor | None]:

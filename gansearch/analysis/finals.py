@@ -58,13 +58,14 @@ class _Trained:
 def judge(run: Run, chosen: Sequence[TrialState], seeds: int) -> Finals:
     """Returns what the finals of the `chosen` finalists have decided, the best first.
 
-    A final that diverged counts as the highest FID of all finals. Places come from the test of Games and Howell (1976,
+    A final that diverged is worse than all others: it counts as the highest FID that any of them had at any evaluation,
+    so as a generator that has learnt next to nothing. Places come from the test of Games and Howell (1976,
     doi.org/10.3102/10769986001002113) of all pairs at 5 %. The test needs no equal variances, and 5 % is the chance of
     any false difference among all pairs. Intervals are Student's; the probability that one mean is lower than the next
     is that of Welch's test (1947, doi.org/10.2307/2332510).
     """
     trained = [_trained(run, finalist, seeds) for finalist in chosen]
-    highest = max((fid for one in trained for fid in one.compared), default=math.nan)
+    highest = max((row.fid for one in trained for trial in one.completed for row in trial.evals), default=math.nan)
     for one in trained:
         one.compared += [highest] * one.diverged
     trained.sort(key=lambda one: one.order)

@@ -45,7 +45,7 @@ def write_finals(finals: Finals, paths: Iterable[str], file: TextIO | None = Non
     for one in finals.finalists:
         if one.diverged:
             table.notes.append(
-                f"{one.trial_id}: {one.diverged} of its finals diverged; each counts as the highest FID of all finals"
+                f"{one.trial_id}: {one.diverged} of its finals diverged and count as the highest FID at any evaluation"
             )
         if one.missing:
             table.notes.append(f"{one.trial_id}: {one.missing} of its finals gave no FID")

@@ -35,7 +35,7 @@ class RunLine:
         params: How many parameters are searched; this and all below is None for a damaged run.
         ended: How many trials have ended.
         total: How many trials there will be; None where a budget ends the search.
-        best_fid: The lowest FID, None before the first evaluation.
+        best_fid: The winner's FID: the mean of its finals, or else the lowest. None before the first evaluation.
         created: When the search was started, in ISO 8601.
         fault: Why a damaged run can't be read, else None.
     """
@@ -62,14 +62,14 @@ def _described(paths: RunDir) -> RunLine:
     except UserError as error:
         return RunLine(name=paths.name, state="damaged", fault=one_line(error))
     trials = run.ledger.values()
-    best = run.ledger.best
+    winner = run.winner
     return RunLine(
         name=paths.name,
         state=state_of(run),
         params=len(run.manifest.space.params),
         ended=sum(trial.end is not None for trial in trials),
         total=run.ledger.total(run.manifest.options.trials),
-        best_fid=best.best.fid if best and best.best else None,
+        best_fid=run.finals.winner.mean if run.finals else winner.best.fid if winner and winner.best else None,
         created=run.manifest.created,
     )
 

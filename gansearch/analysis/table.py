@@ -67,11 +67,14 @@ class Table:
         self._rows.append(_Row([Text(cell) if isinstance(cell, str) else cell for cell in cells], details, style))
 
     def write(self, file: TextIO | None = None, *, wide: bool = False) -> None:
-        """Writes the table to a file, stdout by default; with `wide` no column is left out, however long lines get."""
+        """Writes the table to a file, stdout by default.
+
+        With `wide` no column is left out, however long lines get, and in a pipe a row is one line with its details.
+        """
         file = file or sys.stdout
         console = Console(file=file) if file.isatty() else Console(file=file, width=PIPE_WIDTH, color_system=None)
         widths = self._widths(math.inf if wide else console.width)
-        for line in self._lines(widths, console.width):
+        for line in self._lines(widths, math.inf if wide and not file.isatty() else console.width):
             console.print(line, crop=False, soft_wrap=True)
         notes = list(self.notes)
         if missing := self._names[len(widths) :]:
@@ -83,13 +86,17 @@ class Table:
         yield from self._lines(self._widths(options.max_width), options.max_width)
         yield from (Text(note, no_wrap=True, overflow="ignore") for note in self.notes)
 
-    def _lines(self, widths: Sequence[int], width: int) -> Iterator[Text]:
+    def _lines(self, widths: Sequence[int], width: float) -> Iterator[Text]:
+        """Yields the lines of all rows, with details folded to `width` beneath a row, or beside it without a limit."""
         for row in self._rows:
-            line = Text(_GAP, no_wrap=True, overflow="ignore").join(map(_aligned, row.cells, widths, self._right))
+            cells = list(map(_aligned, row.cells, widths, self._right))
+            line = Text(_GAP, no_wrap=True, overflow="ignore").join(
+                [*cells, Text(row.details)] if width == math.inf else cells
+            )
             line.rstrip()
             line.style = row.style
             yield line
-            for detail in _folded(row.details, width - _INDENT):
+            for detail in () if width == math.inf else _folded(row.details, int(width) - _INDENT):
                 yield Text(" " * _INDENT + detail, style="dim", no_wrap=True, overflow="ignore")
 
     def _widths(self, width: float) -> list[int]:

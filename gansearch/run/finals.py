@@ -17,7 +17,8 @@ _STRICT = ConfigDict(frozen=True, strict=True, extra="forbid")
 class Finalist(BaseModel):
     """A configuration that was trained again with several seeds.
 
-    A seed that diverged counts as the highest FID of all finals, in the mean and all that follows from it.
+    A final that diverged counts as the highest FID that any final had at any evaluation, in the mean and all that
+    follows from it.
 
     Args:
         place: 1 for the lowest mean. Finalists that no test tells apart share a place. None with fewer than two values,
@@ -88,12 +89,11 @@ class Finals(BaseModel):
     num_searched: int = Field(ge=0)
     finalists: tuple[Finalist, ...] = Field(min_length=1)
 
-    # A validator of one field: one of the whole content would get it as Python objects, for which strict types differ.
     @field_validator("version")
     @classmethod
-    def _is_of_this_version(cls, version: int) -> int:
+    def _is_known(cls, version: int) -> int:
         if version != FINALS_VERSION:
-            raise ValueError(f"version {version}, this gansearch reads {FINALS_VERSION}")
+            raise ValueError(f"{version}, this gansearch reads {FINALS_VERSION}")
         return version
 
     @property

@@ -20,6 +20,7 @@ CURVES, SAMPLES, ATTENTION, GIF = "curves", "samples", "attention", "samples.gif
 # What `export` writes.
 GENERATOR, CONFIG, GRID, SCORES = "generator.safetensors", "config.json", "samples.png", "scores.json"
 REAL = "real.png"  # of the run itself too
+CARD = "README.md"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 

@@ -156,6 +156,9 @@ class Search:
                 if amend:
                     self.plan.amended(self._manifest).save(run)
                 self._log_start(f"{len(self.ledger)} trials known, ")
+                if loaded.finals is not None and self.queue.promotes:
+                    again = command("finals", run.path)
+                    logger.info("the finals are void once the search goes on: `%s` again at its end", again)
                 self._train()
 
     def _train(self) -> None:

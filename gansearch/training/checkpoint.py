@@ -138,7 +138,9 @@ class CheckpointDir:
                 return [self._content(f"{newest}/{file}") for file in files]
             except FileNotFoundError:
                 continue
-        raise UserError(f"no checkpoint under {self.root}: the trial has not reached its first evaluation")
+        raise UserError(
+            f"no checkpoint under {self.root}: it was removed, or the trial has not reached its first evaluation"
+        )
 
     def _content(self, path: str) -> bytes:
         with self._fs.open_input_stream(path) as stream:

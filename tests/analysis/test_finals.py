@@ -3,6 +3,8 @@
 import io
 import json
 import random
+from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
 from statistics import mean
 
@@ -12,10 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind, tukey_hsd
 
-from gansearch.analysis.finals import _places, finalists, standings, write_finals
-from gansearch.analysis.rank import to_json
+from gansearch.analysis.finals import _places, finalists, judge
+from gansearch.analysis.finals_table import write_finals
+from gansearch.analysis.rank import rank
+from gansearch.analysis.rank_table import write_ranking
+from gansearch.errors import UserError
 from gansearch.run import Run, load
-from gansearch.run.rows import End, Row, Status
+from gansearch.run.finals import Finals
+from gansearch.run.ledger import best_trial
+from gansearch.run.rows import End, Row, Status, Writer
 
 from .synthetic_run import evaluation, make_run, start
 
@@ -54,40 +61,167 @@ def test_finalists_are_the_best_configurations_of_the_search_each_once(tmp_path)
     assert finalists(load(make_run(tmp_path / "empty", [])).ledger, 3) == []
 
 
+def test_the_best_baseline_is_always_a_finalist(tmp_path) -> None:
+    rows = [row for number, fid in enumerate([5.0, 4.0]) for row in trial(number, {"optim.beta1": 0.1 * number}, fid)]
+    for number, fid in ((2, 60.0), (3, 50.0)):
+        begin, *others = trial(number, {"optim.beta1": 0.1 * number}, fid)
+        rows += [replace(begin, origin=f"baseline:number-{number}"), *others]
+    run = load(make_run(tmp_path / "run", rows))
+    assert [one.trial_id for one in finalists(run.ledger, 1)] == ["0001", "0003"]
+    assert [one.trial_id for one in finalists(run.ledger, 3)] == ["0001", "0000", "0003"]
+    assert [one.trial_id for one in finalists(run.ledger, 4)] == ["0001", "0000", "0003", "0002"]
+
+
+def judged(run: Run, top: int, seeds: int) -> Finals:
+    finals = judge(run, finalists(run.ledger, top), seeds)
+    finals.save(run.dir)
+    assert Finals.load(run.dir) == finals
+    return finals
+
+
 def test_the_mean_over_seeds_decides_not_the_search(tmp_path) -> None:
     fids = {"a": [9.0, 9.2, 8.9, 9.1], "b": [5.0, 5.2, 4.9, 5.1], "c": [5.1, 5.3, 4.8, 5.2]}
-    found = standings(run_of(tmp_path, fids, {"a": 4.0, "b": 4.5, "c": 5.0}), 3, 4)
+    run = run_of(tmp_path, fids, {"a": 4.0, "b": 4.5, "c": 5.0})
+    found = judged(run, 3, 4).finalists
     assert [(one.place, one.trial_id) for one in found] == [(1, "0001"), (1, "0002"), (3, "0000")]
-    assert found[0].mean_fid == pytest.approx(5.05) and found[0].std_fid == pytest.approx(0.12910, abs=1e-5)
+    assert found[0].mean == pytest.approx(5.05)
+    # Half of the interval is t(0.975, 3) = 3.1824 standard errors of 0.12910 / 2.
+    assert found[0].interval == pytest.approx((5.05 - 0.20543, 5.05 + 0.20543), abs=1e-4)
+    for one, other in pairwise(found):
+        against = ttest_ind(one.fids, other.fids, equal_var=False, alternative="less")
+        assert one.better_than_next == pytest.approx(1 - against.pvalue)
+    assert found[2].better_than_next is None
     assert (found[2].searched_fid, found[2].fids) == (4.0, (9.0, 9.2, 8.9, 9.1))
     assert found[2].trials == ("0003", "0004", "0005", "0006")
     assert not any(one.missing or one.diverged for one in found)
+    run = load(run.dir)
+    assert run.winner.trial_id == "0001"
+    assert run.best_generator.best.fid in {5.0, 5.1}  # 0.05 from the mean, as far as the other
+    ranked = [(row.rank, row.place, row.trial_id) for row in rank(run)]
+    assert ranked[:3] == [(1, 3, "0000"), (2, 1, "0001"), (3, 1, "0002")]
+
+
+def test_the_generator_of_the_winner_is_the_one_nearest_to_the_mean(tmp_path) -> None:
+    run = run_of(tmp_path, {"a": [12.0, 12.6, 14.0], "b": [12.6, 32.4, 20.0]}, {"b": 8.73, "a": 12.0})
+    assert (run.finals, run.winner.trial_id) == (None, "0000")
+    judged(run, 2, 3)
+    run = load(run.dir)
+    assert (run.winner.trial_id, run.best_generator.best.fid) == ("0001", 12.6)
+    assert best_trial(run.ledger.values()).best.fid == 8.73
+
+
+def test_a_final_that_diverged_counts_as_worse_than_all(tmp_path) -> None:
+    more = [
+        row
+        for number, seed in ((20, 4), (21, 5))
+        for row in trial(number, PLACES["a"], 2.0, "diverged", 6.4, parent="0000", relation="final", seed=seed)
+    ]
+    begin, *others = trial(22, PLACES["b"], 6.3, parent="0001", relation="final", seed=9)
+    more += [begin, evaluation(22, 6.4, 90.0), *others]
+    run = run_of(tmp_path, {"a": [5.0, 5.2], "b": [6.0, 6.1, 6.2]}, {"a": 4.0, "b": 4.5}, more)
+    first, second = judged(run, 2, 4).finalists
+    assert (first.trial_id, second.trial_id, second.diverged, second.missing) == ("0001", "0000", 2, 0)
+    assert second.mean == pytest.approx((5.0 + 5.2 + 90.0 + 90.0) / 4)
+    assert second.fids == (5.0, 5.2)
     file = io.StringIO()
-    write_finals(found, file)
-    lines = file.getvalue().splitlines()
-    assert [line.split()[:2] for line in lines[1:4]] == [["1", "tie"], ["1", "tie"], ["3", "0000"]]
-    assert lines[4:] == ["a tie for place 1: 0001, 0002 (no significant difference; Games-Howell test, 5 %)"]
-    assert json.loads(to_json(found))[0]["fids"] == [5.0, 5.2, 4.9, 5.1]
+    write_finals(Finals.load(run.dir), run.manifest.space.params, file)
+    assert "0000: 2 of its finals diverged and count as the highest FID at any evaluation" in file.getvalue()
 
 
-def test_what_diverged_or_is_missing_is_counted_and_in_no_mean(tmp_path) -> None:
-    more = trial(20, PLACES["a"], 2.0, "diverged", 6.4, parent="0000", relation="final", seed=3)
-    more += trial(21, PLACES["a"], 3.0, "failed", 12.8, parent="0000", relation="final", seed=4)
+def test_where_all_finals_diverged_there_is_no_mean_and_the_place_is_the_last(tmp_path) -> None:
+    more = [
+        row
+        for number in (20, 21)
+        for row in trial(number, PLACES["a"], 2.0, "diverged", 6.4, parent="0000", relation="final", seed=number)
+    ]
+    run = run_of(tmp_path, {"b": [60.0, 61.0]}, {"a": 4.0, "b": 4.5}, more)
+    first, second = judged(run, 2, 2).finalists
+    assert (first.trial_id, first.place) == ("0001", 1)
+    assert (second.mean, second.interval, second.place, second.diverged, second.nearest) == (None, None, None, 2, None)
+    assert load(run.dir).winner.trial_id == "0001"
+
+
+def test_what_is_missing_is_said(tmp_path) -> None:
+    more = trial(21, PLACES["a"], 3.0, "failed", 12.8, parent="0000", relation="final", seed=4)
     more += trial(
         22, PLACES["a"], 3.0, "completed", FULL / 2, parent="0000", relation="final", seed=5
     )  # lengthened since
-    found = standings(run_of(tmp_path, {"a": [5.0, 6.0], "b": [7.0]}, {"a": 4.0, "b": 4.5, "c": 4.4}, more), 3, 5)
-    assert [(one.place, one.trial_id, one.mean_fid) for one in found] == [
+    run = run_of(tmp_path, {"a": [5.0, 6.0], "b": [7.0]}, {"a": 4.0, "b": 4.5, "c": 4.4}, more)
+    found = judged(run, 3, 5).finalists
+    assert [(one.place, one.trial_id, one.mean) for one in found] == [
         (1, "0000", 5.5),
-        (None, "0002", None),
         (None, "0001", 7.0),
+        (None, "0002", None),
     ]
-    assert [(one.diverged, one.missing) for one in found] == [(1, 2), (0, 5), (0, 4)]
+    assert [(one.diverged, one.missing) for one in found] == [(0, 3), (0, 4), (0, 5)]
     file = io.StringIO()
-    write_finals(found, file)
-    assert "0000: 1 of its finals diverged, which its mean leaves out" in file.getvalue()
-    assert "0001: 4 of its finals gave no FID yet" in file.getvalue()
+    write_finals(Finals.load(run.dir), run.manifest.space.params, file)
+    assert "0001: 4 of its finals gave no FID" in file.getvalue()
     assert "tie" not in file.getvalue()
+
+
+def test_finals_without_any_fid_decide_nothing(tmp_path) -> None:
+    run = run_of(tmp_path, {}, {"a": 4.0, "b": 4.5})
+    judged(run, 2, 2)
+    run = load(run.dir)
+    assert (run.finals, run.winner.trial_id) == (None, "0000")
+
+
+def lengthened(run: Run) -> None:
+    content = json.loads(run.dir.search_json.read_text())
+    content["space"]["base"]["train"] |= {"max_kimg": 2 * FULL, "evaluations": 18}
+    run.dir.search_json.write_text(json.dumps(content))
+
+
+def searched_on(run: Run) -> None:
+    with closing(Writer(run.dir.results)) as writer:
+        for row in trial(90, {"optim.g_lr": 3.5e-3}, 50.0):
+            writer.append(row)
+
+
+def lost_rows(run: Run) -> None:
+    lines = run.dir.results.read_text().splitlines()
+    run.dir.results.write_text("\n".join(line for line in lines if '"0003"' not in line) + "\n")
+
+
+@pytest.mark.parametrize("change", [lengthened, searched_on, lost_rows])
+def test_finals_are_void_where_the_search_has_gone_on_or_they_are_lost(tmp_path, change) -> None:
+    run = run_of(tmp_path, {"a": [9.0, 9.2], "b": [5.0, 5.2]}, {"a": 4.0, "b": 4.5})
+    judged(run, 2, 2)
+    assert load(run.dir).winner.trial_id == "0001"
+    change(run)
+    run = load(run.dir)
+    assert (run.finals, run.winner.trial_id) == (None, "0000")
+    file = io.StringIO()
+    write_ranking(run, file=file)
+    assert "the finals are void, as the search has gone on since: `" in file.getvalue()
+
+
+def test_more_finals_do_not_make_finals_void(tmp_path) -> None:
+    run = run_of(tmp_path, {"a": [9.0, 9.2], "b": [5.0, 5.2]}, {"a": 4.0, "b": 4.5})
+    judged(run, 2, 2)
+    with closing(Writer(run.dir.results)) as writer:
+        for row in trial(90, PLACES["a"], 1.0, parent="0000", relation="final", seed=9):
+            writer.append(row)
+    assert load(run.dir).winner.trial_id == "0001"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda content: content | {"version": 9}, "version: Value error, 9, this gansearch reads 1"),
+        (lambda content: content | {"finalists": []}, "finalists: "),
+        (lambda content: [], "should be an object"),
+        (lambda content: content | {"seeds": "2"}, "seeds: "),
+    ],
+)
+def test_damaged_finals_are_refused_in_one_line(tmp_path, change, reason) -> None:
+    run = run_of(tmp_path, {"a": [9.0, 9.2], "b": [5.0, 5.2]}, {"a": 4.0, "b": 4.5})
+    finals = judged(run, 2, 2)
+    run.dir.finals.write_text(json.dumps(change(json.loads(finals.model_dump_json()))))
+    with pytest.raises(UserError, match=r"finals\.json is broken \(.*\): delete it; `") as error:
+        load(run.dir)
+    assert reason in str(error.value) and "\n" not in str(error.value)
 
 
 def test_without_any_spread_all_is_a_tie() -> None:

@@ -1,5 +1,7 @@
 import io
 import json
+import math
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -9,12 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gansearch.analysis.frames import ranking_frame
-from gansearch.analysis.rank import rank, to_json, write_table
+from gansearch.analysis.noise import fid_noise
+from gansearch.analysis.rank import rank, to_json
+from gansearch.analysis.rank_table import write_ranking
 from gansearch.analysis.status import describe
-from gansearch.analysis.text import params_text
+from gansearch.analysis.text import differing, params_text, short_names, value_text
+from gansearch.errors import UserError
 from gansearch.run import Run, load
+from gansearch.run.rows import Noise
 
-from .synthetic_run import FLOOR, PARAMS, SPACE, evaluation, make_run, make_search, start
+from .synthetic_run import FLOOR, PARAMS, PROTOCOL, SPACE, evaluation, make_run, make_search, start
 from .test_table import Terminal
 
 
@@ -25,7 +31,7 @@ def rows(tmp_path):
 
 def _written(run: Run, file: io.StringIO | None = None, **options) -> str:
     file = file or io.StringIO()
-    write_table(rank(run), run.manifest.floor, file=file, **options)
+    write_ranking(run, file=file, **options)
     return file.getvalue()
 
 
@@ -71,13 +77,14 @@ def test_minimum_mean_and_maximum_are_over_a_trials_evaluations(tmp_path):
         (0, 238.5, 330.6875, 472.0),
         (2, None, None, None),
     ]
-    header, *lines = _written(run).splitlines()
-    assert [line.split()[1:7] for line in lines] == [
+    columns = ("trial", "fid", "at_kimg", "mean_fid", "max_fid", "kimg")
+    header, *lines = _written(run, columns=columns).splitlines()
+    assert [line.replace("*", "").split() for line in lines[:3]] == [
         ["0001", "90.00", "6.4", "90.00", "90.00", "6.4"],
         ["0000", "238.50", "6.4", "330.69", "472.00", "25.6"],
         ["0002", "-", "-", "-", "-", "0"],
     ]
-    assert "min FID  at kimg  mean FID  max FID  kimg" in header
+    assert "FID  at kimg  mean FID  max FID  " in header and header.endswith("kimg")
     assert [row["mean_fid"] for row in json.loads(to_json(ranked))] == [90.0, 330.6875, None]
     frame = pd.read_csv(io.StringIO(ranking_frame(ranked, {}).to_csv(index=False)))
     assert frame["best_fid"].tolist()[:2] == [90.0, 238.5] and frame["max_fid"].tolist()[:2] == [90.0, 472.0]
@@ -137,45 +144,135 @@ def test_csv_gives_back_every_number(rows, tmp_path):
                 assert line[path] == row.params[path]
 
 
-def test_in_a_pipe_a_trial_is_one_whole_line(rows):
-    file = io.StringIO()
-    write_table(rows, file=file)
-    header, *lines = file.getvalue().splitlines()
-    assert header.split()[:4] == ["rank", "trial", "min", "FID"]
-    for row, line in zip(rows, lines, strict=True):
+def test_in_a_pipe_a_trial_is_one_line_of_120_characters(tmp_path):
+    run = load(make_search(tmp_path / "run"))
+    header, *lines = _written(run).splitlines()
+    assert header.split()[:6] == ["rank", "trial", "FID", "kimg", "status", "origin"]
+    assert max(map(len, [header, *lines])) <= 120
+    assert "left out for lack of room: " in lines[-1] and lines[-1].endswith("; --wide shows all")
+    for row, line in zip(rank(run), lines, strict=False):
         assert line.split()[0] == (str(row.rank) if row.rank else "-")
-        assert row.trial_id in line and row.status in line and params_text(row.params) in line
+        assert row.trial_id in line and row.status in line and row.origin in line
+        assert ("* " in line) == (row.kimg != 57.6)
+    assert "* another length than the full one, 57.6 kimg" in lines
+
+
+def test_wide_lines_have_all(tmp_path):
+    run = load(make_search(tmp_path / "run"))
+    header, *lines = _written(run, wide=True).splitlines()
+    for row, line in zip(rank(run), lines, strict=False):
         assert (row.checkpoint or "-") in line and (row.reason or "") in line
-    at = header.index("trial")
-    assert all(line[at:].startswith(row.trial_id) for row, line in zip(rows, lines, strict=True))
+        assert all(value_text(value) in line.split() for value in row.params.values())
+    assert header.split()[-2:] == ["reason", "checkpoint"] and "left out" not in lines[-1]
+
+
+def test_only_parameters_that_differ_among_those_shown_are_columns(tmp_path):
+    rows = [start(0, {"optim.g_lr": 1e-3, "optim.beta1": 0.5, "loss.name": "wgan", "loss.clip": 0.1})]
+    rows += [start(1, {"optim.g_lr": 1e-3, "optim.beta1": 0.4, "loss.name": "bce"}), start(2, {"optim.g_lr": 2e-3})]
+    rows += [evaluation(number, 57.6, 5.0 + number) for number in range(3)]
+    run = load(make_run(tmp_path / "run", rows))
+    header, *_ = _written(run, top=2).splitlines()
+    assert header.split()[6:] == ["beta1", "loss", "clip"]
+    assert [line.split()[6:] for line in _written(run, top=2).splitlines()[1:3]] == [
+        ["0.5", "wgan", "0.1"],
+        ["0.4", "bce", "-"],
+    ]
+    assert "g_lr" in _written(run).splitlines()[0]
+
+
+def test_columns_are_those_that_a_user_names(tmp_path):
+    run = load(make_search(tmp_path / "run"))
+    header, first, *_ = _written(run, columns=["trial", "g_lr", "loss.name", "fid"]).splitlines()
+    best = rank(run)[0]
+    assert header.split() == ["trial", "g_lr", "loss", "FID"]
+    assert first.split() == [
+        best.trial_id,
+        value_text(best.params["optim.g_lr"]),
+        best.params["loss.name"],
+        f"{best.best_fid:.2f}",
+    ]
+    with pytest.raises(UserError, match="unknown column 'g_rl'; did you mean g_lr"):
+        _written(run, columns=["g_rl"])
 
 
 @pytest.mark.parametrize("columns", [20, 80, 200])
-def test_a_terminal_of_any_width_cuts_no_numbers(rows, columns, monkeypatch):
+def test_a_terminal_of_any_width_cuts_no_numbers(tmp_path, columns, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "1")
-    file = Terminal()
-    write_table(rows, file=file)
-    text = file.getvalue()
-    for row in rows:
+    run = load(make_search(tmp_path / "run"))
+    text = _written(run, Terminal())
+    for row in rank(run):
         assert row.trial_id in text
         assert row.best_fid is None or f"{row.best_fid:.2f}" in text
-    assert str(rows[0].checkpoint) in text
 
 
 def test_a_part_of_the_ranking_is_marked(tmp_path):
-    text = _written(load(make_search(tmp_path / "run")), top=3)
-    assert len(text.splitlines()) == 5
-    assert text.endswith("\nand 13 more of 16 trials\n")
+    run = load(make_search(tmp_path / "run", trials=24))
+    text = _written(run, top=3)
+    assert sum(line.split()[0].isdecimal() for line in text.splitlines()) == 3
+    assert "\nand 21 more of 24 trials: --all, or --top N\n" in text
+    assert "\nand 4 more of 24 trials" in _written(run)
+    assert "more of" not in _written(run, top=None)
 
 
 @pytest.mark.parametrize("file_type", [io.StringIO, Terminal])
 @pytest.mark.parametrize("top", [3, None])
-def test_the_floor_is_the_last_line(tmp_path, file_type, top):
-    text = _written(load(make_search(tmp_path / "run", floor=FLOOR)), file_type(), top=top)
-    assert text.endswith("\nfloor: real test images score 0.2900 (360 images)\n")
+def test_the_floor_stands_below(tmp_path, file_type, top):
+    floor = "\nfloor: real test images score 0.2900 (360 images)\n"
+    assert floor in _written(load(make_search(tmp_path / "run", floor=FLOOR)), file_type(), top=top)
     assert "\nfloor" not in _written(load(make_search(tmp_path / "other", floor=None)), file_type(), top=top)
+
+
+def noise(number, kimg, fids):
+    own = {"trial_id": f"{number:04d}", "number": number, "kimg": kimg}
+    return Noise(**own, protocol=PROTOCOL.hash, fids=tuple(fids))
+
+
+def test_trials_that_noise_does_not_separate_share_a_rank(tmp_path):
+    rows = []
+    for number, fid in enumerate([10.0, 10.5, 11.5, 12.1, 20.0, 0.0]):
+        rows += [start(number), evaluation(number, 57.6, fid)]
+    run = load(make_run(tmp_path / "run", rows))
+    assert [row.rank for row in rank(run)] == [1, 2, 3, 4, 5, 6]
+    # The standard deviation of the logarithms is 0.05, so that 14 % more is level.
+    spread = [9.5 * math.exp(0.05 * step) for step in (-math.sqrt(1.5), 0.0, math.sqrt(1.5))]
+    run = load(make_run(tmp_path / "noisy", [*rows, noise(0, 57.6, spread), noise(1, 57.6, spread)]))
+    assert fid_noise(run.ledger) == pytest.approx(0.05 * math.sqrt(1.5))
+    assert [row.rank for row in rank(run)] == [1, 2, 2, 2, 5, 6]
+    assert "other z differ by 6.1%" in " ".join(_written(run).split())
+
+
+def test_finals_have_no_rank_and_are_no_line(tmp_path):
+    rows = [start(0), evaluation(0, 57.6, 9.0), start(1, origin="final", parent="0000", relation="final")]
+    run = load(make_run(tmp_path / "run", [*rows, evaluation(1, 57.6, 5.0)]))
+    assert [(row.rank, row.trial_id) for row in rank(run)] == [(1, "0000"), (None, "0001")]
+    text = _written(run)
+    assert "0001" not in text and "finals were trained, but not all: `" in text
+
+
+def test_a_missing_checkpoint_is_said(tmp_path):
+    directory = make_search(tmp_path / "run")
+    best = rank(load(directory))[0].trial_id
+    assert "not exportable" not in _written(load(directory))
+    shutil.rmtree(directory.trial(best))
+    assert f"not exportable, since the checkpoint is missing: {best}\n" in _written(load(directory))
+
+
+def test_short_names_are_those_that_a_person_would_say():
+    paths = ["optim.g_lr", "optim.d_lr/optim.g_lr", "loss.name", "model.name", "loss.clip", "seed", "a.x", "b.x"]
+    names = ["g_lr", "d_lr/g_lr", "loss", "model", "clip", "seed", "a.x", "b.x"]
+    assert short_names(paths) == dict(zip(paths, names, strict=True))
+
+
+@given(st.lists(st.text("ab.", min_size=1, max_size=5), unique=True))
+def test_short_names_are_unique(paths):
+    assert len(set(short_names(paths).values())) == len(paths)
+
+
+def test_what_differs():
+    assert differing(["a", "b", "c"], [{"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 1}]) == ["b", "c"]
+    assert differing(["a"], []) == [] and differing(["a"], [{"a": 1}]) == []
 
 
 def test_parameters_are_grouped_by_section():

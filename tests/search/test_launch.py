@@ -21,6 +21,7 @@ import pytest
 import gansearch.search.search  # noqa: F401 - commands import it when they run, which takes seconds the first time
 from gansearch.cli.analyze import main as analyze_main
 from gansearch.cli.search import main as search_main
+from gansearch.run import RunDir, load
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import End, Eval, Start, read
 from gansearch.training.device import best_device, best_precision
@@ -380,7 +381,14 @@ def test_finals_go_on_after_a_break_and_give_each_seed_once(
     assert {trial.kimg for trial in held} == {0.72}
     fids = {trial.trial_id: trial.best.fid for trial in held if trial.best}
     assert all([fids[id] for id in one["trials"]] == one["fids"] and len(one["fids"]) == 2 for one in found)
-    assert len(set(fids.values())) == 4, "seeds differ"
+    assert len(set(fids.values())) == 2 * len(found), "seeds differ"
+    assert any(whole[one["trial_id"]].is_baseline for one in found), "the best baseline is always one of them"
+    decided = load(RunDir(folder / "runs/run"))
+    assert decided.winner is not None and decided.winner.trial_id == found[0]["trial_id"]
+    assert analyze("rank", "run").stdout.startswith("place  trial")
+    exported = analyze("export", "run")
+    assert json.loads((folder / "runs/run/best/config.json").read_text())["trial_id"] in found[0]["trials"]
+    assert exported.returncode == 0, exported.stderr
     again = analyze(*finals, "--json")
     assert json.loads(again.stdout) == found
     assert again.stderr == "", "no Ray was started, nothing trained"

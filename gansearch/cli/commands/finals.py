@@ -1,6 +1,7 @@
 """`finals RUN`: the best configurations again, each with several seeds."""
 
 import argparse
+import json
 import logging
 import shlex
 
@@ -20,7 +21,9 @@ def _arguments(parser: Parser) -> None:
     add_allow_code(parser)
     parser.add_argument("--top", metavar="K", type=positive_int, default=3, help="how many configurations (default: 3)")
     parser.add_argument("--seeds", metavar="N", type=two_or_more, default=5, help="seeds of each (default: 5)")
-    parser.add_argument("--json", action="store_true", help="print finals.json, and draw and export nothing")
+    parser.add_argument(
+        "--json", action="store_true", help="print the finalists as JSON; draw and export nothing"
+    )
     add_resources(parser)
 
 
@@ -28,6 +31,7 @@ def _run(args: argparse.Namespace) -> int:
     run = loaded_run(args)
     # Imports SciPy; below Ray and torch too.
     from gansearch.analysis.finals import finalists, judge
+    from gansearch.analysis.finals_table import write_finals
 
     chosen = finalists(run.ledger, args.top)
     if not chosen:
@@ -36,12 +40,13 @@ def _run(args: argparse.Namespace) -> int:
     run = load(run.dir)
     finals = judge(run, chosen, args.seeds)
     if shutdown is not None and shutdown.signal is not None:
+        write_finals(finals, run.manifest.space.params)
         again = shlex.join([*typed_words(), *args.words])
         logger.info("interrupted, everything is saved; continue with: %s", again)
         return shutdown.exit_code
     finals.save(run.dir)
     if args.json:
-        print(finals.model_dump_json(indent=2))
+        print(json.dumps(finals.model_dump(mode="json")["finalists"], indent=2))
     if not finals.winner.fids:
         logger.info("%s: no final gave an FID; `%s` gives the reasons", run.dir.path, command("status", run.dir.path))
         return NO_FID
