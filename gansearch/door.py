@@ -78,14 +78,24 @@ class Run:
 
         return evaluations_frame(self._load())
 
-    def plot(self, more: str | type | Iterable[str | type] = ()) -> "dict[str, Figure]":
-        """Returns the figures of the run by name; `more` are plots of your own. Writes no file.
+    def plot(
+        self, more: str | type | Iterable[str | type] = (), *, trials: tuple[str | int, str | int] | None = None
+    ) -> "dict[str, Figure]":
+        """Returns the figures of the run by name. Writes no file.
+
+        Args:
+            more: Plots of your own.
+            trials: Two trials; then there is one figure, of these two.
 
         Raises:
-            UserError: No trial has an evaluation yet.
+            UserError: No trial has an evaluation yet, or there are no two such trials.
         """
-        from gansearch.analysis.plotting import figures
+        from gansearch.analysis.plotting import comparison, figures
 
+        if trials is not None:
+            if not isinstance(trials, tuple | list) or len(trials) != 2:
+                raise UserError(f"trials={trials!r}: name two trials, as in trials=(2, 6)")
+            return dict([comparison(self._load(), (str(trials[0]), str(trials[1])))])
         names = [reference(plot) for plot in ([more] if isinstance(more, str | type) else more)]
         if wrong := [name for name in names if not isinstance(name, str)]:
             raise UserError(f"plot: {wrong[0]!r} is neither a name nor a class")

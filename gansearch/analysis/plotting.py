@@ -7,6 +7,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gansearch import registry
+from gansearch.analysis.draw.comparison import comparison_figure
+from gansearch.analysis.info.comparison import comparison_info
+from gansearch.analysis.info.trials import state_text
 from gansearch.analysis.plots.base import Plot
 from gansearch.errors import UserError, kind_and_message
 from gansearch.run import Run
@@ -20,13 +23,28 @@ def plot(run: Run, out: Path | None = None, more: Iterable[str] = ()) -> list[Pa
     Raises:
         UserError: No trial has an evaluation yet, or the files cannot be written.
     """
-    out = out or run.dir.plots
     _require_evaluation(run)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        return [_save(figure, out / f"{name}.png") for name, figure in figures(run, more)]
-    except OSError as error:
-        raise UserError(f"cannot write plots to {out} ({error.strerror}): choose another folder with --out") from None
+    return _write(figures(run, more), out or run.dir.plots)
+
+
+def compare(run: Run, trials: tuple[str, str], out: Path | None = None) -> Path:
+    """Writes one picture of two trials, `compare_0002_0006.png`, into the folder `out` and returns its path.
+
+    Raises:
+        UserError: There is no such trial, one has no evaluation, both are one, or the file cannot be written.
+    """
+    return _write([comparison(run, trials)], out or run.dir.plots)[0]
+
+
+def comparison(run: Run, trials: tuple[str, str]) -> tuple[str, Figure]:
+    """Returns a figure of two trials, and its name.
+
+    Raises:
+        UserError: There is no such trial, one has no evaluation, or both are one.
+    """
+    one, other = map(run.ledger.find, trials)
+    figure = comparison_figure(run.manifest.name, comparison_info(run, one, other), state_text(run))
+    return f"compare_{one.trial_id}_{other.trial_id}", figure
 
 
 def figures(run: Run, more: Iterable[str] = ()) -> Iterator[tuple[str, Figure]]:
@@ -53,7 +71,15 @@ def _require_evaluation(run: Run) -> None:
         raise UserError(f"{run.dir.path} has no evaluation to plot yet: wait for its first FID")
 
 
+def _write(drawn: Iterable[tuple[str, Figure]], out: Path) -> list[Path]:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return [_save(figure, out / f"{name}.png") for name, figure in drawn]
+    except OSError as error:
+        raise UserError(f"cannot write plots to {out} ({error.strerror}): choose another folder with --out") from None
+
+
 def _save(figure: Figure, path: Path) -> Path:
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=150, pil_kwargs={"compress_level": 4})
     return path

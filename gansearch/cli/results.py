@@ -33,6 +33,14 @@ def write_plots(run: Run, out: Path | None = None, more: Iterable[str] = ()) -> 
     return OK
 
 
+def write_comparison(run: Run, trials: tuple[str, str], out: Path | None = None) -> int:
+    """Draws two trials in one picture into `out` (default: the run's `plots`) and prints its path."""
+    from gansearch.analysis.plotting import compare
+
+    print(compare(run, trials, out))
+    return OK
+
+
 def conclude(run: Run) -> None:
     """Ends a search, or finals: writes the best trials, draws the plots and exports the best generator."""
     from gansearch.analysis.plotting import plot

@@ -52,7 +52,8 @@ def draw_curves(info: CurvesInfo, axes: Any) -> None:
         _draw_floor(info, info.floor, axes)
     _leave_room_below(axes)
     if info.diverged:
-        mark_diverged(info.diverged, axes)
+        left = axes.get_xlim()[0] * 1.04
+        mark_diverged([max(kimg, left) for kimg in info.diverged], axes)
     _count_trials(info, axes)
     label_ends(axes, [(c.kimg[-1], c.fid[-1], c.baseline, INK) for c in info.shown if c.baseline])
     trials = f"{len(info.curves)} trials" if len(info.curves) > 1 else "one trial"
@@ -67,10 +68,10 @@ def _facts(info: CurvesInfo) -> list[str | None]:
 def _length_axis(info: CurvesInfo, axes: Any) -> None:
     """Shows all of the length and names the rungs. With bands the axis is logarithmic, so that each band has room."""
     last = max([*info.rungs, *(curve.kimg[-1] for curve in info.curves)])
-    first = min([*(curve.kimg[0] for curve in info.curves), *filter(None, info.diverged)])
+    first = min(curve.kimg[0] for curve in info.curves)
     if info.bands:
         axes.set_xscale("log")
-        axes.set_xlim(first / 1.3, last * 1.06)
+        axes.set_xlim(first / 1.4, last * 1.06)
         plain_ticks(axes.xaxis, (1.0, 2.0, 5.0))
     else:
         axes.set_xlim(0, 1.02 * last)

@@ -9,13 +9,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gansearch.analysis.draw.parameter import draw_parameter, fid_limits, parameter_handles
-from gansearch.analysis.draw.style import legend_below, titled
+from gansearch.analysis.draw.style import columns_of, legend_below, titled
 from gansearch.analysis.info.common_rung import CommonRung, common_rung
 from gansearch.analysis.info.parameters import ParamInfo, param_info
 from gansearch.analysis.info.trials import state_text
 from gansearch.analysis.plots.base import Plot
 from gansearch.registry import component
 from gansearch.run import Run
+
+_WIDTH, _HEIGHT = 6.4, 4.8  # inches
 
 
 @component
@@ -36,11 +38,16 @@ class Parameters(Plot):
 
 def parameter_figure(run: str, rung: CommonRung, info: ParamInfo, facts: Sequence[str | None]) -> Figure:
     """Returns a figure of FID at the common rung against one parameter."""
-    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    # With one panel the margins are known, and a layout that is found by drawing takes twice as long.
+    figure, handles = Figure(figsize=(_WIDTH, _HEIGHT)), parameter_handles(rung, [info])
     axes = figure.add_subplot()
+    legend = 0.21 * math.ceil(len(handles) / columns_of(handles, _WIDTH))
+    below = 0.55 + (0.2 if info.columns else 0.0) + (0.2 if info.axis.only_where else 0.0) + legend
+    above = 0.5 + 0.2 * sum(fact is not None for fact in facts)
+    figure.subplots_adjust(left=0.8 / _WIDTH, right=0.98, bottom=below / _HEIGHT, top=1 - above / _HEIGHT)
     draw_parameter(info, rung, axes, fid_limits(rung, info.log_fid))
-    titled(axes, run, f"which {info.axis.path.rpartition('.')[2]} is good?", *facts)
-    legend_below(figure, parameter_handles(rung, [info]))
+    titled(axes, run, f"which values of {info.axis.path} are good?", *facts)
+    legend_below(figure, handles)
     return figure
 
 
