@@ -11,7 +11,7 @@ from gansearch.analysis.draw.losses import draw_losses, series_style
 from gansearch.analysis.draw.style import INK, MUTED, legend_below, style_axes
 from gansearch.analysis.info.comparison import Comparison, Side
 from gansearch.analysis.info.curves import is_wide
-from gansearch.analysis.text import fid_text, kimg_text
+from gansearch.text import fid_text, kimg_text
 
 _MOST_PARAMETERS = 14  # of those that differ, so that the table stays beside the curves
 
