@@ -1,6 +1,8 @@
 """The best generator as files, and back to the images that were scored."""
 
 import json
+import shutil
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,16 +10,17 @@ import pytest
 import torch
 from PIL import Image
 
+from gansearch.analysis.finals import finalists, judge
 from gansearch.cli.trial import run_trial
 from gansearch.config import TrialConfig
 from gansearch.data.base import to_uint8
 from gansearch.errors import UserError
-from gansearch.export import export, load_generator, measure
+from gansearch.export import Exported, export, load_generator, measure
 from gansearch.metrics.scorer import scorer_for
 from gansearch.run.loaded import load
 from gansearch.run.paths import RunDir
 from gansearch.run.protocol import Floor, Protocol
-from gansearch.run.rows import Start, to_json
+from gansearch.run.rows import Start, Writer, to_json
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer
@@ -171,12 +174,37 @@ def test_what_can_t_be_exported_is_refused(run: RunDir, tmp_path: Path) -> None:
     started.results.write_text(to_json(row) + "\n")
     with pytest.raises(UserError, match="no trial has an FID yet"):
         export(load(started))
-    with pytest.raises(UserError, match=r"no checkpoint under .*0000: the trial has not reached its first evaluation"):
+    with pytest.raises(
+        UserError, match=r"no checkpoint under .*0000: it was removed, or the trial has not reached"
+    ):
         export(load(started), "0000")
     assert not started.best.exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"can't write to .*: name another --out"):
         export(load(run), out=tmp_path / "file" / "out")
+
+
+def test_of_the_winners_finals_the_one_nearest_to_the_mean_is_exported(run: RunDir, tmp_path: Path) -> None:
+    copy = RunDir(tmp_path / "run")
+    shutil.copytree(run.path, copy.path)
+    searched = load(copy).ledger["0000"]
+    assert searched.best is not None and searched.end is not None
+    with closing(Writer(copy.results)) as writer:
+        for number, fid in ((1, 5.0), (2, 9.0), (3, 7.5)):
+            own = {"trial_id": f"{number:04d}", "number": number}
+            writer.append(Start(**own, params={}, origin="final", seed=number, parent="0000", relation="final"))
+            writer.append(replace(searched.evals[-1], **own, fid=fid))
+            writer.append(replace(searched.end, **own, best_fid=fid, best_kimg=searched.kimg))
+            shutil.copytree(copy.trial("0000"), copy.trial(f"{number:04d}"))
+    loaded = load(copy)
+    judge(loaded, finalists(loaded.ledger, 1), 3).save(copy)
+    loaded = load(copy)
+    assert Exported.load(export(loaded)).trial_id == "0003"
+    card = (copy.best / "README.md").read_text()
+    assert "# run, trial 0003" in card and "trial 0000: mean FID 7.17 of 3 seeds, 95 % interval " in card
+    assert str(copy.trial_config("0003")) in card
+    assert Exported.load(export(loaded, lowest=True)).trial_id == "0001"
+    assert Exported.load(export(loaded, "0")).trial_id == "0000"
 
 
 def test_a_folder_that_holds_no_generator_is_refused(run: RunDir, tmp_path: Path) -> None:

@@ -21,9 +21,7 @@ def _arguments(parser: Parser) -> None:
     add_allow_code(parser)
     parser.add_argument("--top", metavar="K", type=positive_int, default=3, help="how many configurations (default: 3)")
     parser.add_argument("--seeds", metavar="N", type=two_or_more, default=5, help="seeds of each (default: 5)")
-    parser.add_argument(
-        "--json", action="store_true", help="print the finalists as JSON; draw and export nothing"
-    )
+    parser.add_argument("--json", action="store_true", help="print the finalists as JSON; draw and export nothing")
     add_resources(parser)
 
 
