@@ -155,7 +155,7 @@ def test_without_finals_the_lowest_fid_wins_and_the_page_says_that_one_seed_deci
 ) -> None:
     best = load(search).ledger.best
     assert best is not None and best.best is not None
-    assert f"Trial {best.trial_id} wins (sampled). Its FID is the lowest FID of one training, at" in shown.text
+    assert f"Trial {best.trial_id} leads so far (sampled). Its FID is the lowest FID of one training, at" in shown.text
     assert f"FID {fid_text(best.best.fid)} Trial" in shown.text
     assert "One seed decides: this is the lowest of 15 trials" in shown.text
     for command in (f"trial {search.trial_config(best.trial_id)}", f"export {search.path}", f"finals {search.path}"):
@@ -196,7 +196,7 @@ def test_finals_that_the_search_has_outrun_do_not_decide(tmp_path: Path) -> None
     content = json.loads(run.finals.read_text())
     run.finals.write_text(json.dumps(content | {"num_searched": 1}))
     text = page(run).text
-    assert "finals.json is void" in text and "Trial 0001 wins" in text
+    assert "finals.json is void" in text and "Trial 0001 leads so far" in text
 
 
 def test_ties_are_named(tmp_path: Path) -> None:
@@ -325,13 +325,13 @@ def test_a_run_that_is_going_says_so_and_one_that_was_interrupted_how_to_go_on(t
     assert "interrupted 4 trials" in text and f"Continue it with gansearch resume {run.path}" in text
     with closing(Writer(run.results)):
         text = page(run).text
-    assert "still running 4 trials" in text and "wins" in text and "resume" not in text
+    assert "still running 4 trials" in text and "leads so far" in text and "resume" not in text
 
 
 @pytest.mark.parametrize("trials", [1, 2, 3])
 def test_few_trials_have_a_report(tmp_path: Path, trials: int) -> None:
     found = page(make_search(tmp_path / "run", trials))
-    assert "wins" in found.text and "curves" in found.data["figures"]
+    assert "leads so far" in found.text and "curves" in found.data["figures"]
 
 
 def test_a_run_that_searches_nothing_has_no_section_on_parameters(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_all_charts_are_drawn(visit: Callable[..., Any], path: Path) -> None:
     page = visit(path)
     _scrolled_through(page)
     assert page.locator("[data-chart]").count() >= 8
-    assert "wins" in page.locator("#answer").inner_text()
+    assert "leads so far" in page.locator("#answer").inner_text()
     assert HOSTILE in page.locator("#figures").inner_text(), "what looks like HTML is shown as text"
 
 

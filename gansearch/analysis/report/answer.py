@@ -82,7 +82,7 @@ def interval_text(finalist: Finalist) -> str:
 
 def best_baseline(run: Run) -> TrialState | None:
     """Returns the baseline with the lowest FID in the search; None where there is none with an FID."""
-    return best_trial(trial for trial in run.ledger.values() if not trial.is_final and baseline_name(trial))
+    return best_trial(trial for trial in run.ledger.values() if trial.is_baseline and not trial.is_final)
 
 
 def _measured(winner: TrialState, finalist: Finalist | None) -> tuple[str, str]:
@@ -114,8 +114,9 @@ def _against_baseline(run: Run, winner: TrialState, finalist: Finalist | None) -
         return
     other = run.finalist(baseline)
     if finalist and other and finalist.mean is not None and other.mean is not None:
-        tells = "no test tells them apart" if other.place == finalist.place else "a significant difference"
-        words = f"mean FID {_difference(other.mean, finalist.mean)}; {tells}"
+        words = f"mean FID {_difference(other.mean, finalist.mean)}"
+        if other.place is not None and finalist.place is not None:
+            words += "; no test tells them apart" if other.place == finalist.place else "; a significant difference"
     else:
         words = _by_one_training(run, winner, baseline)
     yield Fact("Against the best baseline", f"{name}: {words}")
@@ -140,6 +141,8 @@ def _difference(other: float, own: float) -> str:
 
 
 def _place(finalists: tuple[Finalist, ...], finalist: Finalist) -> str:
+    if finalist.place is None:
+        return f"one of {len(finalists)} finalists, with too few seeds to compare"
     ties = [one.trial_id for one in finalists if one.place == finalist.place and one is not finalist]
     place = f"{finalist.place} of {len(finalists)} finalists"
     if ties:

@@ -114,11 +114,11 @@ def _figures(run: Run, winner: TrialState, curves: CurvesInfo, networks: str | N
     """Returns the figures that a report of one model shows."""
     shown = run.best_generator or winner
     pair, (moving, still) = side_by_side(run, shown), animation(run, shown)
-    origin = "" if shown is winner else f" The winner is shown by its final {shown.trial_id}, the nearest to the mean."
+    final = f"The winner is shown by its final {shown.trial_id}, whose FID is the nearest to the mean."
     return Group(
         id="figures",
         title="The winner in figures",
-        notes=[*([origin] if origin else []), *pair.notes],
+        notes=[*([] if shown is winner else [final]), *pair.notes],
         charts=[winner_losses_chart(loss_curves(run, shown)), trial_chart(curve_of(run, shown), curves, run.manifest)],
         pictures=[
             ("The winner beside the best baseline, after as much training", pair.pictures),

@@ -140,7 +140,7 @@ def _finalists(finals: Finals) -> list[list[str]]:
     places = [one.place for one in finals.finalists]
     return [
         [
-            f"{one.place} (tie)" if places.count(one.place) > 1 else str(one.place),
+            MISSING if one.place is None else f"{one.place} (tie)" if places.count(one.place) > 1 else str(one.place),
             one.trial_id,
             fid_text(one.mean),
             interval_text(one),
