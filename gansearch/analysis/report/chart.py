@@ -120,7 +120,7 @@ def _nice_step(last: float) -> float:
 
 
 def rung_lines(rungs: Sequence[float]) -> Layout:
-    """Returns vertical lines at the rungs, with their lengths above."""
+    """Returns vertical lines at the rungs."""
     return {
         "shapes": [
             {

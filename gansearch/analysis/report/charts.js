@@ -17,7 +17,16 @@
     return value;
   }
 
+  // Plotly is a text at first, so that the page can be read before its second of work.
+  function loadPlotly() {
+    if (window.Plotly) return;
+    const script = document.createElement("script");
+    script.textContent = document.getElementById("plotly").textContent;
+    document.head.append(script);
+  }
+
   function draw(element) {
+    loadPlotly();
     const { data, layout } = figures[element.dataset.chart];
     const style = getComputedStyle(document.documentElement);
     const whole = { ...layout, template, width: element.clientWidth, height: element.clientHeight };
@@ -36,7 +45,7 @@
       if (isIntersecting && !drawn.has(target)) draw(target);
     }
   }, { rootMargin: "400px" });
-  charts.forEach(chart => watch.observe(chart));
+  addEventListener("load", () => setTimeout(() => charts.forEach(chart => watch.observe(chart))));
 
   const again = () => drawn.forEach(draw);
   let waiting;

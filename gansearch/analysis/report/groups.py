@@ -18,7 +18,8 @@ from gansearch.analysis.report.course_charts import losses_charts, progress_char
 from gansearch.analysis.report.curve_charts import curves_chart, trial_chart
 from gansearch.analysis.report.gallery import animation, attention, generated, side_by_side
 from gansearch.analysis.report.images import Picture
-from gansearch.analysis.report.parameter_charts import importance_chart, map_chart, parameter_chart, replay_chart
+from gansearch.analysis.report.map_charts import map_chart, replay_chart
+from gansearch.analysis.report.parameter_charts import importance_chart, parameter_chart
 from gansearch.program import command
 from gansearch.run.ledger import TrialState
 from gansearch.run.loaded import Run

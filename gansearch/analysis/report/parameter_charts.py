@@ -6,14 +6,12 @@ from collections.abc import Iterator
 
 from gansearch.analysis.info.common_rung import CommonRung, TrialAtRung
 from gansearch.analysis.info.importance import ImportanceInfo
-from gansearch.analysis.info.pair import PairInfo
 from gansearch.analysis.info.parameters import Axis, ParamInfo, Point
-from gansearch.analysis.info.replay import ReplayInfo
 from gansearch.analysis.report.chart import Chart, Layout, Trace, fid_axis, number_axis, plain
 from gansearch.analysis.text import value_text
 from gansearch.text import fid_text, kimg_text
 
-_MOST_POINTS = 300
+MOST_POINTS = 300
 _JITTER = 0.22
 
 
@@ -172,8 +170,8 @@ def _points(info: ParamInfo, top: float) -> Iterator[Trace]:
     """Yields the points of a part of the trials, the winner last; one that diverged lies at `top`."""
     rng = random.Random(0)
     points = info.points
-    if len(points) > _MOST_POINTS:
-        points = [point for point in points if point.trial.is_best] + rng.sample(points, _MOST_POINTS)
+    if len(points) > MOST_POINTS:
+        points = [point for point in points if point.trial.is_best] + rng.sample(points, MOST_POINTS)
     kinds = {"@cut": ("circle", 5), "@broken": ("x", 6), "@best": ("star", 13)}
     groups: dict[str, list[Point]] = {colour: [] for colour in kinds}
     for point in points:
@@ -194,128 +192,10 @@ def _points(info: ParamInfo, top: float) -> Iterator[Trace]:
 
 
 def _text(point: Point, info: ParamInfo) -> str:
-    return f"{plain(_label(info, point.x))}<br>{_trial_text(point.trial)}"
+    return f"{plain(_label(info, point.x))}<br>{trial_text(point.trial)}"
 
 
-def _trial_text(trial: TrialAtRung) -> str:
+def trial_text(trial: TrialAtRung) -> str:
+    """Returns what a point of a trial says."""
     fid = "diverged" if trial.has_diverged_before else f"FID {fid_text(trial.fid)}"
     return f"trial {trial.trial_id}<br>{fid}"
-
-
-def map_chart(info: PairInfo, rung: CommonRung) -> Chart:
-    """Returns the FID at the common rung over two parameters: rectangles with their medians, and the trials."""
-    finite = [field for field in info.fields if math.isfinite(field.median)]
-    data: list[Trace] = []
-    layout: Layout = {
-        "xaxis": axis_layout(info.x),
-        "yaxis": axis_layout(info.y),
-        "showlegend": False,
-    }
-    if finite:
-        medians = [math.log10(field.median) if field.median > 0 else 0.0 for field in finite]
-        low, high = min(medians), max(medians)
-        layout["shapes"] = [
-            {
-                "type": "rect",
-                "x0": field.left,
-                "x1": field.right,
-                "y0": field.bottom,
-                "y1": field.top,
-                "layer": "below",
-                "line": {"width": 0},
-                "fillcolor": "@full",
-                "opacity": 0.08 + 0.62 * ((high - median) / (high - low) if high > low else 0.5),
-            }
-            for field, median in zip(finite, medians, strict=True)
-        ]
-        data.append(
-            {
-                "mode": "text",
-                "x": [_middle(info.x, field.left, field.right) for field in finite],
-                "y": [_middle(info.y, field.bottom, field.top) for field in finite],
-                "text": [f"{field.median:.3g}" for field in finite],
-                "textfont": {"size": 10},
-                "hovertext": [f"median {fid_text(field.median)} of {field.trials} trials" for field in finite],
-                "hoverinfo": "text",
-            }
-        )
-    rng = random.Random(0)
-    winner = [point for point in info.points if point[2].is_best]
-    some = rng.sample(info.points, min(_MOST_POINTS, len(info.points)))
-    spread = [0.0 if axis.choices is None else 0.3 for axis in (info.x, info.y)]
-    for points, marker in (
-        (some, {"color": "@ink", "size": 3, "opacity": 0.45}),
-        (winner, {"color": "@best", "size": 13, "symbol": "star"}),
-    ):
-        data.append(
-            {
-                "mode": "markers",
-                "x": [x + rng.uniform(-spread[0], spread[0]) for x, _, _ in points],
-                "y": [y + rng.uniform(-spread[1], spread[1]) for _, y, _ in points],
-                "text": [_trial_text(trial) for _, _, trial in points],
-                "hovertemplate": "%{text}<extra></extra>",
-                "marker": marker,
-            }
-        )
-    best = min(finite, key=lambda field: field.median, default=None)
-    alt = f"Map of the FID at {kimg_text(rung.kimg)} kimg over {info.x.path} and {info.y.path}."
-    if best is not None:
-        alt += f" The lowest median is {fid_text(best.median)}, of {best.trials} trials."
-    return Chart(
-        name="map",
-        title=f"{info.x.path} and {info.y.path} together",
-        caption="The two parameters that matter most; a number is the median FID of the trials in its field, and the "
-        "darker a field, the lower it is.",
-        alt=alt,
-        size="half",
-        data=data,
-        layout=layout,
-    )
-
-
-def replay_chart(info: ReplayInfo, rung: CommonRung) -> Chart:
-    """Returns the median FID of each loss with each frequency of replay."""
-    medians: list[list[float | None]] = [[None] * len(info.every) for _ in info.losses]
-    texts = [[""] * len(info.every) for _ in info.losses]
-    for cell in info.cells:
-        is_finite = math.isfinite(cell.median)
-        medians[cell.loss][cell.every] = math.log10(cell.median) if is_finite and cell.median > 0 else None
-        word = fid_text(cell.median) if is_finite else "diverged"
-        texts[cell.loss][cell.every] = f"{word}<br>{cell.trials} trial{'' if cell.trials == 1 else 's'}"
-    known = [cell for cell in info.cells if math.isfinite(cell.median)]
-    lowest = min(known, key=lambda cell: cell.median, default=None)
-    alt = f"Median FID at {kimg_text(rung.kimg)} kimg for {len(info.losses)} losses and {len(info.every)} frequencies."
-    if lowest is not None:
-        where = f"{info.losses[lowest.loss]} with replay every {info.every[lowest.every]}"
-        alt += f" The lowest is {fid_text(lowest.median)}: {where}."
-    return Chart(
-        name="replay",
-        title="Loss and experience replay",
-        caption="The median FID of each loss when every so many D steps look at replayed images (0: never); "
-        "few trials in a field say little.",
-        alt=alt,
-        size="half",
-        data=[
-            {
-                "type": "heatmap",
-                "x": [plain(one) for one in info.every],
-                "y": [plain(one) for one in info.losses],
-                "z": medians,
-                "text": texts,
-                "texttemplate": "%{text}",
-                "hoverinfo": "skip",
-                "showscale": False,
-                "colorscale": [[0, "@heat-low"], [1, "@heat-high"]],
-                "xgap": 3,
-                "ygap": 3,
-            }
-        ],
-        layout={
-            "xaxis": {"type": "category", "title": {"text": "replay every ... D steps"}, "showgrid": False},
-            "yaxis": {"type": "category", "showgrid": False},
-        },
-    )
-
-
-def _middle(axis: Axis, low: float, high: float) -> float:
-    return math.sqrt(low * high) if axis.log else (low + high) / 2
