@@ -12,7 +12,7 @@ import argparse
 import heapq
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
+from gansearch.analysis.finals import finalists, judge
 from gansearch.config import Component, TrainConfig
 from gansearch.errors import UserError
-from gansearch.run.finals import FINALS_VERSION, Finalist, Finals
 from gansearch.run.ledger import Ledger, TrialState
+from gansearch.run.loaded import Run
 from gansearch.run.manifest import Options, Plan
 from gansearch.run.paths import RunDir, new_run
 from gansearch.run.protocol import Floor, Protocol
@@ -155,7 +156,7 @@ class _Cluster:
         return not trial.is_held
 
     def _evaluation(self, trial: TrialState, training: _Training, made: int) -> Eval:
-        done = (made + 1) / self._train.evaluations
+        done, jitter = (made + 1) / self._train.evaluations, training.fids[made] % 1 / 10
         return Eval(
             trial_id=trial.trial_id,
             number=trial.number,
@@ -164,57 +165,24 @@ class _Cluster:
             protocol=PROTOCOL.hash,
             train_seconds=training.seconds * 0.9,
             eval_seconds=training.seconds * 0.1,
-            d_loss_real=0.7 - 0.3 * done,
+            d_loss_real=0.7 - 0.3 * done + jitter,
             d_loss_fake=0.7 - 0.25 * done + 0.002 * training.fids[made],
-            g_loss=0.8 + done,
+            g_loss=0.8 + done - jitter,
             images_per_second=self._train.eval_images / training.seconds,
         )
 
-    def add_finals(self) -> Finals:
-        """Trains the best trials again with several seeds, adds noise rows for them, and returns what that decides."""
-        searched = [(trial.best.fid, trial) for trial in self.ledger.values() if trial.best]
-        num_searched = self.ledger.num_searched
-        chosen = sorted(searched, key=lambda one: one[0])[:_FINALISTS]
-        found = sorted((self._finalist(trial, fid) for fid, trial in chosen), key=lambda one: one.mean or math.inf)
-        return Finals(
-            version=FINALS_VERSION,
-            protocol=PROTOCOL.hash,
-            max_kimg=self._train.max_kimg,
-            seeds=_SEEDS,
-            num_searched=num_searched,
-            finalists=tuple(one.model_copy(update={"place": place}) for place, one in enumerate(found, 1)),
-        )
-
-    def _finalist(self, trial: TrialState, searched_fid: float) -> Finalist:
-        final_ids, fids = [], []
-        for seed in range(1, _SEEDS + 1):
-            trial_id = self._start(
-                trial.start.params, origin="final", seed=seed, parent=trial.trial_id, relation="final"
-            )
-            final = self.ledger[trial_id]
-            while final.end is None:
-                self._evaluate(final)
-            if final.status == "completed" and final.best:
-                final_ids.append(trial_id)
-                fids.append(final.best.fid)
-        if trial.best:
-            others = tuple(trial.best.fid * factor for factor in (0.98, 1.0, 1.03))
+    def train_finals(self, chosen: Sequence[TrialState]) -> None:
+        """Trains trials again with several seeds, and adds a row for the noise of the FID of each."""
+        for trial in chosen:
+            for seed in range(self._plan.options.seed + 1, self._plan.options.seed + 1 + _SEEDS):
+                fields = {"seed": seed, "parent": trial.trial_id, "relation": "final"}
+                final = self.ledger[self._start(trial.start.params, origin="final", **fields)]
+                while final.end is None:
+                    self._evaluate(final)
+            assert trial.best is not None  # it was chosen for its FID
+            fids = tuple(trial.best.fid * factor for factor in (0.98, 1.0, 1.03))
             own: dict[str, Any] = {"trial_id": trial.trial_id, "number": trial.number, "kimg": trial.best.kimg}
-            self._add(Noise(**own, protocol=PROTOCOL.hash, fids=others))
-        return Finalist(
-            place=1,
-            trial_id=trial.trial_id,
-            origin=trial.start.origin,
-            searched_fid=searched_fid,
-            params=trial.start.params,
-            trials=tuple(final_ids),
-            fids=tuple(fids),
-            diverged=_SEEDS - len(fids),
-            missing=0,
-            mean=float(np.mean(fids)) if fids else None,
-            interval=None,
-            better_than_next=None,
-        )
+            self._add(Noise(**own, protocol=PROTOCOL.hash, fids=fids))
 
     def _add(self, row: Row) -> None:
         time = (_BEGIN + timedelta(seconds=self._now)).isoformat(timespec="milliseconds")
@@ -238,9 +206,12 @@ def big_run(path: Path, trials: int = 1000, seed: int = 0, *, most: int | None =
     plan = Plan(run, find_space("digits"), Options(trials=trials, seed=seed, sampler=Component(name="random")))
     cluster = _Cluster(plan)
     cluster.run(trials if most is None else most)
-    plan.manifest(PROTOCOL, _FLOOR, _GPUS_PER_TRIAL).save(run)
+    manifest = plan.manifest(PROTOCOL, _FLOOR, _GPUS_PER_TRIAL, PROTOCOL.num_real)
+    manifest.save(run)
     if finals:
-        cluster.add_finals().save(run)
+        chosen = finalists(cluster.ledger, _FINALISTS)
+        cluster.train_finals(chosen)
+        judge(Run(run, manifest, cluster.ledger), chosen, _SEEDS).save(run)
     # In one piece: the search's own writer waits for the disk at each row.
     run.results.write_text("".join(f"{to_json(row)}\n" for row in cluster.ledger.rows))
     return run

@@ -19,7 +19,8 @@ _MOST_PARAMETERS = 14  # of those that differ, so that the table stays beside th
 def comparison_figure(run: str, info: Comparison, state: str | None) -> Figure:
     """Returns a figure of two trials: FIDs, losses, grids of samples at a common length, and real images beside."""
     figure = Figure(figsize=(13, 9), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[1, 1.25])
+    parts: Any = figure.subfigures(2, 1, height_ratios=[1, 1.25])
+    above, below = parts
     panels: Any = above.subplots(1, 4, width_ratios=[1.25, 1, 1, 1])
     _draw_fids(info, panels[0])
     draw_losses([side.losses for side in info.sides], panels[1:])

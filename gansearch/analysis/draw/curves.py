@@ -23,7 +23,7 @@ from gansearch.analysis.draw.style import (
 )
 from gansearch.analysis.info.curves import Band, Curve, CurvesInfo
 from gansearch.run.protocol import Floor
-from gansearch.text import fid_text, kimg_text
+from gansearch.text import fid_text, kimg_text, result_text
 
 _RUNG: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1}
 _FLOOR: dict[str, Any] = {"color": INK, "linewidth": 1.0, "linestyle": ":", "zorder": 1.5}
@@ -37,6 +37,8 @@ def draw_curves(info: CurvesInfo, axes: Any) -> None:
     style_axes(axes, "training length (kimg)", info.log_fid)
     axes.set_ylabel("FID", color=INK)
     _length_axis(info, axes)
+    if info.num_train is not None:
+        _add_epochs(info.num_train, axes)
     for band in info.bands:
         _draw_band(band, axes)
     for curve in info.shown:
@@ -81,6 +83,17 @@ def _length_axis(info: CurvesInfo, axes: Any) -> None:
         axes.text(rung, 1.01, kimg_text(rung), color=MUTED, fontsize=9, **place)
 
 
+def _add_epochs(num_train: int, axes: Any) -> None:
+    """Draws an axis of epochs below that of kimg: above, the rungs have their labels."""
+    in_epochs = (lambda kimg: kimg * 1000 / num_train, lambda epochs: epochs * num_train / 1000)
+    below = axes.secondary_xaxis(-0.15, functions=in_epochs)
+    below.set_xlabel(f"epochs of {num_train:,} training images", color=INK)
+    below.spines["bottom"].set_color(MUTED)
+    below.tick_params(color=MUTED, labelcolor=INK, labelsize=9)
+    if axes.get_xscale() == "log":
+        plain_ticks(below.xaxis, (1.0, 2.0, 5.0))
+
+
 def _draw_band(band: Band, axes: Any) -> None:
     """Draws a band. One evaluation alone, as before the first rung, is drawn as a bar."""
     outer_low, inner_low, median, inner_high, outer_high = zip(*band.fids, strict=True)
@@ -120,7 +133,7 @@ def _draw_best(curve: Curve, axes: Any) -> None:
     kimg, fid = curve.lowest
     axes.plot(curve.kimg, curve.fid, color=BEST, linewidth=2.4, zorder=4)
     axes.plot(kimg, fid, "*", color=BEST, markersize=14, markeredgecolor="white", zorder=5)
-    text = f"trial {curve.trial_id}: FID {fid_text(fid)} at {kimg_text(kimg)} kimg"
+    text = f"trial {curve.trial_id}: {result_text(fid, kimg)}"
     # Hardly a curve lies beneath the lowest FID, so the label hides nothing there.
     place = {
         "ha": "left" if _is_early(kimg, axes) else "right",
@@ -156,9 +169,12 @@ def _is_early(kimg: float, axes: Any) -> bool:
 
 
 def _leave_room_below(axes: Any) -> None:
-    """Lowers the FID axis by an eighth, for the best trial's label."""
+    """Lowers the FID axis by an eighth, for the best trial's label, but hardly below 0."""
     low, high = axes.get_ylim()
-    axes.set_ylim(low / (high / low) ** 0.125 if axes.get_yscale() == "log" else low - 0.125 * (high - low), high)
+    if axes.get_yscale() == "log":
+        axes.set_ylim(low / (high / low) ** 0.125, high)
+    else:
+        axes.set_ylim(max(low - 0.125 * (high - low), min(low, -0.04 * high)), high)
 
 
 def _handles(info: CurvesInfo) -> list[Any]:

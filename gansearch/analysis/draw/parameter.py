@@ -59,34 +59,36 @@ def fid_limits(rung: CommonRung, log: bool) -> tuple[float, float]:
 
 
 def _draw_points(info: ParamInfo, rung: CommonRung, axes: Any) -> None:
-    if not info.points:
-        return
-    xs = _spread(info)
+    placed = list(zip(_spread(info), (point.trial for point in info.points), strict=True))
     colours = stage_colours(rung)
     plain = [
-        (x, point.trial.fid, colours[rung.stage(point.trial.reached)])
-        for x, point in zip(xs, info.points, strict=True)
-        if not (point.trial.has_diverged_before or point.trial.is_best or point.trial.baseline)
+        (x, trial.fid, colours[rung.stage(trial.reached)])
+        for x, trial in placed
+        if not (trial.has_diverged_before or trial.is_best or trial.baseline)
     ]
     if plain:
-        x, y, colour = zip(*plain, strict=True)
+        xs, fids, shades = zip(*plain, strict=True)
         size = float(np.interp(math.log10(len(plain)), [1.5, 3.5], [34, 4]))
         edge = {"linewidths": 0.4 if size > 15 else 0.0, "edgecolors": "white"}
-        axes.scatter(x, y, s=size, c=colour, alpha=0.9 if size > 15 else 0.75, zorder=3, **edge)
-    diverged = [x for x, point in zip(xs, info.points, strict=True) if point.trial.has_diverged_before]
+        axes.scatter(xs, fids, s=size, c=shades, alpha=0.9 if size > 15 else 0.75, zorder=3, **edge)
+    diverged = [x for x, trial in placed if trial.has_diverged_before]
     if diverged:
         mark_diverged(diverged, axes)
-    for x, point in zip(xs, info.points, strict=True):
-        if point.trial.has_diverged_before:
-            continue
-        if point.trial.baseline:
-            axes.plot(x, point.trial.fid, "D", color="white", markersize=6, markeredgecolor=INK, zorder=5)
-            right = x > np.mean(axes.get_xlim()) if not info.axis.log else x > math.sqrt(np.prod(axes.get_xlim()))
-            place = {"xytext": (-6 if right else 6, 3), "ha": "right" if right else "left"}
-            text = {"fontsize": 8, "color": INK, "path_effects": HALO, "zorder": 6, "textcoords": "offset points"}
-            axes.annotate(point.trial.baseline, (x, point.trial.fid), **place, **text)
-        if point.trial.is_best:
-            axes.plot(x, point.trial.fid, "*", color=BEST, markersize=14, markeredgecolor="white", zorder=6)
+    for x, trial in placed:
+        if trial.baseline and not trial.has_diverged_before:
+            _mark_baseline(trial.baseline, x, trial.fid, info.axis, axes)
+        if trial.is_best:
+            axes.plot(x, trial.fid, "*", color=BEST, markersize=14, markeredgecolor="white", zorder=6)
+
+
+def _mark_baseline(name: str, x: float, fid: float, axis: Axis, axes: Any) -> None:
+    """Marks a baseline and names it, on the side of the mark that has more room."""
+    axes.plot(x, fid, "D", color="white", markersize=6, markeredgecolor=INK, zorder=5)
+    left, right = map(axis.scaled, axes.get_xlim())
+    is_right = 2 * axis.scaled(x) > left + right
+    place = {"xytext": (-6 if is_right else 6, 3), "ha": "right" if is_right else "left"}
+    text = {"fontsize": 8, "color": INK, "path_effects": HALO, "zorder": 6, "textcoords": "offset points"}
+    axes.annotate(name, (x, fid), **place, **text)
 
 
 def number_axis(axis: Axis, axes: Any, side: str = "x") -> None:
@@ -125,7 +127,7 @@ def _draw_box(box: Box, at: float, half: float, axes: Any, top: float) -> None:
     low, high = (min(value, top) for value in box.interval)
     axes.add_patch(Rectangle((at - half, first), 2 * half, third - first, facecolor=BOX, edgecolor=MUTED, zorder=1))
     axes.add_patch(
-        Rectangle((at - half, low), 2 * half, high - low, facecolor=_INTERVAL, alpha=0.8, zorder=2, linewidth=0)
+        Rectangle((at - half / 2, low), half, high - low, facecolor=_INTERVAL, alpha=0.8, zorder=2, linewidth=0)
     )
     axes.plot([at - half, at + half], [median, median], color=INK, linewidth=1.8, zorder=4)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gansearch.analysis.info.trials import baseline_name, searched
+from gansearch.analysis.noise import noisy_rungs
 from gansearch.run.ledger import Standing
 from gansearch.run.loaded import Run
 from gansearch.run.rows import images_of
@@ -59,12 +60,19 @@ class CommonRung:
         trials: The trials by number.
         evaluated: How many trials have an evaluation.
         rungs: All rungs of the search in kimg, the full length last.
+        is_noise: Whether the FIDs there differ no more than noise does (`gansearch.analysis.noise`).
     """
 
     kimg: float
     trials: list[TrialAtRung]
     evaluated: int
     rungs: tuple[float, ...]
+    is_noise: bool
+
+    @property
+    def can_compare(self) -> bool:
+        """Whether there are two trials at least, and one of them has a FID."""
+        return len(self.trials) > 1 and bool(self.measured)
 
     @property
     def measured(self) -> list[TrialAtRung]:
@@ -78,7 +86,9 @@ class CommonRung:
             who = "which the one trial reached" if reached == 1 else f"which all {reached} trials reached"
         else:
             who = f"which {reached} of {self.evaluated} trials reached"
-        return f"FID at {kimg_text(self.kimg)} kimg, {who}" + (f"; {diverged} diverged before" if diverged else "")
+        facts = [f"FID at {kimg_text(self.kimg)} kimg, {who}"]
+        facts += [f"{diverged} diverged before"] if diverged else []
+        return "; ".join([*facts, *(["they differ no more than by noise"] if self.is_noise else [])])
 
     def stage(self, reached: float) -> int:
         """Returns how many rungs a trial that came to `reached` kimg has reached."""
@@ -95,7 +105,13 @@ def common_rung(run: Run) -> CommonRung:
     candidates = [*sorted(map(images_of, rungs), reverse=True), *evaluations]
     least = min(len(lengths), max(_LEAST, math.ceil(_SHARE * len(lengths))))
     images = next((one for one in candidates if lengths and sum(length >= one for length in lengths) >= least), 0)
-    return CommonRung(kimg=images / 1000, trials=_at(run, images), evaluated=len(lengths), rungs=rungs)
+    return CommonRung(
+        kimg=images / 1000,
+        trials=_at(run, images),
+        evaluated=len(lengths),
+        rungs=rungs,
+        is_noise=any(images_of(one.kimg) == images for one in noisy_rungs(run)),
+    )
 
 
 def _at(run: Run, images: int) -> list[TrialAtRung]:

@@ -9,10 +9,8 @@ from gansearch.analysis.text import value_text
 from gansearch.errors import UserError
 from gansearch.run.ledger import TrialState
 from gansearch.run.loaded import Run
-from gansearch.run.paths import SAMPLES, samples_file
+from gansearch.run.paths import samples_file
 from gansearch.text import MISSING
-
-_REAL = "real.png"
 
 
 class Side(NamedTuple):
@@ -69,7 +67,7 @@ def comparison_info(run: Run, one: TrialState, other: TrialState) -> Comparison:
     return Comparison(
         sides=(sides[0], sides[1]),
         kimg=None if images is None else images / 1000,
-        real=_real(run, one, other),
+        real=run.dir.real if run.dir.real.is_file() else None,
         differing=_differing(run, one, other),
         elsewhere=run.manifest.checkpoints,
     )
@@ -80,12 +78,6 @@ def _by_images(run: Run, trial: TrialState) -> tuple[dict[int, Path], dict[int, 
     rows = run.ledger.history(trial.trial_id)
     files = {row.images: run.dir.trial(row.trial_id) / samples_file(row.images) for row in rows}
     return {images: file for images, file in files.items() if file.is_file()}, {row.images: row.fid for row in rows}
-
-
-def _real(run: Run, *trials: TrialState) -> Path | None:
-    """Returns the first grid of real images that there is: they are the same for all trials of a run."""
-    folders = (run.dir.trial(trial.trial_id) / SAMPLES for trial in trials)
-    return next((folder / _REAL for folder in folders if (folder / _REAL).is_file()), None)
 
 
 def _differing(run: Run, one: TrialState, other: TrialState) -> list[tuple[str, str, str]]:

@@ -67,6 +67,7 @@ class CurvesInfo(NamedTuple):
         bands: With more than `MOST_CURVES` trials their distribution between rungs, else empty.
         diverged: Where trials diverged that have no curve because they have no evaluation, in kimg.
         rungs: The rungs in kimg.
+        num_train: The number of training images, None where it is not known.
         log_fid: Whether the FID axis is logarithmic.
         floor: The FID of real images, None where it is not known.
         floor_fits: Whether an axis that shows the floor still shows the curves.
@@ -80,6 +81,7 @@ class CurvesInfo(NamedTuple):
     bands: list[Band]
     diverged: list[float]
     rungs: tuple[float, ...]
+    num_train: int | None
     log_fid: bool
     floor: Floor | None
     floor_fits: bool
@@ -107,6 +109,7 @@ def curves_info(run: Run) -> CurvesInfo:
         bands=bands(curves, run.manifest.rungs_kimg) if len(curves) > MOST_CURVES else [],
         diverged=[trial.kimg for trial in trials if trial.status == "diverged" and not trial.evals],
         rungs=tuple(run.manifest.rungs_kimg),
+        num_train=run.manifest.num_train,
         log_fid=log_fid,
         floor=floor,
         floor_fits=floor is not None and fits(floor.fid, fids, log_fid),

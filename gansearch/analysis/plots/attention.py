@@ -24,7 +24,7 @@ class Attention(Plot):
     def figures(self, run: Run) -> Iterator[tuple[str, Figure]]:
         rung = common_rung(run)
         info = attention_info(run, rung)
-        if info is not None:
+        if info is not None and rung.can_compare:
             yield "attention", _figure(run.manifest.name, rung, info, state_text(run))
 
 

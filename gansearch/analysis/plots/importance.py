@@ -41,9 +41,9 @@ class Importance(Plot):
     """The share of the differences between FIDs that each parameter explains, and a map of the two strongest."""
 
     def figures(self, run: Run) -> Iterator[tuple[str, Figure]]:
-        if not run.manifest.space.params:
-            return
         rung, name = common_rung(run), run.manifest.name
+        if not run.manifest.space.params or not rung.can_compare:
+            return
         info, state = importance_info(rung, run.manifest.space), state_text(run)
         yield "importance", _importance(name, rung, info, state)
         pair = strongest_pair(info, rung, run.manifest.space)

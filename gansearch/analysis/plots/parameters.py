@@ -27,7 +27,7 @@ class Parameters(Plot):
     def figures(self, run: Run) -> Iterator[tuple[str, Figure]]:
         rung, space = common_rung(run), run.manifest.space
         infos = [param_info(rung, space, path) for path in space.params]
-        infos = [info for info in infos if any(not point.trial.has_diverged_before for point in info.points)]
+        infos = [info for info in infos if info.points and rung.can_compare]
         facts = [str(rung), state_text(run)]
         for info in infos:
             name = re.sub(r"[^A-Za-z0-9._-]", "_", info.axis.path)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gansearch.analysis.draw.parameter import fid_limits
-from gansearch.analysis.draw.style import INK, MUTED, SERIES, legend_below, style_axes, titled
+from gansearch.analysis.draw.style import INK, MUTED, SERIES, legend_below, point_handle, style_axes, titled
 from gansearch.analysis.info.common_rung import CommonRung, common_rung
 from gansearch.analysis.info.curves import is_wide
 from gansearch.analysis.info.replay import ReplayInfo, replay_info
@@ -26,7 +26,7 @@ class Replay(Plot):
     def figures(self, run: Run) -> Iterator[tuple[str, Figure]]:
         rung = common_rung(run)
         info = replay_info(rung, run.manifest.space)
-        if info is not None:
+        if info is not None and rung.can_compare:
             yield "replay", _figure(run.manifest.name, rung, info, state_text(run))
 
 
@@ -40,7 +40,7 @@ def _figure(run: str, rung: CommonRung, info: ReplayInfo, state: str | None) -> 
     axes.set_xlim(-0.5, len(info.every) - 0.5)
     axes.grid(visible=False, axis="x")
     low, high = fid_limits(rung, log_fid)
-    axes.set_ylim(low, high)
+    axes.set_ylim(low / (high / low) ** 0.07 if log_fid else low - 0.07 * (high - low), high)  # with room for n
     width = 0.8 / max(1, len(info.losses))
     for cell in info.cells:
         x = cell.every + width * (cell.loss - (len(info.losses) - 1) / 2)
@@ -67,6 +67,5 @@ def _handles(info: ReplayInfo) -> list[Line2D]:
     if any(cell.box for cell in info.cells):
         handles.append(Line2D([], [], color=INK, linewidth=2, label="95 % interval of the median"))
     if any(not cell.box for cell in info.cells):
-        open_marker = {"marker": "o", "linestyle": "", "color": "white", "markeredgecolor": INK}
-        handles.append(Line2D([], [], label="fewer than 8 trials", **open_marker))
+        handles.append(point_handle("fewer than 8 trials", "white", edge=INK))
     return handles
