@@ -174,9 +174,7 @@ def test_what_can_t_be_exported_is_refused(run: RunDir, tmp_path: Path) -> None:
     started.results.write_text(to_json(row) + "\n")
     with pytest.raises(UserError, match="no trial has an FID yet"):
         export(load(started))
-    with pytest.raises(
-        UserError, match=r"no checkpoint under .*0000: it was removed, or the trial has not reached"
-    ):
+    with pytest.raises(UserError, match=r"no checkpoint under .*0000: it was removed, or the trial has not reached"):
         export(load(started), "0000")
     assert not started.best.exists()
     (tmp_path / "file").write_text("")
