@@ -28,11 +28,11 @@ def _networks(run: Run) -> str | None:
     best = run.best_generator
     if best is None:
         return None
-    from gansearch.cli.describe import print_description  # imports torch
-
     printed = io.StringIO()
     try:
         config = from_json(run.dir.trial_config(best.trial_id).read_text())
+        from gansearch.cli.describe import print_description  # imports torch
+
         with contextlib.redirect_stdout(printed):
             print_description(config)
     except (UserError, OSError, UnicodeDecodeError):

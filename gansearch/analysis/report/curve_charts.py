@@ -58,7 +58,7 @@ def trial_chart(curve: Curve, info: CurvesInfo, manifest: Manifest) -> Chart:
         alt=f"The FID falls from {fid_text(curve.fid[0])} to {fid_text(fid)} at {kimg_text(kimg)} kimg.",
         size="half",
         data=data,
-        layout=_layout(manifest, curve.fid, info, data),
+        layout=_layout(manifest, curve.fid, info, data) | {"showlegend": False},
     )
 
 

@@ -15,7 +15,7 @@ def _arguments(parser: Parser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from gansearch.cli.report import report  # imports plotly and torch
+    from gansearch.cli.report import report  # imports plotly
 
     run = loaded_run(args)
     print(report(run, args.out))
