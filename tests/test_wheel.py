@@ -221,6 +221,8 @@ def test_own_loss_model_data_and_sampler_on_two_nodes_killed_resumed_ranked_expo
     ranked = json.loads(stranger.does("gansearch", "rank", "run", "--json"))
     assert sorted(row["trial_id"] for row in ranked) == ["0000", "0001", "0002", "0003"]
     assert {row["status"] for row in ranked} <= {"completed", "stopped"}
+    report = Path(stranger.does("gansearch", "report", "run").strip())
+    assert "Report of a GAN search" in (stranger.folder / report).read_text()
     rows = [json.loads(line) for line in results.read_text().splitlines()]
     assert len({(row["trial_id"], row.get("kimg"), row["event"]) for row in rows}) == len(rows), "a row is doubled"
     assert len((stranger.folder / "runs/run/evaluations.csv").read_text().splitlines()) > 4

@@ -65,13 +65,20 @@ def _described(paths: RunDir) -> RunLine:
     winner = run.winner
     return RunLine(
         name=paths.name,
-        state="running" if is_being_written(paths.results) else "finished" if _is_done(run) else "interrupted",
+        state=state_of(run),
         params=len(run.manifest.space.params),
         ended=sum(trial.end is not None for trial in trials),
         total=run.ledger.total(run.manifest.options.trials),
         best_fid=run.finals.winner.mean if run.finals else winner.best.fid if winner and winner.best else None,
         created=run.manifest.created,
     )
+
+
+def state_of(run: Run) -> State:
+    """Returns the state of a run that could be read."""
+    if is_being_written(run.dir.results):
+        return "running"
+    return "finished" if _is_done(run) else "interrupted"
 
 
 def _is_done(run: Run) -> bool:

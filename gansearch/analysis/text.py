@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gansearch.run.domain import Domain, as_typed
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.protocol import Floor
 from gansearch.run.rows import Relation
@@ -52,6 +53,16 @@ def _short(path: str) -> str:
 def differing(paths: Iterable[str], shown: Sequence[Mapping[str, Any]]) -> list[str]:
     """Returns the paths whose values differ among some parameters; a value that does not apply differs from all."""
     return [path for path in paths if any(params.get(path) != shown[0].get(path) for params in shown)]
+
+
+def domain_text(domain: Domain) -> str:
+    """Returns the values of a domain: `bce | wgan`, or `0.0001 to 0.01, log`."""
+    if domain.is_categorical:
+        return " | ".join(map(as_typed, domain.choices))
+    low, high, step = domain.range.low, domain.range.high, domain.range.step
+    whole = ", whole" if domain.name == "IntDistribution" else ""
+    steps = f", step {step:g}" if step not in {None, 1} else ""
+    return f"{low:g} to {high:g}{whole}{steps}{', log' if domain.range.log else ''}"
 
 
 def conditions_text(conditions: Iterable[Condition]) -> str:

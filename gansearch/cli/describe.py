@@ -4,7 +4,7 @@ import textwrap
 
 from gansearch import registry
 from gansearch.analysis.table import Table
-from gansearch.analysis.text import params_text
+from gansearch.analysis.text import value_text
 from gansearch.config import TrialConfig
 from gansearch.data.base import Dataset
 from gansearch.models.base import ImageShape, Model
@@ -53,8 +53,10 @@ def _facts(config: TrialConfig, model: Model, shape: ImageShape) -> dict[str, st
 
 
 def _options(config: TrialConfig, section: str) -> str:
-    own = {path: value for path, value in config.flat().items() if path.startswith(f"{section}.")}
-    return params_text(own).removeprefix(f"{section} ")
+    """Returns the options of a section, the component's name first: `dcgan features=64 z_dim=100`."""
+    own = {path.partition(".")[2]: value for path, value in config.flat().items() if path.startswith(f"{section}.")}
+    words = [value_text(own.pop("name"))] if "name" in own else []
+    return " ".join([*words, *(f"{key}={value_text(value)}" for key, value in own.items())])
 
 
 def _table(network: Network) -> Table:

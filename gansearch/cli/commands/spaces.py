@@ -5,11 +5,11 @@ import ast
 from pathlib import Path
 
 from gansearch.analysis.table import Table
+from gansearch.analysis.text import domain_text
 from gansearch.cli.command import Command
 from gansearch.cli.parser import OK, Parser
 from gansearch.errors import UserError, one_line
 from gansearch.run import Space
-from gansearch.run.domain import Domain, as_typed
 from gansearch.text import MISSING
 
 
@@ -53,20 +53,10 @@ def _write_parameters(space: Space) -> None:
     table = Table(("parameter", "domain", "applies when"))
     for path, parameter in space.params.items():
         conditions = " and ".join(map(str, space.conditions(path)))
-        table.add(path, _domain_text(parameter.domain), conditions or MISSING)
+        table.add(path, domain_text(parameter.domain), conditions or MISSING)
     table.notes += [f"forbidden: {clause}" for clause in space.forbidden]
     table.notes.append(f"{space.trials} trials; baselines: {', '.join(space.baselines) or 'none'}")
     table.write(wide=True)
-
-
-def _domain_text(domain: Domain) -> str:
-    """Returns the values of a domain: `bce | wgan`, or `0.0001 to 0.01, log`."""
-    if domain.is_categorical:
-        return " | ".join(map(as_typed, domain.choices))
-    low, high, step = domain.range.low, domain.range.high, domain.range.step
-    whole = ", whole" if domain.name == "IntDistribution" else ""
-    steps = f", step {step:g}" if step not in {None, 1} else ""
-    return f"{low:g} to {high:g}{whole}{steps}{', log' if domain.range.log else ''}"
 
 
 COMMAND = Command(

@@ -1,0 +1,201 @@
+"""Charts of the FID at the common rung: against each parameter, and which parameters matter."""
+
+import math
+import random
+from collections.abc import Iterator
+
+from gansearch.analysis.info.common_rung import CommonRung, TrialAtRung
+from gansearch.analysis.info.importance import ImportanceInfo
+from gansearch.analysis.info.parameters import Axis, ParamInfo, Point
+from gansearch.analysis.report.chart import Chart, Layout, Trace, fid_axis, number_axis, plain
+from gansearch.analysis.text import value_text
+from gansearch.text import fid_text, kimg_text
+
+MOST_POINTS = 300
+_JITTER = 0.22
+
+
+def importance_chart(info: ImportanceInfo) -> Chart:
+    """Returns the importance of the parameters, with what chance alone would give."""
+    rows = info.parameters[::-1]
+    paths = [plain(row.path) for row in rows]
+    bars: Trace = {
+        "type": "bar",
+        "orientation": "h",
+        "y": paths,
+        "x": [row.share for row in rows],
+        "marker": {"color": ["@full" if row.share > info.chance else "@cut" for row in rows]},
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [row.interval[1] - row.share for row in rows],
+            "arrayminus": [row.share - row.interval[0] for row in rows],
+            "color": "@ink",
+            "thickness": 1,
+        },
+        "text": [f"{row.path}: {row.share:.0%}, of {row.trials} trials" for row in rows],
+        "textposition": "none",
+        "hovertemplate": "%{text}<extra></extra>",
+        "name": "importance, with its 95 % interval",
+    }
+    clear = [f"{row.path} ({row.share:.0%})" for row in info.parameters if row.share > info.chance]
+    what = f"More than chance: {', '.join(clear)}." if clear else "None is more than chance."
+    return Chart(
+        name="importance",
+        title="Which parameters matter",
+        caption=(
+            f"The share of the differences between the FIDs of {info.trials} trials that a parameter explains alone; "
+            "a bar that does not pass the dotted line may be chance."
+        ),
+        alt=f"Importance of {len(rows)} parameters. {what}",
+        size="full",
+        data=[bars],
+        layout={
+            "shapes": [_vertical(info.chance)],
+            "xaxis": {"tickformat": ".0%", "rangemode": "tozero", "title": {"text": "share explained"}},
+            "yaxis": {"type": "category", "dtick": 1},
+        },
+    )
+
+
+def _vertical(x: float) -> Layout:
+    line = {"color": "@broken", "width": 2, "dash": "dot"}
+    return {"type": "line", "xref": "x", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": line}
+
+
+def parameter_chart(info: ParamInfo, rung: CommonRung, number: int) -> Chart:
+    """Returns the FID at the common rung against one parameter; `number` makes the chart's name."""
+    axis, finite = info.axis, [point.trial.fid for point in info.points if math.isfinite(point.trial.fid)]
+    top = max(finite) * 1.25 if info.log_fid else max(finite) + 0.08 * (max(finite) - min(finite) or 1)
+    title = axis.path + (f" (where {axis.only_where})" if axis.only_where else "")
+    layout: Layout = {
+        "xaxis": axis_layout(axis) | {"title": {"text": ""}} | _whole_numbers(info),
+        "yaxis": fid_axis([*finite, top], info.log_fid),
+        "showlegend": False,
+        "margin": {"t": 8},
+    }
+    return Chart(
+        name=f"parameter-{number}",
+        title=title,
+        caption=_caption(info),
+        alt=f"FID at {kimg_text(rung.kimg)} kimg against {axis.path}, {len(info.points)} trials. {_summary(info)}",
+        size="third",
+        data=[*_boxes(info), *_trend(info), *_points(info, top)],
+        layout=layout,
+    )
+
+
+def axis_layout(axis: Axis) -> Layout:
+    """Returns the axis of a parameter; a choice is a whole number there."""
+    if axis.choices is None:
+        return number_axis(axis.path, *axis.limits, axis.log)
+    last = len(axis.choices) - 1
+    return {
+        "title": {"text": plain(axis.path)},
+        "tickvals": list(range(last + 1)),
+        "ticktext": [plain(choice) for choice in axis.choices],
+        "range": [-0.6, last + 0.6],
+        "showgrid": False,
+    }
+
+
+def _whole_numbers(info: ParamInfo) -> Layout:
+    """Returns the ticks and the range of an axis with a column for each of some numbers."""
+    if info.axis.choices is not None or not info.columns:
+        return {}
+    values, room = [column.x for column in info.columns], 0.6 * _spacing(info)
+    return {"tickvals": values, "range": [values[0] - room, values[-1] + room]}
+
+
+def _spacing(info: ParamInfo) -> float:
+    """Returns the distance between two columns."""
+    return info.columns[1].x - info.columns[0].x if len(info.columns) > 1 else 1.0
+
+
+def _caption(info: ParamInfo) -> str:
+    if info.trend is not None:
+        return "The line is the median of neighbouring trials, the band its 95 % interval."
+    return "A box is half of the trials." if any(column.box for column in info.columns) else "A point is a trial."
+
+
+def _label(info: ParamInfo, x: float) -> str:
+    """Returns a value of the parameter as a text."""
+    return value_text(x) if info.axis.choices is None else info.axis.choices[int(x)]
+
+
+def _summary(info: ParamInfo) -> str:
+    """Returns the medians of the columns, or where along a range the median is lowest."""
+    boxes = {_label(info, column.x): column.box for column in info.columns if column.box}
+    medians = [f"{name} {fid_text(box.quartiles[1])}" for name, box in boxes.items() if math.isfinite(box.quartiles[1])]
+    if medians:
+        return f"Medians: {', '.join(medians)}."
+    if info.trend is None:
+        return ""
+    fid, x = min(zip(info.trend.median, info.trend.x, strict=True))
+    return f"The median is lowest, {fid_text(fid)}, near {value_text(float(x))}." if math.isfinite(fid) else ""
+
+
+def _boxes(info: ParamInfo) -> Iterator[Trace]:
+    for column in info.columns:
+        if column.box is not None and math.isfinite(column.box.quartiles[2]):
+            first, median, third = column.box.quartiles
+            yield {
+                "type": "box",
+                "x": [column.x],
+                "q1": [first],
+                "median": [median],
+                "q3": [third],
+                "lowerfence": [first],
+                "upperfence": [third],
+                "width": 0.7 * _spacing(info),
+                "line": {"color": "@full", "width": 1.5},
+                "fillcolor": "@band",
+                "hoverinfo": "skip",
+            }
+
+
+def _trend(info: ParamInfo) -> Iterator[Trace]:
+    if info.trend is None:
+        return
+    rows = [row for row in zip(*info.trend, strict=True) if all(map(math.isfinite, row))]
+    x = [row[0] for row in rows]
+    edge: Trace = {"x": x, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    yield edge | {"y": [row[2] for row in rows]}
+    yield edge | {"y": [row[3] for row in rows], "fill": "tonexty", "fillcolor": "@band-inner"}
+    median = {"x": x, "y": [row[1] for row in rows], "mode": "lines", "line": {"color": "@full", "width": 2}}
+    yield median | {"hovertemplate": "median %{y:.4g}<extra></extra>"}
+
+
+def _points(info: ParamInfo, top: float) -> Iterator[Trace]:
+    """Yields the points of a part of the trials, the winner last; one that diverged lies at `top`."""
+    rng = random.Random(0)
+    points = info.points
+    if len(points) > MOST_POINTS:
+        points = [point for point in points if point.trial.is_best] + rng.sample(points, MOST_POINTS)
+    kinds = {"@cut": ("circle", 5), "@broken": ("x", 6), "@best": ("star", 13)}
+    groups: dict[str, list[Point]] = {colour: [] for colour in kinds}
+    for point in points:
+        trial = point.trial
+        colour = "@best" if trial.is_best else "@broken" if trial.has_diverged_before else "@cut"
+        groups[colour].append(point)
+    for colour, (symbol, size) in kinds.items():
+        found = groups[colour]
+        spread = _JITTER * _spacing(info) if info.columns else 0.0
+        yield {
+            "mode": "markers",
+            "x": [point.x + (0 if colour == "@best" else rng.uniform(-spread, spread)) for point in found],
+            "y": [point.trial.fid if math.isfinite(point.trial.fid) else top for point in found],
+            "text": [_text(point, info) for point in found],
+            "hovertemplate": "%{text}<extra></extra>",
+            "marker": {"color": colour, "symbol": symbol, "size": size, "opacity": 1 if colour == "@best" else 0.6},
+        }
+
+
+def _text(point: Point, info: ParamInfo) -> str:
+    return f"{plain(_label(info, point.x))}<br>{trial_text(point.trial)}"
+
+
+def trial_text(trial: TrialAtRung) -> str:
+    """Returns what a point of a trial says."""
+    fid = "diverged" if trial.has_diverged_before else f"FID {fid_text(trial.fid)}"
+    return f"trial {trial.trial_id}<br>{fid}"

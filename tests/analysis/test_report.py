@@ -1,0 +1,412 @@
+"""The report as a file: what it says, what it survives, and that no name of a run becomes HTML."""
+
+import base64
+import io
+import json
+import re
+import shutil
+from contextlib import closing
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+from PIL import Image
+
+from gansearch.analysis.rank import rank
+from gansearch.analysis.report.images import picture
+from gansearch.analysis.report.write import render, write_report
+from gansearch.cli.analyze import main
+from gansearch.config import TrialConfig
+from gansearch.errors import UserError
+from gansearch.run import RunDir, load
+from gansearch.run.finals import FINALS_VERSION, Finalist, Finals
+from gansearch.run.paths import GIF, attention_file, samples_file
+from gansearch.run.rows import End, Row, Writer
+from gansearch.text import fid_text
+
+from .synthetic_run import FLOOR, PROTOCOL, damage, evaluation, make_run, make_search, start
+
+HOSTILE = "<script>alert(1)</script>&<b>"
+
+
+class Page(HTMLParser):
+    """What a browser would see: the elements, the texts, and the data of the scripts."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self._texts: list[str] = []
+        self._inside = ""
+        self._data = ""
+        self.feed(html)
+        self.data = json.loads(self._data)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag in {"script", "style"}:
+            self._inside = dict(attrs).get("id") or tag
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in {"script", "style"}:
+            self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "data":
+            self._data += data
+        elif not self._inside:
+            self._texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self._texts).split())
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def page(run: RunDir, networks: str | None = None) -> Page:
+    return Page(render(load(run), networks))
+
+
+def completed(number: int, fid: float, kimg: float = 57.6) -> list[Row]:
+    end = End(
+        trial_id=f"{number:04d}",
+        number=number,
+        status="completed",
+        best_fid=fid,
+        best_kimg=kimg,
+        kimg=kimg,
+        reason=None,
+    )
+    return [evaluation(number, kimg, fid), end]
+
+
+def with_finals(folder: Path) -> RunDir:
+    """Trial 1 has the lowest FID of the search; by the finals, the trials 2 to 5, the baseline 0 is better."""
+    params = [{"loss.name": "bce"}, {"loss.name": "hinge"}]
+    rows = [start(0, params[0], origin="baseline:dcgan"), *completed(0, 30.0), start(1, params[1]), *completed(1, 20.0)]
+    fids = {2: 30.5, 3: 31.5, 4: 41.0, 5: 39.0}
+    for number, fid in fids.items():
+        parent = 0 if number < 4 else 1
+        rows += [start(number, params[parent], origin="final", parent=f"{parent:04d}", relation="final")]
+        rows += completed(number, fid)
+    run = make_run(folder, rows)
+    finalists = [
+        Finalist(
+            place=place,
+            trial_id=trial_id,
+            origin=origin,
+            searched_fid=searched,
+            params=params[int(trial_id)],
+            trials=trials,
+            fids=tuple(fids[int(trial)] for trial in trials),
+            diverged=0,
+            missing=0,
+            mean=mean,
+            interval=(mean - 5, mean + 5),
+            better_than_next=0.97 if place == 1 else None,
+        )
+        for place, trial_id, origin, searched, trials, mean in (
+            (1, "0000", "baseline:dcgan", 30.0, ("0002", "0003"), 31.0),
+            (2, "0001", "sampled", 20.0, ("0004", "0005"), 40.0),
+        )
+    ]
+    Finals(
+        version=FINALS_VERSION,
+        protocol=PROTOCOL.hash,
+        max_kimg=57.6,
+        seeds=2,
+        num_searched=2,
+        finalists=tuple(finalists),
+    ).save(run)
+    return run
+
+
+def with_images(run: RunDir) -> None:
+    """Gives each trial grids at all its evaluations, an animation and attention maps, and the run real images."""
+    for trial in load(run).ledger.values():
+        folder = run.trial(trial.trial_id)
+        for row in trial.evals:
+            for name in (samples_file(row.images), attention_file(row.images, "G"), attention_file(row.images, "D")):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                Image.new("L", (40, 50), 128).save(folder / name)
+        if trial.evals:
+            frames = [Image.new("L", (40, 50), shade) for shade in (0, 255)]
+            frames[0].save(folder / GIF, save_all=True, append_images=frames[1:], duration=200, loop=0)
+            (folder / "config.json").write_text("{}")
+    Image.new("L", (40, 50), 0).save(run.real)
+
+
+@pytest.fixture(scope="module")
+def search(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    run = make_search(tmp_path_factory.mktemp("report") / "demo", floor=FLOOR)
+    with_images(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def shown(search: RunDir) -> Page:
+    return page(search, networks="G: 12,345 parameters")
+
+
+def test_without_finals_the_lowest_fid_wins_and_the_page_says_that_one_seed_decides(
+    search: RunDir, shown: Page
+) -> None:
+    best = load(search).ledger.best
+    assert best is not None and best.best is not None
+    assert f"Trial {best.trial_id} leads so far (sampled). Its FID is the lowest FID of one training, at" in shown.text
+    assert f"FID {fid_text(best.best.fid)} Trial" in shown.text
+    assert "One seed decides: this is the lowest of 15 trials" in shown.text
+    for command in (f"trial {search.trial_config(best.trial_id)}", f"export {search.path}", f"finals {search.path}"):
+        assert f"gansearch {command}" in shown.text
+    assert "real test images score 0.2900 (360 images)" in shown.text
+
+
+def test_the_winner_is_compared_with_the_best_baseline(search: RunDir, shown: Page) -> None:
+    run = load(search)
+    baseline, best = run.ledger["0000"].best, run.winner
+    assert baseline is not None and best is not None and best.best is not None
+    words = f"dcgan (trial 0000): FID {fid_text(baseline.fid)} against {fid_text(best.best.fid)} of the winner"
+    assert f"{words}: {fid_text(baseline.fid - best.best.fid)} lower" in shown.text
+
+
+def test_a_baseline_that_ended_early_is_compared_at_its_length(tmp_path: Path) -> None:
+    rows = [start(0, origin="baseline:dcgan"), *completed(0, 90.0, 6.4), start(1, {"optim.g_lr": 1e-3})]
+    rows += [evaluation(1, 6.4, 80.0), evaluation(1, 57.6, 20.0)]
+    text = page(make_run(tmp_path / "run", rows)).text
+    assert "completed at 6.4 kimg with FID 90.00; the winner had 80.00 there, and came to 20.00" in text
+
+
+def test_with_finals_their_mean_decides_and_the_final_nearest_to_it_is_exported(tmp_path: Path) -> None:
+    run = with_finals(tmp_path / "run")
+    with_images(run)
+    found = page(run)
+    assert "FID 31.00 Trial 0000 wins (baseline:dcgan). Its FID is the mean of 2 seeds" in found.text
+    assert "95 % interval 26.00 to 36.00" in found.text
+    assert "1 of 2 finalists; its mean is the lower one with probability 0.97" in found.text
+    assert "the winner is itself a baseline, dcgan (trial 0000)" in found.text
+    assert f"trial {run.trial_config('0002')}" in found.text and "One seed decides" not in found.text
+    assert found.data["table"]["winner"] == load(run).winner.trial_id == "0000"
+    assert "Trial 0000, by its final 0002: FID 30.50" in found.text
+
+
+def test_finals_that_the_search_has_outrun_do_not_decide(tmp_path: Path) -> None:
+    run = with_finals(tmp_path / "run")
+    content = json.loads(run.finals.read_text())
+    run.finals.write_text(json.dumps(content | {"num_searched": 1}))
+    text = page(run).text
+    assert "finals.json is void" in text and "Trial 0001 leads so far" in text
+
+
+def test_ties_are_named(tmp_path: Path) -> None:
+    run = with_finals(tmp_path / "run")
+    content = json.loads(run.finals.read_text())
+    content["finalists"][1]["place"] = 1
+    run.finals.write_text(json.dumps(content))
+    text = page(run).text
+    assert "1 of 2 finalists, a tie with 0001: no test tells them apart" in text and "1 (tie)" in text
+
+
+def test_the_table_has_the_ranking_with_every_trial_and_parameter(search: RunDir, shown: Page) -> None:
+    table, ranked = shown.data["table"], rank(load(search))
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+    assert [row["trial"] for row in rows] == [row.trial_id for row in ranked]
+    assert [row["min FID"] for row in rows] == [fid_text(row.best_fid) for row in ranked]
+    assert {row["status"] for row in rows} == set(table["statuses"]) == {row.status for row in ranked}
+    assert set(load(search).manifest.space.params) <= set(table["columns"])
+    assert {"optim.g_lr", "min FID"} <= set(table["numbers"]) and "loss.name" not in table["numbers"]
+    diverged = rows[-1]
+    assert (diverged["reason"], diverged["rank"], diverged["checkpoint"]) == (
+        "the generator's loss is not finite",
+        *"--",
+    )
+
+
+def test_a_missing_checkpoint_is_ranked_and_marked(tmp_path: Path) -> None:
+    run = make_search(tmp_path / "run")
+    winner = load(run).winner
+    assert winner is not None
+    shutil.rmtree(run.trial(winner.trial_id))
+    found = page(run)
+    table = found.data["table"]
+    first = dict(zip(table["columns"], table["rows"][0], strict=True))
+    assert (first["trial"], first["checkpoint"]) == (winner.trial_id, "missing: not exportable")
+    assert f"The checkpoint of trial {winner.trial_id} is missing: its generator can't be exported." in found.text
+    assert "gansearch export" not in found.text and "No grids of samples are there for trials" in found.text
+
+
+def test_how_it_was_measured_and_what_failed(search: RunDir, shown: Page) -> None:
+    manifest = load(search).manifest
+    words = [
+        "between 1,024 generated and 1,437 real images of the split train",
+        "digits-classifier",
+        manifest.fingerprint,
+    ]
+    words += [
+        manifest.protocol.hash,
+        manifest.protocol.data,
+        "rungs at 6.4, 19.2, 57.6 kimg",
+        manifest.versions["torch"],
+    ]
+    words += ["optim.g_lr 0.0001 to 0.004, log always", "the generator's loss is not finite"]
+    for word in words:
+        assert word in shown.text
+
+
+def test_failures_are_grouped_by_reason_and_say_what_they_share(tmp_path: Path) -> None:
+    rows: list[Row] = []
+    for number in range(12):
+        rows.append(start(number, {"loss.name": "wgan" if number < 4 else "bce"}))
+        if number < 4:
+            own = {"trial_id": f"{number:04d}", "number": number, "kimg": float(number), "best_fid": None}
+            rows.append(End(**own, status="diverged", best_kimg=None, reason=f"non-finite loss at {number}.5 kimg"))
+        else:
+            rows += completed(number, 50.0 + number)
+    text = page(make_run(tmp_path / "run", rows)).text
+    assert "4 diverged non-finite loss at … kimg 0000, 0001, 0002, 0003 loss.name = wgan in 4 of 4" in text
+
+
+def test_all_images_have_a_text_and_all_charts_their_numbers(search: RunDir, shown: Page) -> None:
+    images = shown.all("img")
+    assert len(images) >= 1 + 5 + 2 + 2 + 1
+    assert all(image["alt"] and str(image["src"]).startswith("data:image/") for image in images)
+    assert "Grid of real images" in str(images[0]["alt"])
+    charts = [one for one in shown.all("div") if "data-chart" in one]
+    assert {one["data-chart"] for one in charts} == set(shown.data["figures"])
+    assert all(one["role"] == "img" and one["aria-label"] for one in charts)
+    best = load(search).winner
+    (curves,) = (one["aria-label"] for one in charts if one["data-chart"] == "curves")
+    assert best is not None and best.best is not None
+    assert f"trial {best.trial_id}, comes to {fid_text(best.best.fid)}" in str(curves)
+    assert "G: 12,345 parameters" in shown.text
+
+
+def test_the_file_is_one_and_names_no_other(search: RunDir, tmp_path: Path) -> None:
+    path = write_report(load(search))
+    assert path == search.report and [file.name for file in path.parent.iterdir()] == ["index.html"]
+    html = path.read_text()
+    assert html.count("plotly.js v") == 1
+    found = Page(html)
+    assert not found.all("link")[1:] and all("src" not in one for one in found.all("script"))
+    assert all(str(one["href"]).startswith("#") for one in found.all("a"))
+    assert write_report(load(search), tmp_path / "other" / "page.html").read_text()
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="choose another file with --out"):
+        write_report(load(search), tmp_path / "file" / "page.html")
+
+
+def test_a_script_in_any_name_stays_text(tmp_path: Path) -> None:
+    params = {"loss.name": CategoricalDistribution([HOSTILE, "bce"]), "optim.g_lr": FloatDistribution(1e-4, 1e-2)}
+    rows: list[Row] = []
+    for number in range(4):
+        rows.append(
+            start(number, {"loss.name": HOSTILE, "optim.g_lr": 1e-3 * (number + 1)}, origin=f"baseline:{HOSTILE}")
+        )
+        rows += completed(number, 50.0 + number)
+    rows.append(start(4, {"loss.name": "bce", "optim.g_lr": 1e-3}, origin=HOSTILE))
+    rows.append(
+        End(trial_id="0004", number=4, status="failed", best_fid=None, best_kimg=None, kimg=0.0, reason=HOSTILE)
+    )
+    run = make_run(tmp_path / "run", rows, params=params)
+    damage(run, name=HOSTILE, git_commit=HOSTILE, versions={"python": HOSTILE})
+    html = render(load(run), networks=HOSTILE)
+    assert not re.search(r"<script>alert|<b>", html)
+    found = Page(html)
+    assert len(found.all("script")) == 4 and not found.all("b")
+    assert found.text.count(HOSTILE) >= 8
+    data = json.dumps(found.data["figures"])
+    assert "alert(1)" in data and "<script" not in data, "plotly takes HTML out of texts, and shows what is escaped"
+
+
+def test_a_run_that_is_going_says_so_and_one_that_was_interrupted_how_to_go_on(tmp_path: Path) -> None:
+    run = make_search(tmp_path / "run", trials=4)
+    text = page(run).text
+    assert "interrupted 4 trials" in text and f"Continue it with gansearch resume {run.path}" in text
+    with closing(Writer(run.results)):
+        text = page(run).text
+    assert "still running 4 trials" in text and "leads so far" in text and "resume" not in text
+
+
+@pytest.mark.parametrize("trials", [1, 2, 3])
+def test_few_trials_have_a_report(tmp_path: Path, trials: int) -> None:
+    found = page(make_search(tmp_path / "run", trials))
+    assert "leads so far" in found.text and "curves" in found.data["figures"]
+
+
+def test_a_run_that_searches_nothing_has_no_section_on_parameters(tmp_path: Path) -> None:
+    found = page(make_run(tmp_path / "run", [start(0), *completed(0, 30.0)], params={}, trials=1))
+    assert "The run searches nothing" in found.text and "The parameters" not in found.text
+
+
+def test_nothing_evaluated_and_all_diverged(tmp_path: Path) -> None:
+    nothing = page(make_run(tmp_path / "nothing", []))
+    assert "There is no winner: no trial has an FID" in nothing.text and "No trial diverged" in nothing.text
+    own = {"best_fid": None, "best_kimg": None, "kimg": 0.5, "reason": "non-finite loss at 0.5 kimg"}
+    rows = [start(0), start(1)]
+    rows += [End(trial_id=f"{number:04d}", number=number, status="diverged", **own) for number in (0, 1)]
+    diverged = page(make_run(tmp_path / "diverged", rows))
+    assert "There is no winner" in diverged.text and diverged.data["figures"] == {}
+    assert "2 diverged non-finite loss at 0.5 kimg 0000, 0001" in diverged.text
+
+
+def test_some_diverged_beside_others(tmp_path: Path) -> None:
+    rows: list[Row] = [start(0, {"optim.g_lr": 1e-3}), *completed(0, 30.0), start(1, {"optim.g_lr": 2e-3})]
+    rows += [End(trial_id="0001", number=1, status="diverged", best_fid=None, best_kimg=None, kimg=1.0, reason="NaN")]
+    found = page(make_run(tmp_path / "run", rows))
+    assert "1 diverged before" in found.text
+    assert any("x" in str(trace.get("marker")) for trace in found.data["figures"]["parameter-0"]["data"])
+
+
+def test_rows_of_an_unknown_version_are_left_out(tmp_path: Path) -> None:
+    run = make_search(tmp_path / "run", trials=4)
+    before = page(run).data["table"]
+    with run.results.open("a") as file:
+        file.write('{"event": "thought", "trial_id": "0009", "number": 9, "time": "2030-01-01T00:00:00+00:00"}\n')
+    assert page(run).data["table"] == before
+
+
+def test_images_in_an_object_store_are_said_to_be_there(tmp_path: Path) -> None:
+    run = make_search(tmp_path / "run", trials=4, storage="s3://bucket/gans")
+    found = page(run)
+    assert "The images lie in s3://bucket/gans/run, where this page does not reach." in found.text
+    assert not found.all("img")
+
+
+def test_large_images_are_embedded_small(tmp_path: Path) -> None:
+    noise = Image.effect_noise((1100, 1100), 90)
+    noise.save(tmp_path / "large.png")
+    frames = [Image.effect_noise((700, 700), 90) for _ in range(7)]
+    frames[0].save(tmp_path / "large.gif", save_all=True, append_images=frames[1:], duration=100)
+    still, moving = (picture(tmp_path / name, "alt", "caption") for name in ("large.png", "large.gif"))
+    assert still and (still.width, still.height) == (1024, 1024)
+    assert len(still.source) < (tmp_path / "large.png").stat().st_size
+    assert moving and moving.width == 560 and len(moving.source) < (tmp_path / "large.gif").stat().st_size / 2
+    with Image.open(io.BytesIO(base64.b64decode(moving.source.partition(",")[2]))) as animation:
+        assert animation.n_frames == 7
+    assert picture(tmp_path / "none.png", "alt", "caption") is None
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    assert picture(tmp_path / "broken.png", "alt", "caption") is None
+
+
+def test_the_command_writes_the_page_and_prints_its_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_search(tmp_path / "run", trials=3)
+    assert main(["report", str(run.path)]) == 0
+    assert capsys.readouterr().out == f"{run.report}\n"
+    assert "trial" in page(run).text
+    empty = make_run(tmp_path / "empty", [])
+    assert main(["report", str(empty.path), "--out", str(tmp_path / "page.html")]) == 3
+    assert "There is no winner" in (tmp_path / "page.html").read_text() and not empty.report.exists()
+
+
+def test_the_command_describes_the_networks_of_the_best_generator(tmp_path: Path) -> None:
+    run = make_search(tmp_path / "run", trials=2)
+    best = load(run).winner
+    assert best is not None
+    run.trial_config(best.trial_id).write_text(TrialConfig().model_dump_json())
+    assert main(["report", str(run.path)]) == 0
+    html = run.report.read_text()
+    assert "G and D, layer by layer" in html and "ConvTranspose2d" in html
+    run.trial_config(best.trial_id).write_text("{")
+    assert main(["report", str(run.path)]) == 0
+    assert "--describe" in run.report.read_text()
