@@ -1,4 +1,4 @@
-"""`analyze.py` and `gansearch-analyze`: the commands that read results. A RUN alone is ranked and plotted."""
+"""`analyze.py` and `gansearch-analyze`: the commands that read results. A RUN alone gets all that needs no training."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gansearch.analysis.rank_table import write_ranking
 from gansearch.cli.arguments import add_runs_dir
 from gansearch.cli.command import Command, Group, command_names, load_command, program_parser, run_command
-from gansearch.cli.parser import Parser
+from gansearch.cli.parser import OK, Parser
 from gansearch.cli.results import write_plots
 from gansearch.errors import UserError, unknown
 from gansearch.program import command, typed_program
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run_command(prog, _RUN_ALONE, words, words)
     parser = program_parser(
         prog,
-        "Ranks, plots and exports what a search has found. Without a COMMAND: rank and plot.",
+        "Ranks, plots, reports and exports what a search has found. Without a COMMAND: rank, plot and report.",
         "%(prog)s [COMMAND] RUN [options]",
         (_GROUP,),
     )
@@ -53,7 +53,12 @@ def _run(args: argparse.Namespace) -> int:
         raise unknown("command", first, filter(_is_of_results, command_names()))
     run = load(find_run(first, args.runs_dir))
     write_ranking(run)
-    return write_plots(run)
+    code = write_plots(run)
+    if code == OK:
+        from gansearch.cli.report import report  # imports plotly and torch
+
+        print(report(run))
+    return code
 
 
-_RUN_ALONE = Command(group=_GROUP, summary="rank and plot", arguments=_arguments, run=_run)
+_RUN_ALONE = Command(group=_GROUP, summary="rank, plot and report", arguments=_arguments, run=_run)
