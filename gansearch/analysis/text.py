@@ -21,20 +21,6 @@ def value_text(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def params_text(params: Mapping[str, Any]) -> str:
-    """Returns all parameters on one line, by section: `loss wgan clip=0.01; optim g_lr=0.0012 d_lr/g_lr=4`."""
-    sections: dict[str, list[str]] = {}
-    for path, value in params.items():
-        option, slash, denominator = path.partition("/")
-        section, _, key = option.rpartition(".")
-        words = sections.setdefault(section, [])
-        if key == "name":
-            words.insert(0, value_text(value))
-        else:
-            words.append(f"{key}{slash}{denominator.removeprefix(f'{section}.')}={value_text(value)}")
-    return "; ".join(" ".join([*([section] if section else []), *words]) for section, words in sections.items())
-
-
 def short_names(paths: Iterable[str]) -> dict[str, str]:
     """Returns a short name for each path: its last part, or its section for a name: `loss`, `clip`, `d_lr/g_lr`.
 

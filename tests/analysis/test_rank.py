@@ -15,7 +15,7 @@ from gansearch.analysis.noise import fid_noise
 from gansearch.analysis.rank import rank, to_json
 from gansearch.analysis.rank_table import write_ranking
 from gansearch.analysis.status import describe
-from gansearch.analysis.text import differing, params_text, short_names, value_text
+from gansearch.analysis.text import differing, short_names, value_text
 from gansearch.errors import UserError
 from gansearch.run import Run, load
 from gansearch.run.rows import Noise
@@ -273,17 +273,3 @@ def test_short_names_are_unique(paths):
 def test_what_differs():
     assert differing(["a", "b", "c"], [{"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 1}]) == ["b", "c"]
     assert differing(["a"], []) == [] and differing(["a"], [{"a": 1}]) == []
-
-
-def test_parameters_are_grouped_by_section():
-    params = {
-        "optim.g_lr": 0.00123456,
-        "loss.clip": 0.01,
-        "optim.d_steps": 2,
-        "loss.name": "wgan",
-        "a.b": False,
-        "seed": 3,
-    }
-    assert params_text(params) == "optim g_lr=0.00123 d_steps=2; loss wgan clip=0.01; a b=false; seed=3"
-    params = {"optim.d_lr/optim.g_lr": 4.0, "train.ema_kimg/optim.g_lr": 2.5}
-    assert params_text(params) == "optim d_lr/g_lr=4; train ema_kimg/optim.g_lr=2.5"
