@@ -47,7 +47,7 @@ def test_every_run_is_a_line_and_a_damaged_one_says_why(runs: Path, capsys: pyte
     assert lines["half"][1:6] == ["interrupted", "11", "4", "of", "16"]
     assert lines["empty"][1:7] == ["interrupted", "11", "0", "of", "16", "-"]
     assert lines["broken"][1] == "damaged"
-    (fault,) = out.splitlines()[5:]
+    fault = " ".join(out.splitlines()[5:])
     assert fault.startswith("broken: ") and "search.json is broken" in fault
     assert err == ""
 

@@ -56,7 +56,7 @@ def test_what_a_killed_writer_had_begun_is_removed(tmp_path: Path) -> None:
 
 
 def test_without_a_checkpoint_it_says_so(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=rf"no checkpoint under {tmp_path}: the trial has not reached"):
+    with pytest.raises(UserError, match=rf"no checkpoint under {tmp_path}: it was removed, or the trial"):
         CheckpointDir(tmp_path).best()
 
 
