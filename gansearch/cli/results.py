@@ -42,11 +42,13 @@ def write_comparison(run: Run, trials: tuple[str, str], out: Path | None = None)
 
 
 def conclude(run: Run) -> None:
-    """Ends a search, or finals: writes the best trials, draws the plots and exports the best generator."""
+    """Ends a search, or finals: writes the best trials, the plots, the best generator and the report."""
     from gansearch.analysis.plotting import plot
+    from gansearch.cli.report import report
     from gansearch.export import export
 
     write_ranking(run, top=10)
     plot(run)
     best = export(run)
     print(f"\nplots: {run.dir.plots}/\nbest generator: {best}/ (its sample grid: {best}/samples.png)")
+    print(f"report: {report(run)}")
