@@ -178,10 +178,11 @@ def _card(run: Run, exported: Exported) -> str:
     )
     if exported.floor is not None:
         lines.append(f"- Real {exported.floor.split} images score {fid_text(exported.floor.fid)}.")
-    again = command("trial", run.dir.trial_config(exported.trial_id))
+    flag = run.plan.code_flag
+    again, allow = command("trial", run.dir.trial_config(exported.trial_id), *flag), ", allow_code=True" if flag else ""
     lines += [
         f"- Trained by: `{again}`",
-        '```python\nimport gansearch as gs\n\nimages = gs.load_generator("this folder").sample(64)\n```',
+        f'```python\nimport gansearch as gs\n\nimages = gs.load_generator("this folder"{allow}).sample(64)\n```',
     ]
     return "\n".join([lines[0], "", lines[1], "", *lines[2:-1], "", lines[-1], ""])
 

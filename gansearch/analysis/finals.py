@@ -39,10 +39,17 @@ class _Trained:
     """A finalist with the outcomes of its finals, and the FIDs that it is compared by."""
 
     searched: TrialState
-    completed: list[TrialState]
-    diverged: int
+    finished: list[TrialState]
     missing: int
     compared: list[float]
+
+    @property
+    def completed(self) -> list[TrialState]:
+        return [trial for trial in self.finished if trial.status == "completed"]
+
+    @property
+    def diverged(self) -> int:
+        return len(self.finished) - len(self.completed)
 
     @property
     def mean(self) -> float | None:
@@ -65,7 +72,7 @@ def judge(run: Run, chosen: Sequence[TrialState], seeds: int) -> Finals:
     is that of Welch's test (1947, doi.org/10.2307/2332510).
     """
     trained = [_trained(run, finalist, seeds) for finalist in chosen]
-    highest = max((row.fid for one in trained for trial in one.completed for row in trial.evals), default=math.nan)
+    highest = max((row.fid for one in trained for trial in one.finished for row in trial.evals), default=math.nan)
     for one in trained:
         one.compared += [highest] * one.diverged
     trained.sort(key=lambda one: one.order)
@@ -83,9 +90,8 @@ def _trained(run: Run, finalist: TrialState, seeds: int) -> _Trained:
     full = images_of(run.manifest.max_kimg)
     finals = [trial for trial in run.ledger.values() if trial.is_final and trial.params_key == finalist.params_key]
     finished = [trial for trial in finals if trial.is_finished(full)]
-    completed = [trial for trial in finished if trial.status == "completed" and trial.best]
-    fids = [trial.best.fid for trial in completed if trial.best]
-    return _Trained(finalist, completed, len(finished) - len(completed), max(0, seeds - len(finished)), fids)
+    fids = [trial.best.fid for trial in finished if trial.status == "completed" and trial.best]
+    return _Trained(finalist, finished, max(0, seeds - len(finished)), fids)
 
 
 def _judged(run: Run, trained: Sequence[_Trained]) -> Iterator[Finalist]:
@@ -120,9 +126,10 @@ def _interval(values: Sequence[float]) -> tuple[float, float] | None:
 def _probability(values: Sequence[float], others: Sequence[float]) -> float | None:
     """Returns the probability that the mean of `values` is the lower one.
 
-    It is None with fewer than two values on a side, and where neither side has any spread.
+    It is None with fewer than two values on a side, where neither side has any spread, and where nothing is known of
+    both because all their finals diverged at once.
     """
-    if min(len(values), len(others)) < 2:
+    if min(len(values), len(others)) < 2 or not all(map(math.isfinite, (*values, *others))):
         return None
     own, other = variance(values) / len(values), variance(others) / len(others)
     if own + other == 0:

@@ -11,7 +11,9 @@ from gansearch.text import MISSING, fid_text
 _NUMBERS = ("mean FID", "95 % interval", "seeds", "better than next", "in the search")
 
 
-def write_finals(finals: Finals, paths: Iterable[str], file: TextIO | None = None, *, wide: bool = False) -> None:
+def write_finals(
+    finals: Finals, paths: Iterable[str], file: TextIO | None = None, *, wide: bool = False, hint: str = ""
+) -> None:
     """Writes finals as a table, to stdout by default, and below it which are ties, diverged or missing.
 
     Args:
@@ -19,11 +21,12 @@ def write_finals(finals: Finals, paths: Iterable[str], file: TextIO | None = Non
         paths: The parameters of the space. The table has those that differ.
         file: Where to write.
         wide: Leaves out no column for lack of room.
+        hint: The command that shows what is left out.
     """
     differ = differing(paths, [one.params for one in finals.finalists])
     names = short_names(differ)
     columns = ("place", "trial", *_NUMBERS, "origin", *names.values())
-    table = Table(columns, {"place", *_NUMBERS, *names.values()}, hint="--wide shows all")
+    table = Table(columns, {"place", *_NUMBERS, *names.values()}, hint=hint)
     places = [one.place for one in finals.finalists]
     ties = sorted({place for place in places if place is not None and places.count(place) > 1})
     for one in finals.finalists:

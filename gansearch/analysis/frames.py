@@ -16,7 +16,12 @@ from gansearch.run.space import Parameter
 
 _TEXTS = ("trial_id", "status", "reason", "origin", "parent", "relation", "protocol", "checkpoint", "node")
 # The types of the columns that hold no floats.
-_TYPES = {"rank": "Int64", "number": "int64", "time": "datetime64[ns, UTC]", **dict.fromkeys(_TEXTS, "string")}
+_TYPES = {
+    **dict.fromkeys(("rank", "place"), "Int64"),
+    "number": "int64",
+    "time": "datetime64[ns, UTC]",
+    **dict.fromkeys(_TEXTS, "string"),
+}
 
 
 def trials_frame(run: Run) -> pd.DataFrame:

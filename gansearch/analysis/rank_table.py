@@ -72,10 +72,10 @@ def write_ranking(
     searched = [row for row in (rank(run) if rows is None else rows) if row.relation != "final"]
     shown = searched[:top]
     chosen = _chosen(run, shown, columns, wide)  # refuses an unknown column before anything is written
+    hint = f"`{command('rank', run.dir.path, '--wide')}`"
     if run.finals is not None:
-        write_finals(run.finals, run.manifest.space.params, file)
+        write_finals(run.finals, run.manifest.space.params, file, wide=wide, hint=hint)
         file.write("\nthe search, one seed each:\n")
-    hint = "--wide shows all"
     table = Table([one.head for one in chosen], {one.head for one in chosen if one.right}, hint=hint)
     winner = run.winner
     for row in shown:
@@ -125,7 +125,8 @@ def _notes(run: Run, searched: Sequence[Ranked], shown: Sequence[Ranked], heads:
     if is_being_written(run.dir.results):
         yield f"still running: {sum(row.status in {'running', 'waiting'} for row in searched)} trials have no end yet"
     if len(shown) < len(searched):
-        yield f"and {len(searched) - len(shown)} more of {len(searched)} trials: --all, or --top N"
+        every = command("rank", run.dir.path, "--all")
+        yield f"and {len(searched) - len(shown)} more of {len(searched)} trials: `{every}`"
     noise = fid_noise(run.ledger)
     if noise is not None and len({row.rank for row in shown}) < len(shown) and "rank" in heads:
         yield (
@@ -138,9 +139,10 @@ def _notes(run: Run, searched: Sequence[Ranked], shown: Sequence[Ranked], heads:
     missing = [row.trial_id for row in shown if row.rank is not None and row.checkpoint is None]
     if missing:
         yield f"not exportable, since the checkpoint is missing: {', '.join(missing)}"
-    if run.saved_finals is not None and run.finals is None:
-        yield f"the finals are void, as the search has gone on since: `{command('finals', run.dir.path)}`"
+    again = command("finals", run.dir.path, *run.plan.code_flag)
+    if run.why_void is not None:
+        yield f"the finals are void, as {run.why_void}: `{again}`"
     elif run.finals is None and any(trial.is_final for trial in run.ledger.values()):
-        yield f"finals were trained, but not all: `{command('finals', run.dir.path)}` continues them"
+        yield f"finals were trained, but not all: `{again}` continues them"
     if run.manifest.floor is not None:
         yield floor_text(run.manifest.floor)

@@ -14,7 +14,14 @@ _OPEN: dict[Standing, str] = {"running": "running", "waiting": "waiting to be pr
 _COLUMNS = ("#", "trial", "origin", "kimg", "FID", "best FID", "status", "why")
 
 
-def render_status(ledger: Ledger, *, total: int | None, max_kimg: float, rows: int | None = None) -> Table:
+def render_status(
+    ledger: Ledger,
+    *,
+    total: int | None,
+    max_kimg: float,
+    rows: int | None = None,
+    winner: TrialState | None = None,
+) -> Table:
     """Returns the trials by number as a table, with a summary below it.
 
     Args:
@@ -23,10 +30,12 @@ def render_status(ledger: Ledger, *, total: int | None, max_kimg: float, rows: i
         max_kimg: The full length of a trial.
         rows: How many trials the table shows; None for all. Of those that do not run, the ones with the highest FIDs
             are left out first.
+        winner: The trial that stands out; None for the one with the lowest FID of the search.
     """
     trials = _by_number(ledger)
     shown = _most_relevant(trials, rows)
     best = ledger.best
+    stressed = winner or best
     table = Table(_COLUMNS, right={"#", "kimg", "FID", "best FID"}, text="why", hint="--wide shows all")
     for trial in shown:
         table.add(
@@ -38,7 +47,7 @@ def render_status(ledger: Ledger, *, total: int | None, max_kimg: float, rows: i
             fid_text(trial.best.fid if trial.best else None),
             Text(trial.status, style=STATUS_COLOURS[trial.status]),
             reason_text(trial, ledger) or "",
-            style="bold" if trial is best else "",
+            style="bold" if trial is stressed else "",
         )
     hidden = f", {len(trials) - len(shown)} not shown" if len(shown) < len(trials) else ""
     of_all = "" if total is None else f" of {total}"

@@ -32,13 +32,22 @@ class Run:
     @property
     def finals(self) -> Finals | None:
         """The finals, which decide; None where there are none, or they are void."""
+        return self.saved_finals if self.why_void is None else None
+
+    @property
+    def why_void(self) -> str | None:
+        """Why the saved finals decide nothing; None where they do, or there are none."""
         saved = self.saved_finals
-        if saved is None or not saved.winner.fids:
+        if saved is None:
             return None
-        ids = {trial_id for one in saved.finalists for trial_id in (one.trial_id, *one.trials)}
+        if not saved.winner.fids:
+            return "no final gave an FID"
+        if any(id not in self.ledger for one in saved.finalists for id in (one.trial_id, *one.trials)):
+            return "rows of trials in them are lost"
         now = (self.manifest.protocol.hash, self.manifest.max_kimg, self.ledger.num_searched)
-        is_valid = now == (saved.protocol, saved.max_kimg, saved.num_searched) and ids <= set(self.ledger)
-        return saved if is_valid else None
+        if now != (saved.protocol, saved.max_kimg, saved.num_searched):
+            return "the search has gone on since"
+        return None
 
     @property
     def winner(self) -> TrialState | None:

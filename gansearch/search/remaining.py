@@ -108,7 +108,8 @@ class Remaining:
         for row in new:
             self._survival.note(row, self._ledger)
             self._pace.note(row)
-        budget, has_end = self._budget(now), self._queue.new_trials() is not None
+        # A budget alone ends a search without a number of trials, also once it has tried all parameters.
+        budget, has_end = self._budget(now), self._plan.options.trials is not None or not self._queue.promotes
         work = self._work(now) if has_end else TimeLeft(math.inf, math.inf, math.inf)
         if work is None:
             return None

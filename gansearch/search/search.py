@@ -160,7 +160,7 @@ class Search:
                     self.plan.amended(self._manifest).save(run)
                 self._log_start(f"{len(self.ledger)} trials known, ")
                 if loaded.finals is not None and self.queue.promotes:
-                    again = command("finals", run.path)
+                    again = command("finals", run.path, *self.plan.code_flag)
                     logger.info("the finals are void once the search goes on: `%s` again at its end", again)
                 self._train()
 
@@ -169,8 +169,13 @@ class Search:
         cluster = self.cluster
         self._remaining = Remaining(self.plan, self.ledger, self.queue, cluster.slots, cluster.gpus, time.time())
         tune_trials(self)
-        if self.queue.promotes and not self.shutdown.signal:
+        if not self.queue.promotes or self.shutdown.signal:
+            return
+        try:
             measure_noise(self)
+        except KeyboardInterrupt:  # the search is complete: only the noise is not measured
+            self.shutdown.signal = None
+            logger.info("the noise of FIDs was not measured")
 
     def time_left(self) -> TimeLeft | None:
         """Returns how long this driver still works; None where nothing is known yet. It may be called often."""

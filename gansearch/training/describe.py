@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.utils.flop_counter import FlopCounterMode
 
+from gansearch import foreign
 from gansearch.config import TrialConfig
+from gansearch.errors import UserError, kind_and_message
 from gansearch.models.base import ImageShape
 from gansearch.training.build import build_networks
 
@@ -59,12 +61,17 @@ def describe_networks(config: TrialConfig, shape: ImageShape, z_dim: int, labell
         labelled: Whether the networks take labels.
 
     Raises:
-        UserError: The networks can't be built for such images.
+        UserError: The networks can't be built for such images, or a model from outside the package fails.
     """
     G, D = build_networks(config, shape, _CPU)  # with weights: on the meta device there is no spectral norm
     labels = torch.zeros(1, dtype=torch.int64) if labelled else None
     images = torch.zeros(1, shape.channels, shape.resolution, shape.resolution)
-    return {"G": _described(G, torch.zeros(1, z_dim), labels), "D": _described(D, images, labels)}
+    try:
+        return {"G": _described(G, torch.zeros(1, z_dim), labels), "D": _described(D, images, labels)}
+    except Exception as error:
+        if not foreign.is_foreign(config.model.name):
+            raise
+        raise UserError(f"model {config.model.name}: {kind_and_message(error)}") from error
 
 
 @torch.no_grad()
@@ -99,7 +106,8 @@ def _layers(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]
 def _layer(path: str, module: nn.Module, output: Any, parameters: int) -> Layer:
     kind = type(module).__name__.removeprefix("Parametrized")
     for attribute in ("negative_slope", "p"):
-        kind += f" {getattr(module, attribute):g}" if hasattr(module, attribute) else ""
+        value = getattr(module, attribute, None)  # of somebody's own module it may be anything
+        kind += f" {value:g}" if isinstance(value, int | float) else ""
     if parametrize.is_parametrized(module) or any(map(parametrize.is_parametrized, module.children())):
         kind += ", spectral norm"
     shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()

@@ -41,8 +41,11 @@ class Diverged(Exception):  # noqa: N818 - an outcome of a trial, not a fault of
     """Training produced a value that is not finite."""
 
     def __init__(self, what: str, kimg: float) -> None:
-        super().__init__(f"non-finite {what} at {kimg_text(kimg)} kimg")
-        self.kimg = kimg
+        super().__init__(what, kimg)  # so that it can travel from one process to another
+        self.what, self.kimg = what, kimg
+
+    def __str__(self) -> str:
+        return f"non-finite {self.what} at {kimg_text(self.kimg)} kimg"
 
 
 class Trainer:

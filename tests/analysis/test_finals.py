@@ -141,6 +141,35 @@ def test_where_all_finals_diverged_there_is_no_mean_and_the_place_is_the_last(tm
     assert load(run.dir).winner.trial_id == "0001"
 
 
+def test_finals_that_all_diverged_at_once_decide_nothing(tmp_path) -> None:
+    more = [
+        row
+        for number, name in ((20, "a"), (21, "a"), (22, "b"), (23, "b"))
+        for row in (
+            start(number, PLACES[name], "final", parent="0000", relation="final", seed=number),
+            End(
+                trial_id=f"{number:04d}",
+                number=number,
+                status="diverged",
+                best_fid=None,
+                best_kimg=None,
+                kimg=0.1,
+                reason="x",
+            ),
+        )
+    ]
+    run = run_of(tmp_path, {}, {"a": 4.0, "b": 4.5}, more)
+    found = judged(run, 2, 2).finalists
+    assert [(one.mean, one.better_than_next, one.diverged) for one in found] == [(None, None, 2)] * 2
+    assert (load(run.dir).finals, load(run.dir).why_void) == (None, "no final gave an FID")
+
+
+def test_what_a_final_had_before_it_diverged_counts_as_well(tmp_path) -> None:
+    more = trial(20, PLACES["a"], 300.0, "diverged", 6.4, parent="0000", relation="final", seed=3)
+    run = run_of(tmp_path, {"a": [5.0], "b": [6.0, 7.0]}, {"a": 4.0, "b": 4.5}, more)
+    assert judged(run, 2, 2).finalists[1].mean == pytest.approx((5.0 + 300.0) / 2)
+
+
 def test_what_is_missing_is_said(tmp_path) -> None:
     more = trial(21, PLACES["a"], 3.0, "failed", 12.8, parent="0000", relation="final", seed=4)
     more += trial(
@@ -184,8 +213,15 @@ def lost_rows(run: Run) -> None:
     run.dir.results.write_text("\n".join(line for line in lines if '"0003"' not in line) + "\n")
 
 
-@pytest.mark.parametrize("change", [lengthened, searched_on, lost_rows])
-def test_finals_are_void_where_the_search_has_gone_on_or_they_are_lost(tmp_path, change) -> None:
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lengthened, "the search has gone on since"),
+        (searched_on, "the search has gone on since"),
+        (lost_rows, "rows of trials in them are lost"),
+    ],
+)
+def test_finals_are_void_where_the_search_has_gone_on_or_they_are_lost(tmp_path, change, reason) -> None:
     run = run_of(tmp_path, {"a": [9.0, 9.2], "b": [5.0, 5.2]}, {"a": 4.0, "b": 4.5})
     judged(run, 2, 2)
     assert load(run.dir).winner.trial_id == "0001"
@@ -194,7 +230,7 @@ def test_finals_are_void_where_the_search_has_gone_on_or_they_are_lost(tmp_path,
     assert (run.finals, run.winner.trial_id) == (None, "0000")
     file = io.StringIO()
     write_ranking(run, file=file)
-    assert "the finals are void, as the search has gone on since: `" in file.getvalue()
+    assert f"the finals are void, as {reason}: `" in " ".join(file.getvalue().split())
 
 
 def test_more_finals_do_not_make_finals_void(tmp_path) -> None:

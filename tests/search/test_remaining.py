@@ -160,6 +160,11 @@ def test_a_budget_ends_the_search_before_the_work_does() -> None:
     alone = Driver(plan_of(None, time_budget=100.0))
     assert alone.left(40) == TimeLeft(60.0, 60.0, 60.0, by_budget=True)
     assert alone.left(140) == TimeLeft(0.0, 0.0, 0.0, by_budget=True)
+    exhausted = Driver(plan_of(None, time_budget=100.0, scheduler="asha"))
+    exhausted.queue.exhaust()  # all parameters have been tried
+    exhausted.start(0, 0)
+    exhausted.train(0, 0, last=1)
+    assert exhausted.left(40) == TimeLeft(60.0, 60.0, 60.0, by_budget=True)
     for budget, expected in ((1000.0, exactly(80 + 90)), (100.0, TimeLeft(90.0, 90.0, 90.0, by_budget=True))):
         driver = Driver(plan_of(2, time_budget=budget), slots=1)
         driver.start(0, 0)

@@ -1,5 +1,6 @@
 """Whole trials: repeatable, resumable bit by bit, scored at their best, ended when they diverge."""
 
+import pickle
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
@@ -254,3 +255,8 @@ def test_what_could_only_fail_later_is_refused_at_once(tiny: TrialConfig) -> Non
     with pytest.raises(UserError, match=r"model\.d_norm=batch"):
         check(tiny.override({"model.d_norm": "batch", "loss.name": "wgan-gp"}))
     assert check(check(tiny)) == check(tiny) != tiny
+
+
+def test_a_divergence_travels_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(Diverged("loss", 1.5)))
+    assert (str(error), error.kimg) == ("non-finite loss at 1.5 kimg", 1.5)

@@ -38,7 +38,8 @@ def _run(args: argparse.Namespace) -> int:
     run = load(run.dir)
     finals = judge(run, chosen, args.seeds)
     if shutdown is not None and shutdown.signal is not None:
-        write_finals(finals, run.manifest.space.params)
+        if not args.json:
+            write_finals(finals, run.manifest.space.params)
         again = shlex.join([*typed_words(), *args.words])
         logger.info("interrupted, everything is saved; continue with: %s", again)
         return shutdown.exit_code

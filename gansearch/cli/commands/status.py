@@ -39,7 +39,7 @@ def _run(args: argparse.Namespace) -> int:
         else:
             total = run.ledger.total(run.manifest.options.trials)
             rows = None if args.all else args.top
-            table = render_status(run.ledger, total=total, max_kimg=run.manifest.max_kimg, rows=rows)
+            table = render_status(run.ledger, total=total, max_kimg=run.manifest.max_kimg, rows=rows, winner=run.winner)
             table.notes += map(str, noisy_rungs(run))
             table.write(wide=args.wide)
         if not args.watch or not is_being_written(paths.results):

@@ -8,16 +8,18 @@ from statistics import fmean
 from typing import Any
 
 import ray
-import torch
+from ray.exceptions import RayTaskError
 from ray.util import ActorPool
 
 from gansearch import foreign, registry
 from gansearch.config import TrialConfig
 from gansearch.data.loader import load_images
+from gansearch.errors import UserError, kind_and_message
 from gansearch.metrics.reference import Reference
 from gansearch.metrics.scorer import Scorer
 from gansearch.run.manifest import Plan
 from gansearch.search.ray.cluster import Cluster, ray_session
+from gansearch.search.ray.trainable import device_of
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Diverged, Trainer, evaluate_next
@@ -57,23 +59,25 @@ class _Prober:
     ) -> None:
         foreign.permit(names)
         foreign.receive(objects)
-        torch.set_num_threads(max(1, int(cpus)))
-        self._device = torch.device("cuda" if gpus and torch.cuda.is_available() else "cpu")
+        self._device = device_of(cpus, gpus)
         self._scorer = Scorer(base.metrics, self._device, reference)
         load_images(base.data, "train")
 
     def ready(self) -> None:
         """Returns when the process is ready."""
 
-    def evaluation(self, config: TrialConfig) -> float:
-        """Returns the time of an FID, its artifacts and its checkpoint."""
+    def evaluation(self, config: TrialConfig) -> float | None:
+        """Returns the time of an FID, its artifacts and its checkpoint; None where the trial diverges."""
         shortest = config.optim.d_steps * config.train.batch / 1000
         config = config.override({"train.max_kimg": shortest, "train.evaluations": 1})
         with tempfile.TemporaryDirectory() as folder:
             trainer = Trainer(config, self._device, self._scorer)
             artifacts = Artifacts(folder, config.artifacts)
             begun = time.perf_counter()
-            row = evaluate_next(trainer, CheckpointDir(folder), artifacts)
+            try:
+                row = evaluate_next(trainer, CheckpointDir(folder), artifacts)
+            except Diverged:
+                return None
             artifacts.finish()
         return time.perf_counter() - begun - row.train_seconds
 
@@ -111,7 +115,7 @@ def probe(plan: Plan, cluster: Cluster, reference: Reference, configs: Iterable[
         What was found, None where the base or every configuration diverges.
 
     Raises:
-        UserError: Ray does not start, or the data set of a configuration can't be trained on.
+        UserError: Ray does not start, or a configuration can't be trained.
     """
     begun = time.monotonic()
     names = plan.component_names
@@ -122,16 +126,16 @@ def probe(plan: Plan, cluster: Cluster, reference: Reference, configs: Iterable[
             actor.remote(names, foreign.objects(names), cluster.cpus, cluster.gpus, reference, plan.space.base)
             for _ in range(cluster.slots)
         ]
-        ray.get([one.ready.remote() for one in actors])
-        start = time.monotonic() - begun
         try:
+            ray.get([one.ready.remote() for one in actors])
+            start = time.monotonic() - begun
             evaluations = ray.get([one.evaluation.remote(plan.space.base) for one in actors])
-        except Diverged:
-            return None
-        pool, begun = ActorPool(actors), time.monotonic()
-        found = list(pool.map_unordered(lambda one, config: one.speed.remote(config, begun + _LONGEST), list(configs)))
+            pool, latest = ActorPool(actors), time.monotonic() + _LONGEST
+            found = list(pool.map_unordered(lambda one, config: one.speed.remote(config, latest), list(configs)))
+        except RayTaskError as error:
+            raise UserError(f"a trial of this space fails: {kind_and_message(error.cause)}") from error
     measured = [one for one in found if one is not None]
-    if not measured:
+    if not measured or None in evaluations:
         return None
     speeds, turnarounds = zip(*measured, strict=True)
     return Probe(speeds, fmean(evaluations), fmean(turnarounds), start)
