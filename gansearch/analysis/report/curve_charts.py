@@ -113,7 +113,7 @@ def _lines(info: CurvesInfo, manifest: Manifest) -> Iterator[Trace]:
         yield trace | {"name": name, "opacity": opacity, "line": {"color": colour, "width": 1.2, "dash": dash}}
     for curve in info.curves:
         if curve.trial_id == info.best:
-            yield _line(curve, manifest, f"winner {curve.trial_id}", "@best", 3)
+            yield _line(curve, manifest, f"winner {info.winner}", "@best", 3)
 
 
 def _kind(curve: Curve, info: CurvesInfo) -> tuple[str, str]:
@@ -153,7 +153,7 @@ def _alt(info: CurvesInfo) -> str:
     best = next((curve for curve in info.curves if curve.trial_id == info.best), None)
     if best is not None:
         kimg, fid = best.lowest
-        text += f" The winner, trial {best.trial_id}, comes to {fid_text(fid)} at {kimg_text(kimg)} kimg."
+        text += f" The winner, trial {info.winner}, comes to {fid_text(fid)} at {kimg_text(kimg)} kimg."
     if info.floor is not None:
         text += f" The floor is {fid_text(info.floor.fid)}."
     return text

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from gansearch.analysis.info.comparison import comparison_info
+from gansearch.analysis.info.trials import lowest
 from gansearch.analysis.report.answer import best_baseline
 from gansearch.analysis.report.images import Picture, folder_of, grids, picture
 from gansearch.run.ledger import TrialState
@@ -28,8 +29,9 @@ def generated(run: Run, leaders: list[TrialState]) -> Shown:
     real = "Real images, laid out as the generated ones"
     pictures, without = [one for one in [picture(run.dir.real, f"Grid of real images. {real}.", real)] if one], []
     for place, trial in enumerate(leaders, 1):
-        shown = _stands_for(run, trial)
-        found = _best_grid(run, shown, f"{place}. ", trial)
+        best = run.ledger[lowest(run, trial).trial_id]
+        shown = _stands_for(run, best)
+        found = _best_grid(run, shown, f"{place}. ", best)
         if found is None:
             without.append(shown.trial_id)
         else:
