@@ -199,6 +199,19 @@ def test_finals_that_the_search_has_outrun_do_not_decide(tmp_path: Path) -> None
     assert "finals.json is void" in text and "Trial 0001 leads so far" in text
 
 
+def test_a_final_with_an_fid_below_0_has_an_axis_of_its_own(tmp_path: Path) -> None:
+    run = with_finals(tmp_path / "run")
+    rows = [start(0), evaluation(0, 6.4, 80.0), *completed(0, 1.0)]
+    for number in (1, 2):
+        rows += [start(number, origin="final", parent="0000", relation="final"), *completed(number, -0.1)]
+    other = make_run(tmp_path / "other", rows, floor=FLOOR)
+    content = json.loads(run.finals.read_text())
+    content["finalists"] = [content["finalists"][0] | {"trials": ["0001", "0002"], "fids": [-0.1, -0.1], "mean": -0.1}]
+    other.finals.write_text(json.dumps(content))
+    axes = {name: figure["layout"]["yaxis"] for name, figure in page(other).data["figures"].items()}
+    assert "type" not in axes["winner"] and axes["curves"]["type"] == "log"
+
+
 def test_ties_are_named(tmp_path: Path) -> None:
     run = with_finals(tmp_path / "run")
     content = json.loads(run.finals.read_text())
