@@ -338,6 +338,22 @@ def test_each_place_of_attention_has_the_maps_of_its_best_trial(tmp_path):
     assert attention_info(other, common_rung(other)) is None
 
 
+def test_pictures_are_looked_for_in_a_folder_of_their_own_but_not_in_an_object_store(tmp_path):
+    trials = [({"model.attention_at": place}, [9.0]) for place in (8, 16)]
+    run = _run(tmp_path / "run", trials, storage=str(tmp_path / "storage"))
+    for trial_id in run.ledger:
+        for name in (samples_file(6400), attention_file(6400, "G")):
+            file = tmp_path / "storage" / "run" / trial_id / name
+            file.parent.mkdir(parents=True)
+            file.touch()
+    for loaded, count in ((run, 2), (_run(tmp_path / "far", trials, storage="s3://bucket"), 0)):
+        compared = comparison_info(loaded, *loaded.ledger.values())
+        attention = attention_info(loaded, common_rung(loaded))
+        assert sum(side.samples is not None for side in compared.sides) == count
+        assert sum(len(best.pictures) for best in attention.best if best) == count
+        assert compared.elsewhere == attention.elsewhere == (None if count else "s3://bucket/far")
+
+
 def test_replay_has_a_cell_for_each_pair(big, rung, tmp_path):
     info = replay_info(rung, big.manifest.space)
     assert info.every == ["0", "2", "8"] and len(info.losses) == 4
