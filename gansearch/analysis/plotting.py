@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from gansearch import registry
 from gansearch.analysis.draw.comparison import comparison_figure
+from gansearch.analysis.draw.style import literal
 from gansearch.analysis.info.comparison import comparison_info
 from gansearch.analysis.info.trials import state_text
 from gansearch.analysis.plots.base import Plot
@@ -44,7 +45,7 @@ def comparison(run: Run, trials: tuple[str, str]) -> tuple[str, Figure]:
     """
     one, other = map(run.ledger.find, trials)
     figure = comparison_figure(run.manifest.name, comparison_info(run, one, other), state_text(run))
-    return f"compare_{one.trial_id}_{other.trial_id}", figure
+    return f"compare_{one.trial_id}_{other.trial_id}", literal(figure)
 
 
 def figures(run: Run, more: Iterable[str] = ()) -> Iterator[tuple[str, Figure]]:
@@ -56,11 +57,11 @@ def figures(run: Run, more: Iterable[str] = ()) -> Iterator[tuple[str, Figure]]:
     _require_evaluation(run)
     for cls in registry.classes("plot").values():
         own: Plot = cls()
-        yield from own.figures(run)
+        yield from ((name, literal(figure)) for name, figure in own.figures(run))
     for name in more:
         plot: Plot = registry.find("plot", name)()
         try:
-            drawn = list(plot.figures(run))
+            drawn = [(file, literal(figure)) for file, figure in plot.figures(run)]
         except Exception as error:  # it is the user's code: whatever is wrong in it is the user's to fix
             raise UserError(f"plot {name}: {kind_and_message(error)}") from error
         yield from drawn

@@ -81,6 +81,19 @@ class Run:
         if fault is not None:
             raise UserError(f"{self.dir.results}: {fault}: undo what was changed there, or start a new search")
 
+    @property
+    def elsewhere(self) -> str | None:
+        """The URI below which checkpoints and artifacts lie, where that is an object store and no folder."""
+        root = self.manifest.checkpoints
+        return root if root is not None and "://" in root else None
+
+    def artifacts(self, trial_id: str) -> Path | None:
+        """Returns the folder of a trial's artifacts; None where they lie in an object store."""
+        if self.elsewhere is not None:
+            return None
+        root = self.manifest.checkpoints
+        return self.dir.trial(trial_id) if root is None else Path(root, trial_id)
+
     def checkpoint(self, trial_id: str) -> str | None:
         """Returns the path or URI of a trial's newest checkpoint; None where there is none."""
         if self.manifest.checkpoints is not None:

@@ -23,6 +23,7 @@ from gansearch.analysis.info.replay import replay_info
 from gansearch.analysis.info.statistics import box, median_interval, quantile
 from gansearch.analysis.info.survival import survival_info
 from gansearch.analysis.info.trials import leaders, searched, state_text
+from gansearch.analysis.plots.losses import Losses
 from gansearch.errors import UserError
 from gansearch.run import load
 from gansearch.run.paths import attention_file, samples_file
@@ -114,6 +115,28 @@ def test_the_winner_of_the_finals_leads(tmp_path):
     assert fids == sorted(fids) and not any(trial.is_final for trial in best)
     assert curves_info(run).best == run.winner.trial_id == losses_info(run)[0].trial_id
     assert not any(run.ledger[curve.trial_id].is_final for curve in curves_info(run).curves)
+
+
+def test_a_winner_that_is_better_than_its_continuation_is_shown_by_that_one(tmp_path):
+    rows = [start(0), evaluation(0, 6.4, 5.0), start(1), evaluation(1, 6.4, 5.5)]
+    rows += [start(2, parent="0000", relation="continuation"), evaluation(2, 12.8, 6.0)]
+    run = load(make_run(tmp_path / "run", rows))
+    info = curves_info(run)
+    assert (info.winner, info.best, info.leaders) == ("0000", "0002", ["0002", "0001"])
+    assert [(one.trial_id, one.is_best) for one in common_rung(run).trials] == [("0001", False), ("0002", True)]
+    (losses,) = dict(Losses().figures(run)).values()
+    labels = [text.get_text() for text in losses.legends[0].get_texts()]
+    assert labels == ["trial 0002, bce, FID 5.00 (best)", "trial 0001, bce, FID 5.50"]
+
+
+@pytest.mark.parametrize("end", [[], [_diverged(2, 7.0)]])
+def test_a_continuation_without_an_evaluation_is_no_trial_more(tmp_path, end):
+    rows = [start(0), evaluation(0, 6.4, 5.0), start(1), evaluation(1, 6.4, 7.0)]
+    rows += [start(2, parent="0000", relation="continuation"), *end]
+    run = load(make_run(tmp_path / "run", rows))
+    assert [trial.trial_id for trial in searched(run)] == ["0000", "0001"]
+    assert [one.fid for one in common_rung(run).trials] == [5.0, 7.0]
+    assert survival_info(run)[0].trials == 2 and curves_info(run).diverged == []
 
 
 @given(st.lists(st.floats(1, 1e4) | st.just(math.inf), min_size=8, max_size=60))
@@ -313,6 +336,22 @@ def test_each_place_of_attention_has_the_maps_of_its_best_trial(tmp_path):
     params = {path: one for path, one in SPACE.params.items() if path != "model.attention_at"}
     other = _run(tmp_path / "other", [({}, [9.0])], params=params)
     assert attention_info(other, common_rung(other)) is None
+
+
+def test_pictures_are_looked_for_in_a_folder_of_their_own_but_not_in_an_object_store(tmp_path):
+    trials = [({"model.attention_at": place}, [9.0]) for place in (8, 16)]
+    run = _run(tmp_path / "run", trials, storage=str(tmp_path / "storage"))
+    for trial_id in run.ledger:
+        for name in (samples_file(6400), attention_file(6400, "G")):
+            file = tmp_path / "storage" / "run" / trial_id / name
+            file.parent.mkdir(parents=True)
+            file.touch()
+    for loaded, count in ((run, 2), (_run(tmp_path / "far", trials, storage="s3://bucket"), 0)):
+        compared = comparison_info(loaded, *loaded.ledger.values())
+        attention = attention_info(loaded, common_rung(loaded))
+        assert sum(side.samples is not None for side in compared.sides) == count
+        assert sum(len(best.pictures) for best in attention.best if best) == count
+        assert compared.elsewhere == attention.elsewhere == (None if count else "s3://bucket/far")
 
 
 def test_replay_has_a_cell_for_each_pair(big, rung, tmp_path):

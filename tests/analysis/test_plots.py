@@ -4,16 +4,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from PIL import Image
 
 from benchmarks.big_run import big_run
+from gansearch import foreign
 from gansearch.analysis.info.common_rung import common_rung
 from gansearch.analysis.info.curves import curves_info, fits, is_wide
 from gansearch.analysis.info.parameters import param_info
+from gansearch.analysis.plots.base import Plot
 from gansearch.analysis.plots.curves import Curves
 from gansearch.analysis.plots.parameters import Parameters, parameter_figure
-from gansearch.analysis.plotting import compare, figures, plot
+from gansearch.analysis.plotting import compare, comparison, figures, plot
 from gansearch.cli import analyze
 from gansearch.errors import UserError
 from gansearch.run import Floor, When, load
@@ -282,6 +285,28 @@ def test_where_attention_left_no_maps_the_plot_says_so(run, big):
 def test_two_trials_make_one_picture(big, tmp_path):
     path = compare(big, ("1", "0007"), tmp_path)
     assert path == tmp_path / "compare_0001_0007.png" and Image.open(path).width > 1000
+
+
+class WithLogAxis(Plot):
+    def figures(self, run):
+        figure = Figure()
+        axes = figure.add_subplot()
+        axes.set_title(r"$\bar")
+        axes.bar([r"$\foo$", "b"], [1, 1000], log=True)
+        yield "own", figure
+
+
+def test_a_dollar_in_any_name_is_no_formula(tmp_path):
+    params = {"optim.beta1": FloatDistribution(0.0, 0.9), "loss.name": CategoricalDistribution([r"$\foo$", "m$:n$"])}
+    trials = [({"optim.beta1": at / 40, "loss.name": [r"$\foo$", "m$:n$"][at % 2]}, 9.0 + at) for at in range(40)]
+    run = _run(tmp_path / r"$\run$", trials, params=params, storage=r"s3://$\bucket$")
+    foreign.permit([own := f"{__name__}:WithLogAxis"])
+    drawn = dict(figures(run, [own])) | dict([comparison(run, ("0", "1"))])
+    assert {"map", "own", "compare_0000_0001"} <= drawn.keys()
+    for name, figure in drawn.items():
+        figure.savefig(tmp_path / f"{name}.png", dpi=40)
+    names, numbers = drawn["own"].axes[0].get_xticklabels(), drawn["own"].axes[0].get_yticklabels()
+    assert [label.get_text() for label in names] == [r"$\foo$", "b"] and all(one.get_parse_math() for one in numbers)
 
 
 @pytest.mark.parametrize(

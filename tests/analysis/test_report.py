@@ -182,7 +182,7 @@ def test_with_finals_their_mean_decides_and_the_final_nearest_to_it_is_exported(
     run = with_finals(tmp_path / "run")
     with_images(run)
     found = page(run)
-    assert "FID 31.00 Trial 0000 wins (baseline:dcgan). Its FID is the mean of 2 seeds" in found.text
+    assert "FID 31.00 Trial 0000 wins (baseline:dcgan). Its FID is the mean of 2 finals" in found.text
     assert "95 % interval 26.00 to 36.00" in found.text
     assert "1 of 2 finalists; its mean is the lower one with probability 0.97" in found.text
     assert "the winner is itself a baseline, dcgan (trial 0000)" in found.text
@@ -197,6 +197,19 @@ def test_finals_that_the_search_has_outrun_do_not_decide(tmp_path: Path) -> None
     run.finals.write_text(json.dumps(content | {"num_searched": 1}))
     text = page(run).text
     assert "finals.json is void" in text and "Trial 0001 leads so far" in text
+
+
+def test_a_final_with_an_fid_below_0_has_an_axis_of_its_own(tmp_path: Path) -> None:
+    run = with_finals(tmp_path / "run")
+    rows = [start(0), evaluation(0, 6.4, 80.0), *completed(0, 1.0)]
+    for number in (1, 2):
+        rows += [start(number, origin="final", parent="0000", relation="final"), *completed(number, -0.1)]
+    other = make_run(tmp_path / "other", rows, floor=FLOOR)
+    content = json.loads(run.finals.read_text())
+    content["finalists"] = [content["finalists"][0] | {"trials": ["0001", "0002"], "fids": [-0.1, -0.1], "mean": -0.1}]
+    other.finals.write_text(json.dumps(content))
+    axes = {name: figure["layout"]["yaxis"] for name, figure in page(other).data["figures"].items()}
+    assert "type" not in axes["winner"] and axes["curves"]["type"] == "log"
 
 
 def test_ties_are_named(tmp_path: Path) -> None:
@@ -326,6 +339,17 @@ def test_a_run_that_is_going_says_so_and_one_that_was_interrupted_how_to_go_on(t
     with closing(Writer(run.results)):
         text = page(run).text
     assert "still running 4 trials" in text and "leads so far" in text and "resume" not in text
+
+
+def test_finals_that_were_interrupted_are_continued_by_finals(tmp_path: Path) -> None:
+    final = start(1, origin="final", parent="0000", relation="final")
+    run = make_run(tmp_path / "run", [start(0), *completed(0, 30.0), final], trials=1)
+    text = page(run).text
+    assert f"Continue it with gansearch finals {run.path}" in text and "finished 2 trials" in text
+    with closing(Writer(run.results)):
+        assert "Continue it" not in page(run).text
+    half = make_run(tmp_path / "half", [start(0), *completed(0, 30.0), final], trials=2)
+    assert f"Continue it with gansearch resume {half.path}" in page(half).text
 
 
 @pytest.mark.parametrize("trials", [1, 2, 3])

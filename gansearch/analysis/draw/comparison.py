@@ -1,5 +1,6 @@
 """Draws two trials in one picture."""
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from gansearch.analysis.info.curves import is_wide
 from gansearch.text import fid_text, kimg_text
 
 _MOST_PARAMETERS = 14  # of those that differ, so that the table stays beside the curves
+_LINE = 40  # characters that fit into a cell
 
 
 def comparison_figure(run: str, info: Comparison, state: str | None) -> Figure:
@@ -65,14 +67,16 @@ def _grid_title(side: Side, info: Comparison) -> str:
 
 
 def _no_samples(info: Comparison) -> str:
-    return "no samples here" + ("" if info.elsewhere is None else f":\nthey lie in {info.elsewhere}")
+    return "no samples here" + ("" if info.elsewhere is None else f": they lie in {info.elsewhere}")
 
 
 def _draw_grid(file: Path | None, title: str, missing: str, axes: Any) -> None:
     axes.set_axis_off()
     axes.set_title(title, fontsize=9.5, color=INK)
     if file is None:
-        axes.text(0.5, 0.5, missing, ha="center", va="center", color=MUTED, transform=axes.transAxes, wrap=True)
+        # Folded here: where matplotlib folds a text, it takes a `$` for a formula in any case.
+        text = textwrap.fill(missing, _LINE)
+        axes.text(0.5, 0.5, text, ha="center", va="center", color=MUTED, transform=axes.transAxes)
         return
     with Image.open(file) as picture:
         axes.imshow(picture.convert("RGB"))

@@ -43,7 +43,7 @@ def draw_curves(info: CurvesInfo, axes: Any) -> None:
         _draw_band(band, axes)
     for curve in info.shown:
         if curve.trial_id == info.best:
-            _draw_best(curve, axes)
+            _draw_best(curve, info.winner or curve.trial_id, axes)
         elif curve.baseline:
             axes.plot(curve.kimg, curve.fid, **_BASELINE)
         elif info.bands:
@@ -129,11 +129,11 @@ def _draw_curve(curve: Curve, axes: Any, faint: float) -> None:
     axes.plot(curve.kimg[-1], curve.fid[-1], _end_marker(curve.status), **end)
 
 
-def _draw_best(curve: Curve, axes: Any) -> None:
+def _draw_best(curve: Curve, winner: str, axes: Any) -> None:
     kimg, fid = curve.lowest
     axes.plot(curve.kimg, curve.fid, color=BEST, linewidth=2.4, zorder=4)
     axes.plot(kimg, fid, "*", color=BEST, markersize=14, markeredgecolor="white", zorder=5)
-    text = f"trial {curve.trial_id}: {result_text(fid, kimg)}"
+    text = f"trial {winner}: {result_text(fid, kimg)}"
     # Hardly a curve lies beneath the lowest FID, so the label hides nothing there.
     place = {
         "ha": "left" if _is_early(kimg, axes) else "right",

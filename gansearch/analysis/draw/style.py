@@ -8,10 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from matplotlib import colormaps
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, LogFormatter, LogitFormatter, LogLocator, NullLocator, ScalarFormatter
 
 from gansearch.analysis.info.common_rung import CommonRung, TrialAtRung
 from gansearch.text import kimg_text
@@ -48,6 +50,21 @@ def style_axes(axes: Any, xlabel: str, log_fid: bool = False) -> None:
         axes.set_yscale("log")
         plain_ticks(axes.yaxis, (1.0, 2.0, 5.0))
     axes.tick_params(which="both", color=MUTED, labelcolor=INK, labelsize=9)
+
+
+def literal(figure: Figure) -> Figure:
+    """Returns a figure that shows a `$` in its texts as it is: names and choices of a run are no formulas.
+
+    Numbers along an axis may be: matplotlib writes powers of ten so.
+    """
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    for axis in figure.findobj(Axis):
+        if isinstance(axis.get_major_formatter(), ScalarFormatter | LogFormatter | LogitFormatter):
+            for part in axis.get_children():
+                for text in part.findobj(Text) if part is not axis.label else ():
+                    text.set_parse_math(True)
+    return figure
 
 
 def plain_ticks(axis: Any, subs: tuple[float, ...]) -> None:

@@ -27,7 +27,7 @@ class AttentionInfo(NamedTuple):
     Args:
         param: The FIDs at the common rung, by place.
         best: For each place the trial with the lowest FID of all its lengths; None where no trial has a FID.
-        elsewhere: Where the pictures lie if that is not the folder of the run.
+        elsewhere: The URI where the pictures lie if that is an object store.
     """
 
     param: ParamInfo
@@ -46,9 +46,8 @@ def attention_info(run: Run, rung: CommonRung) -> AttentionInfo | None:
     info = param_info(rung, space, PARAMETER)
     if not info.points:
         return None
-    return AttentionInfo(
-        info, [_best(run, info, index) for index in range(len(info.axis.choices or ()))], run.manifest.checkpoints
-    )
+    best = [_best(run, info, index) for index in range(len(info.axis.choices or ()))]
+    return AttentionInfo(info, best, run.elsewhere)
 
 
 def _best(run: Run, info: ParamInfo, index: int) -> Maps | None:
@@ -58,6 +57,6 @@ def _best(run: Run, info: ParamInfo, index: int) -> Maps | None:
         return None
     row, trial_id = min(rows, key=lambda one: (one[0].fid, one[0].number))
     # A trial that continues another one has the pictures of its own evaluations only.
-    folder = run.dir.trial(row.trial_id)
-    files = {network: folder / attention_file(row.images, network) for network in ("G", "D")}
+    folder = run.artifacts(row.trial_id)
+    files = {network: folder / attention_file(row.images, network) for network in ("G", "D")} if folder else {}
     return Maps(trial_id, row.fid, row.kimg, {network: file for network, file in files.items() if file.is_file()})

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gansearch.analysis.info.trials import baseline_name, searched
+from gansearch.analysis.info.trials import baseline_name, searched, shown_winner
 from gansearch.analysis.noise import noisy_rungs
 from gansearch.run.ledger import Standing
 from gansearch.run.loaded import Run
@@ -34,7 +34,7 @@ class TrialAtRung:
         reached: The kimg that the trial came to by now.
         status: What became of it.
         baseline: The name of its recipe; None where it is no baseline.
-        is_best: Whether it is the winner of the search.
+        is_best: Whether it is the winner of the search, or continues it.
     """
 
     trial_id: str
@@ -115,7 +115,7 @@ def common_rung(run: Run) -> CommonRung:
 
 
 def _at(run: Run, images: int) -> list[TrialAtRung]:
-    winner, space, found = run.winner, run.manifest.space, []
+    winner, space, found = shown_winner(run), run.manifest.space, []
     for trial in searched(run) if images else ():
         fid = run.ledger.fid_at(trial.trial_id, images) if trial.images >= images and trial.evals else None
         if fid is not None and run.ledger.history(trial.trial_id)[-1].images < images:

@@ -31,7 +31,7 @@ class Comparison(NamedTuple):
             where there is none.
         real: A grid of real images, None where there is no file.
         differing: The parameters that differ: the path and both values, `-` where it does not apply.
-        elsewhere: Where the samples lie if that is not the folder of the run.
+        elsewhere: The URI where the samples lie if that is an object store.
     """
 
     sides: tuple[Side, Side]
@@ -69,14 +69,15 @@ def comparison_info(run: Run, one: TrialState, other: TrialState) -> Comparison:
         kimg=None if images is None else images / 1000,
         real=run.dir.real if run.dir.real.is_file() else None,
         differing=_differing(run, one, other),
-        elsewhere=run.manifest.checkpoints,
+        elsewhere=run.elsewhere,
     )
 
 
 def _by_images(run: Run, trial: TrialState) -> tuple[dict[int, Path], dict[int, float]]:
     """Returns by images the grids of samples that are there, and the FIDs."""
     rows = run.ledger.history(trial.trial_id)
-    files = {row.images: run.dir.trial(row.trial_id) / samples_file(row.images) for row in rows}
+    folders = [(row.images, folder) for row in rows if (folder := run.artifacts(row.trial_id))]
+    files = {images: folder / samples_file(images) for images, folder in folders}
     return {images: file for images, file in files.items() if file.is_file()}, {row.images: row.fid for row in rows}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gansearch.analysis.info.statistics import LEAST, quantile
-from gansearch.analysis.info.trials import baseline_name, leaders, searched, state_text
+from gansearch.analysis.info.trials import baseline_name, leaders, searched, shown_winner, state_text
 from gansearch.run.ledger import Standing, TrialState
 from gansearch.run.loaded import Run
 from gansearch.run.protocol import Floor
@@ -62,7 +62,8 @@ class CurvesInfo(NamedTuple):
         run: The name of the run.
         state: How far a search is that has not ended, else None.
         curves: All trials of the search with an evaluation, by number.
-        best: The id of the winner of the search.
+        winner: The id of the winner of the search.
+        best: The id of its curve: that of the winner, or of a trial that continues it.
         by_finals: Whether finals have decided which trial is the winner; else it has the lowest FID.
         leaders: The ids of the ten best trials, the winner first.
         bands: With more than `MOST_CURVES` trials their distribution between rungs, else empty.
@@ -77,6 +78,7 @@ class CurvesInfo(NamedTuple):
     run: str
     state: str | None
     curves: list[Curve]
+    winner: str | None
     best: str | None
     by_finals: bool
     leaders: list[str]
@@ -101,12 +103,13 @@ def curves_info(run: Run) -> CurvesInfo:
     trials = searched(run)
     curves = [curve_of(run, trial) for trial in trials if trial.evals]
     fids = [fid for curve in curves for fid in curve.fid]
-    floor, log_fid, winner = run.manifest.floor, is_wide(fids), run.winner
+    floor, log_fid, winner, shown = run.manifest.floor, is_wide(fids), run.winner, shown_winner(run)
     return CurvesInfo(
         run=run.manifest.name,
         state=state_text(run),
         curves=curves,
-        best=winner.trial_id if winner else None,
+        winner=winner.trial_id if winner else None,
+        best=shown.trial_id if shown else None,
         by_finals=run.finals is not None,
         leaders=[trial.trial_id for trial in leaders(run, LEADERS)],
         bands=bands(curves, run.manifest.rungs_kimg) if len(curves) > MOST_CURVES else [],

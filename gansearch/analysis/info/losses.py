@@ -24,7 +24,7 @@ class LossCurves(NamedTuple):
 
 
 def losses_info(run: Run) -> list[LossCurves]:
-    """Returns the losses of the five best trials, the winner of the search first."""
+    """Returns the losses of the five best trials, the one that stands for the winner of the search first."""
     return [loss_curves(run, trial) for trial in leaders(run, LEADERS)]
 
 

@@ -4,29 +4,46 @@ from collections.abc import Collection
 
 from gansearch.run.ledger import TrialState
 from gansearch.run.loaded import Run
-from gansearch.run.rows import is_being_written
+from gansearch.run.rows import Eval, is_being_written
 
 _BASELINE = "baseline:"
 
 
 def searched(run: Run) -> list[TrialState]:
-    """Returns the trials of the search by number.
+    """Returns the trials of the search by number: of those that continue one another the last with an evaluation.
 
-    A trial that another one continues is left out: the history of the other has its evaluations too.
+    The history of that one has the evaluations of the others too.
     """
-    trials = [trial for trial in run.ledger.values() if not trial.is_final]
-    continued = {trial.start.parent for trial in trials if trial.start.relation == "continuation" and trial.evals}
-    return sorted((trial for trial in trials if trial.trial_id not in continued), key=lambda trial: trial.number)
+    shown: dict[str, TrialState] = {}
+    for trial in sorted(run.ledger.values(), key=lambda trial: trial.number):
+        root = run.ledger.root_id(trial.trial_id)
+        if not trial.is_final and (trial.evals or root not in shown):
+            shown[root] = trial
+    return sorted(shown.values(), key=lambda trial: trial.number)
+
+
+def shown_winner(run: Run) -> TrialState | None:
+    """Returns the trial of `searched` that stands for the winner: the winner, or one that continues it."""
+    winner, root_id = run.winner, run.ledger.root_id
+    if winner is None:
+        return None
+    root = root_id(winner.trial_id)
+    return next((trial for trial in searched(run) if root_id(trial.trial_id) == root), None)
 
 
 def leaders(run: Run, most: int) -> list[TrialState]:
-    """Returns at most so many trials with the lowest FIDs, the winner of the search first."""
-    winner = run.winner
+    """Returns at most so many trials with the lowest FIDs, the one that stands for the winner of the search first."""
+    winner = shown_winner(run)
     found = sorted(
-        (trial for trial in searched(run) if trial.best),
-        key=lambda trial: (trial is not winner, trial.best.fid if trial.best else 0.0, trial.number),
+        (trial for trial in searched(run) if trial.evals),
+        key=lambda trial: (trial is not winner, lowest(run, trial).fid, trial.number),
     )
     return found[:most]
+
+
+def lowest(run: Run, trial: TrialState) -> Eval:
+    """Returns the evaluation with the lowest FID of a trial that has one, or of those that it continues."""
+    return min(run.ledger.history(trial.trial_id), key=lambda row: row.fid)
 
 
 def baseline_name(trial: TrialState) -> str | None:

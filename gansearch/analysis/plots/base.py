@@ -15,4 +15,7 @@ class Plot(ABC):
 
     @abstractmethod
     def figures(self, run: Run) -> Iterator[tuple[str, Figure]]:
-        """Yields figures of a run that has an evaluation, each with the name of its file, without `.png`."""
+        """Yields figures of a run that has an evaluation, each with the name of its file, without `.png`.
+
+        A `$` in a text of a figure is shown as it is; numbers along an axis may be formulas.
+        """

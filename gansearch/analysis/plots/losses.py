@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from gansearch.analysis.draw.losses import draw_losses, series_style
 from gansearch.analysis.draw.style import legend_below, titled
 from gansearch.analysis.info.losses import losses_info
-from gansearch.analysis.info.trials import state_text
+from gansearch.analysis.info.trials import lowest, state_text
 from gansearch.analysis.plots.base import Plot
 from gansearch.registry import component
 from gansearch.run import Run
@@ -29,8 +29,8 @@ class Losses(Plot):
         titled(panels[0], run.manifest.name, "how do the losses of the best trials go?", state_text(run), note, pad=20)
         handles = []
         for at, curve in enumerate(curves):
-            best = run.ledger[curve.trial_id].best
-            label = f"trial {curve.trial_id}, {curve.loss}, FID {fid_text(best.fid if best else None)}"
+            fid = lowest(run, run.ledger[curve.trial_id]).fid
+            label = f"trial {curve.trial_id}, {curve.loss}, FID {fid_text(fid)}"
             handles.append(Line2D([], [], label=label + (" (best)" if at == 0 else ""), **series_style(at)))
         legend_below(figure, handles)
         yield "losses", figure

@@ -90,8 +90,8 @@ def _measured(winner: TrialState, finalist: Finalist | None) -> tuple[str, str]:
     if finalist is None or finalist.mean is None:
         return fid_text(winner.best.fid), f"the lowest FID of one training, at {kimg_text(winner.best.kimg)} kimg"
     interval = f"; 95 % interval {interval_text(finalist)}" if finalist.interval else ""
-    seeds = len(finalist.fids) + finalist.diverged
-    return fid_text(finalist.mean), f"the mean of {seeds} seeds{interval}"
+    counted = len(finalist.fids) + finalist.diverged
+    return fid_text(finalist.mean), f"the mean of {counted} final{'' if counted == 1 else 's'}{interval}"
 
 
 def _facts(run: Run, winner: TrialState, finalist: Finalist | None) -> Iterator[Fact]:

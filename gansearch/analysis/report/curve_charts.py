@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from gansearch.analysis.info.curves import SHARES, Band, Curve, CurvesInfo
+from gansearch.analysis.info.curves import SHARES, Band, Curve, CurvesInfo, fits, is_wide
 from gansearch.analysis.report.chart import (
     Chart,
     Layout,
@@ -63,20 +63,21 @@ def trial_chart(curve: Curve, info: CurvesInfo, manifest: Manifest) -> Chart:
 
 
 def _layout(manifest: Manifest, fids: list[float], info: CurvesInfo, data: list[Trace]) -> Layout:
+    log = is_wide(fids)
     layout: Layout = {
         "xaxis": {"title": {"text": "training length (kimg)"}, "range": [0, 1.02 * manifest.max_kimg]},
-        "yaxis": fid_axis(fids, info.log_fid),
+        "yaxis": fid_axis(fids, log),
         **rung_lines(info.rungs[:-1]),
     }
     if manifest.num_train is not None:
         trace, layout["xaxis2"] = epoch_axis(manifest.num_train, manifest.max_kimg)
         layout["margin"] = {"t": 56}
         data.append(trace)
-    if info.floor is not None and info.floor_fits:
+    if info.floor is not None and fits(info.floor.fid, fids, log):
         line, label = floor_line(info.floor.fid)
         layout["shapes"].append(line)
         # Plotly places an annotation on a logarithmic axis by the exponent.
-        layout["annotations"] = [label | ({"y": math.log10(info.floor.fid)} if info.log_fid else {})]
+        layout["annotations"] = [label | ({"y": math.log10(info.floor.fid)} if log else {})]
     return layout
 
 
@@ -113,7 +114,7 @@ def _lines(info: CurvesInfo, manifest: Manifest) -> Iterator[Trace]:
         yield trace | {"name": name, "opacity": opacity, "line": {"color": colour, "width": 1.2, "dash": dash}}
     for curve in info.curves:
         if curve.trial_id == info.best:
-            yield _line(curve, manifest, f"winner {curve.trial_id}", "@best", 3)
+            yield _line(curve, manifest, f"winner {info.winner}", "@best", 3)
 
 
 def _kind(curve: Curve, info: CurvesInfo) -> tuple[str, str]:
@@ -153,7 +154,7 @@ def _alt(info: CurvesInfo) -> str:
     best = next((curve for curve in info.curves if curve.trial_id == info.best), None)
     if best is not None:
         kimg, fid = best.lowest
-        text += f" The winner, trial {best.trial_id}, comes to {fid_text(fid)} at {kimg_text(kimg)} kimg."
+        text += f" The winner, trial {info.winner}, comes to {fid_text(fid)} at {kimg_text(kimg)} kimg."
     if info.floor is not None:
         text += f" The floor is {fid_text(info.floor.fid)}."
     return text

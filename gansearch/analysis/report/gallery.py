@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 from gansearch.analysis.info.comparison import comparison_info
+from gansearch.analysis.info.trials import lowest
 from gansearch.analysis.report.answer import best_baseline
-from gansearch.analysis.report.images import Picture, folder_of, grids, picture
+from gansearch.analysis.report.images import Picture, grids, picture
 from gansearch.run.ledger import TrialState
 from gansearch.run.loaded import Run
 from gansearch.run.paths import GIF, attention_file, samples_file
@@ -23,13 +24,14 @@ def generated(run: Run, leaders: list[TrialState]) -> Shown:
 
     A finalist is shown by the final that lies nearest to its mean, as `export` does.
     """
-    if (missing := _out_of_reach(run)) is not None:
-        return Shown([], [missing])
+    if run.elsewhere is not None:
+        return Shown([], [f"The images lie in {run.elsewhere}, where this page does not reach."])
     real = "Real images, laid out as the generated ones"
     pictures, without = [one for one in [picture(run.dir.real, f"Grid of real images. {real}.", real)] if one], []
     for place, trial in enumerate(leaders, 1):
-        shown = _stands_for(run, trial)
-        found = _best_grid(run, shown, f"{place}. ", trial)
+        best = run.ledger[lowest(run, trial).trial_id]
+        shown = _stands_for(run, best)
+        found = _best_grid(run, shown, f"{place}. ", best)
         if found is None:
             without.append(shown.trial_id)
         else:
@@ -95,13 +97,8 @@ def _best_grid(run: Run, shown: TrialState, before: str, trial: TrialState) -> P
 
 
 def _artifact(run: Run, trial_id: str, file: str, alt: str, caption: str) -> Picture | None:
-    folder = folder_of(run, trial_id)
+    folder = run.artifacts(trial_id)
     return None if folder is None else picture(folder / file, alt, caption)
-
-
-def _out_of_reach(run: Run) -> str | None:
-    root = run.manifest.checkpoints
-    return None if root is None or "://" not in root else f"The images lie in {root}, where this page does not reach."
 
 
 def _why() -> str:

@@ -25,7 +25,6 @@ from gansearch.run.ledger import TrialState
 from gansearch.run.loaded import Run
 
 _LEADERS = 5
-_SAME_LATENTS = "The same latents for every trial: an image at one place differs by the generator alone."
 
 
 class Group(NamedTuple):

@@ -11,7 +11,7 @@ from PIL import Image, ImageSequence, UnidentifiedImageError
 from gansearch.errors import one_line
 from gansearch.logs import warn_once
 from gansearch.run.loaded import Run
-from gansearch.run.paths import SAMPLES, join
+from gansearch.run.paths import SAMPLES
 
 _LARGEST, _LARGEST_ANIMATION = 400_000, 2_500_000  # bytes; larger files are encoded again
 _WIDEST, _WIDEST_ANIMATION = 1024, 560  # pixels, of what is encoded again
@@ -37,17 +37,9 @@ class Picture(NamedTuple):
     caption: str
 
 
-def folder_of(run: Run, trial_id: str) -> Path | None:
-    """Returns the folder of a trial's artifacts; None where they lie in an object store."""
-    root = run.manifest.checkpoints
-    if root is None:
-        return run.dir.trial(trial_id)
-    return None if "://" in root else Path(join(root, trial_id))
-
-
 def grids(run: Run, trial_id: str) -> list[int]:
     """Returns after how many images a trial has grids of samples, in ascending order."""
-    folder = folder_of(run, trial_id)
+    folder = run.artifacts(trial_id)
     names = [path.stem for path in (folder / SAMPLES).glob("*.png")] if folder else []
     return sorted(int(name) for name in names if name.isdecimal())
 

@@ -16,7 +16,7 @@ from gansearch.analysis.report.chart import TEMPLATE
 from gansearch.analysis.report.groups import Group, groups
 from gansearch.analysis.report.method import measuring, protocol, searched, searching
 from gansearch.analysis.report.trials import failures, trial_table
-from gansearch.analysis.runs import state_of
+from gansearch.analysis.runs import State, state_of
 from gansearch.cache import atomic_write
 from gansearch.errors import UserError, one_line
 from gansearch.program import command
@@ -90,13 +90,12 @@ def _content(run: Run, networks: str | None) -> dict[str, Any]:
         "state": state,
         "state_text": _STATES[state],
         "counts": _counts(run),
-        "continue_command": command("resume", run.dir.path, *run.plan.code_flag) if state == "interrupted" else None,
+        "continue_command": _continue_command(run, state),
         "started": _minute(datetime.fromisoformat(run.manifest.created)),
         "written": _minute(datetime.now(UTC)),
         "sections": _titles(sections, finals=run.finals is not None),
         "answer": found,
         "finalists": [] if run.finals is None else _finalists(run.finals),
-        "seeds": run.finals.seeds if run.finals else None,
         "groups": sections,
         "table": table,
         "measuring": measuring(run),
@@ -112,6 +111,14 @@ def _content(run: Run, networks: str | None) -> dict[str, Any]:
             },
         },
     }
+
+
+def _continue_command(run: Run, state: State) -> str | None:
+    """Returns the command that continues a search, or else its finals; None where nothing was interrupted."""
+    has_open_final = any(trial.is_final and trial.end is None for trial in run.ledger.values())
+    if state == "running" or (state == "finished" and not has_open_final):
+        return None
+    return command("resume" if state == "interrupted" else "finals", run.dir.path, *run.plan.code_flag)
 
 
 def _counts(run: Run) -> str:
