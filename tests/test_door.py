@@ -13,7 +13,7 @@ import gansearch as gs
 from gansearch import foreign
 from gansearch.errors import UserError
 from gansearch.losses.hinge import Hinge
-from gansearch.run.rows import End, Eval, Start
+from gansearch.run.rows import End, Eval, Noise, Start
 from tests.analysis.synthetic_run import make_search
 
 SMALL = {"model.features": 8, "metrics.num_fake": 64, "train.batch": 16, "train.evaluations": 3}
@@ -120,7 +120,7 @@ def test_a_search_in_a_thread_with_a_class_of_one_s_own() -> None:
     thread.start()
     thread.join(timeout=300)
     run = runs["one"]
-    assert [type(row) for row in rows if row.trial_id == "0000"] == [Start, Eval, Eval, Eval, End]
+    assert [type(row) for row in rows if row.trial_id == "0000"] == [Start, Eval, Eval, Eval, End, Noise]
     trials = run.trials()
     assert trials["status"].tolist() == ["completed"] * 2
     assert trials["loss.margin"].notna().tolist() == (trials["loss.name"] == f"{__name__}:Narrow").tolist()
