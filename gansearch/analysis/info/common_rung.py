@@ -1,9 +1,10 @@
 """All trials of a search at one length, so that like is compared with like.
 
-The length is the highest rung that at least half of the evaluated trials reached, and at least 8 of them. Further up
-only those are left that did well before. Among them a parameter that matters shows little: who had a bad value of it
-was stopped. Without a scheduler the only rung is the full length. Where too few have come to any rung yet, as in a
-search that has just begun, the length is the greatest one at which so many have an evaluation.
+The length is the highest rung that at least half of the evaluated trials reached, and at least 8 of them, or 30 where
+so many were evaluated: with fewer nothing can be said of which parameters matter. Further up only those are left that
+did well before. Among them a parameter that matters shows little: who had a bad value of it was stopped. Without a
+scheduler the only rung is the full length. Where too few have come to any rung yet, as in a search that has just begun,
+the length is the greatest one at which so many have an evaluation.
 """
 
 import math
@@ -19,6 +20,7 @@ from gansearch.run.rows import images_of
 from gansearch.text import kimg_text
 
 _LEAST = 8
+ENOUGH = 30
 _SHARE = 1 / 2
 
 
@@ -104,6 +106,7 @@ def common_rung(run: Run) -> CommonRung:
     evaluations = range(train.max_images, 0, -train.eval_images)
     candidates = [*sorted(map(images_of, rungs), reverse=True), *evaluations]
     least = min(len(lengths), max(_LEAST, math.ceil(_SHARE * len(lengths))))
+    least = max(least, ENOUGH) if len(lengths) >= ENOUGH else least
     images = next((one for one in candidates if lengths and sum(length >= one for length in lengths) >= least), 0)
     return CommonRung(
         kimg=images / 1000,

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gansearch.analysis.info.common_rung import CommonRung, TrialAtRung
+from gansearch.analysis.info.common_rung import ENOUGH, CommonRung, TrialAtRung
 from gansearch.analysis.text import conditions_text
 from gansearch.run.space import Space
 
 if TYPE_CHECKING:
     from optuna.study import Study
 
-LEAST_TRIALS = 30
+LEAST_TRIALS = ENOUGH
 _TREES, _DEPTH = 25, 6
 _MOST_TRIALS = 500  # are looked at, drawn at random: Optuna takes long with more
 _PROBES = [f"random number {index}" for index in range(3)]
