@@ -23,12 +23,13 @@ import numpy as np
 
 from gansearch.analysis.finals import finalists, judge
 from gansearch.config import Component, TrainConfig
+from gansearch.contracts.example import example_protocol
 from gansearch.errors import UserError
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.loaded import Run
 from gansearch.run.manifest import Options, Plan
 from gansearch.run.paths import RunDir, new_run
-from gansearch.run.protocol import Floor, Protocol
+from gansearch.run.protocol import Floor
 from gansearch.run.rows import Eval, Noise, Row, Start, to_json, trial_id_of
 from gansearch.search.decisions import Decisions
 from gansearch.search.drawing import draw_at_random
@@ -38,19 +39,7 @@ from gansearch.search.queue import search_queue
 MATTER = ("optim.g_lr", "loss.name")
 """The parameters that change the FID."""
 
-PROTOCOL = Protocol(
-    extractor="digits-classifier",
-    weights_sha256="a" * 64,
-    data="b" * 64,
-    split="train",
-    num_real=1437,
-    num_fake=1024,
-    resolution=32,
-    resize="bicubic-antialias",
-    dtype="float32",
-    seed=0,
-    estimator="standard",
-)
+PROTOCOL = replace(example_protocol(), extractor="digits-classifier", num_real=1437, num_fake=1024)
 _FLOOR = Floor(split="test", images=360, fid=0.29)
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 _SLOTS = 8

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
-from gansearch.errors import one_line
+from gansearch.errors import UserError, one_line
 from gansearch.logs import warn_once
 
 T = TypeVar("T")
@@ -111,6 +111,14 @@ def locked(path: Path, what: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def save_text(path: Path, text: str) -> None:
+    """Writes a text to a file, whole or not at all. Raises UserError where the file can't be written."""
+    try:
+        atomic_write(path, lambda staging: staging.write_text(text))
+    except OSError as error:
+        raise UserError(f"can't write {path} ({one_line(error)}): fix that first") from None
 
 
 def atomic_write(path: Path, write: Callable[[Path], object]) -> None:

@@ -53,7 +53,7 @@ def _evaluation(trial_id: str, number: int, kimg: float, fid: float) -> Eval:
         number=number,
         kimg=kimg,
         fid=fid,
-        protocol=_protocol().hash,
+        protocol=example_protocol().hash,
         train_seconds=4.0,
         eval_seconds=1.0,
         d_loss_real=0.7,
@@ -69,10 +69,11 @@ def example_run(with_rows: list[Row]) -> Iterator[Run]:
     with TemporaryDirectory() as folder:
         directory = RunDir(Path(folder))
         plan = Plan(directory, SPACE, Options(trials=len(_TRIALS)))
-        yield Run(directory, plan.manifest(_protocol(), None), Ledger(with_rows))
+        yield Run(directory, plan.manifest(example_protocol(), None), Ledger(with_rows))
 
 
-def _protocol() -> Protocol:
+def example_protocol() -> Protocol:
+    """Returns a protocol under which nothing was measured."""
     return Protocol(
         extractor="example",
         weights_sha256="0" * 64,

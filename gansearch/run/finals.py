@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
-from gansearch.cache import atomic_write
+from gansearch.cache import save_text
 from gansearch.errors import UserError, one_line
 from gansearch.program import command
 from gansearch.run.paths import RunDir
@@ -102,11 +102,7 @@ class Finals(BaseModel):
 
     def save(self, run: RunDir) -> None:
         """Writes `finals.json`, whole or not at all. Raises UserError where the file can't be written."""
-        text = self.model_dump_json(indent=2)
-        try:
-            atomic_write(run.finals, lambda staging: staging.write_text(text))
-        except OSError as error:
-            raise UserError(f"can't write {run.finals} ({one_line(error)}): fix that first") from None
+        save_text(run.finals, self.model_dump_json(indent=2))
 
     @classmethod
     def load(cls, run: RunDir) -> Self | None:

@@ -23,9 +23,9 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from gansearch.cache import atomic_write
+from gansearch.cache import save_text
 from gansearch.config import Component, TrainConfig, describe
-from gansearch.errors import UserError, one_line, unknown
+from gansearch.errors import UserError, unknown
 from gansearch.run.paths import RunDir, join
 from gansearch.run.protocol import Floor, Protocol
 from gansearch.run.space import Space
@@ -199,11 +199,7 @@ class Manifest(BaseModel):
 
     def save(self, run: RunDir) -> None:
         """Writes `search.json`, whole or not at all. Raises UserError where the file can't be written."""
-        text = self.model_dump_json(indent=2)
-        try:
-            atomic_write(run.search_json, lambda staging: staging.write_text(text))
-        except OSError as error:
-            raise UserError(f"can't write {run.search_json} ({one_line(error)}): fix that first") from None
+        save_text(run.search_json, self.model_dump_json(indent=2))
 
     @classmethod
     def load(cls, run: RunDir) -> Self:
