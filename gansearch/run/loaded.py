@@ -116,7 +116,6 @@ def load(run: RunDir) -> Run:
     - FIDs of another protocol than that of `search.json` are refused.
     - Parameters outside the space of `search.json` are warned of. They can be ranked, but `Run.require_its_space`
       refuses to go on from them.
-
     - `finals.json` that is damaged is refused: what was decided must not change because of that.
 
     Nothing else in the directory is needed to rank a run, and no other file is read here.
