@@ -7,6 +7,7 @@ from typing import NamedTuple, TextIO
 from rich.text import Text
 
 from gansearch.analysis.finals_table import write_finals
+from gansearch.analysis.info.trials import state_text
 from gansearch.analysis.noise import fid_noise
 from gansearch.analysis.rank import Ranked, rank
 from gansearch.analysis.table import STATUS_COLOURS, Table
@@ -14,7 +15,7 @@ from gansearch.analysis.text import differing, flat_text, floor_text, origin_tex
 from gansearch.errors import unknown
 from gansearch.program import command
 from gansearch.run.loaded import Run
-from gansearch.run.rows import images_of, is_being_written
+from gansearch.run.rows import images_of
 from gansearch.text import MISSING, fid_text, kimg_text
 
 TOP = 20
@@ -122,8 +123,8 @@ def _chosen(run: Run, shown: Sequence[Ranked], columns: Sequence[str], wide: boo
 
 def _notes(run: Run, searched: Sequence[Ranked], shown: Sequence[Ranked], heads: set[str]) -> Iterator[str]:
     """Yields the lines below the table."""
-    if is_being_written(run.dir.results):
-        yield f"still running: {sum(row.status in {'running', 'waiting'} for row in searched)} trials have no end yet"
+    if state := state_text(run):
+        yield state
     if len(shown) < len(searched):
         every = command("rank", run.dir.path, "--all")
         yield f"and {len(searched) - len(shown)} more of {len(searched)} trials: `{every}`"
