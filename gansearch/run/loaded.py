@@ -14,7 +14,7 @@ from gansearch.run.finals import Finalist, Finals
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Manifest, Plan
 from gansearch.run.paths import CHECKPOINT_PREFIX, RunDir, join
-from gansearch.run.rows import read
+from gansearch.run.rows import parse
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,14 @@ class Run:
     """A run in memory. All FIDs in `ledger` were measured under the protocol of `manifest`.
 
     `saved_finals` are those of `finals.json`, also where the search has gone on since, so that they are void.
+    `left_out` says what of the run was damaged and is not used, each in one sentence.
     """
 
     dir: RunDir
     manifest: Manifest
     ledger: Ledger
     saved_finals: Finals | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def finals(self) -> Finals | None:
@@ -124,14 +126,18 @@ def load(run: RunDir) -> Run:
         UserError: The run is refused.
     """
     manifest = Manifest.load(run)
-    ledger = Ledger(read(run.results) if run.results.exists() else [])
+    rows, fault = parse(run.results)
+    ledger = Ledger(rows)
+    _require_one_protocol(run, manifest, ledger)
+    faults = [] if fault is None else [fault]
     if ledger.without_start:
         ids = ", ".join(sorted(ledger.without_start))
-        warn_once(f"{run.results}: left out the rows of trials whose start row is lost ({ids})")
-    _require_one_protocol(run, manifest, ledger)
-    for fault in itertools.islice(_outside(manifest, ledger), 1):
-        warn_once(f"{run.results}: {fault}: plots and data frames leave it out, and the search can't be resumed")
-    return Run(run, manifest, ledger, Finals.load(run))
+        faults.append(f"{run.results}: left out the rows of trials whose start row is lost ({ids})")
+    for outside in itertools.islice(_outside(manifest, ledger), 1):
+        faults.append(f"{run.results}: {outside}: plots and data frames leave it out, and the search can't be resumed")
+    for one in faults:
+        warn_once(one)
+    return Run(run, manifest, ledger, Finals.load(run), tuple(faults))
 
 
 def _require_one_protocol(run: RunDir, manifest: Manifest, ledger: Ledger) -> None:

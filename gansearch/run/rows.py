@@ -220,8 +220,24 @@ def read(path: Path) -> list[Row]:
     Raises:
         UserError: The file cannot be read.
     """
+    rows, fault = parse(path)
+    if fault is not None:
+        warn_once(fault)
+    return rows
+
+
+def parse(path: Path) -> tuple[list[Row], str | None]:
+    """Returns all whole rows of a file, in order, and which lines are none; None where all are.
+
+    A file that does not exist yet has no rows.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
     try:
         lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return [], None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): check its permissions") from None
     rows: list[Row] = []
@@ -234,10 +250,8 @@ def read(path: Path) -> list[Row]:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"][1:]))
             damaged.append(f"line {number}: {where + ': ' if where else ''}{first['msg']}")
-    if damaged:
-        more = f", and {len(damaged) - 1} more lines" if len(damaged) > 1 else ""
-        warn_once(f"{path}: left out what is no whole row ({damaged[0]}{more})")
-    return rows
+    more = f", and {len(damaged) - 1} more lines" if len(damaged) > 1 else ""
+    return rows, f"{path}: left out what is no whole row ({damaged[0]}{more})" if damaged else None
 
 
 class Writer:

@@ -233,6 +233,7 @@ def test_importance_finds_the_two_parameters_that_matter(big, rung, importance):
     assert all(row.share < info.chance for row in info.parameters[2:])
     assert all(row.interval[0] <= row.share <= row.interval[1] for row in info.parameters)
     assert sum(row.share for row in info.parameters) <= 1
+    assert info.verdict.startswith("certainly more than chance: loss.name")
     pair = strongest_pair(info, rung, big.manifest.space)
     assert (pair.x.path, pair.y.path) == ("optim.g_lr", "loss.name")
 
@@ -258,6 +259,7 @@ def test_where_all_fids_are_equal_nothing_is_important(tmp_path):
     )
     info = importance_info(common_rung(run), SPACE)
     assert {row.path: row.share for row in info.parameters} == {"optim.beta1": 0.0, "model.spectral_norm": 0.0}
+    assert info.verdict.startswith("no interval lies above chance: 40 trials do not tell")
 
 
 def test_curves_need_neither_optuna_nor_sklearn():

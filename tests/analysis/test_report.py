@@ -382,12 +382,23 @@ def test_some_diverged_beside_others(tmp_path: Path) -> None:
     assert any("x" in str(trace.get("marker")) for trace in found.data["figures"]["parameter-0"]["data"])
 
 
+def test_baselines_are_marked_by_name_in_the_charts_of_parameters(tmp_path: Path) -> None:
+    rows: list[Row] = [start(0, {"optim.g_lr": 2e-4}, origin="baseline:dcgan<b>"), *completed(0, 30.0)]
+    rows += [start(1, {"optim.g_lr": 1e-3}), *completed(1, 20.0), start(2, {"optim.g_lr": 2e-3}), *completed(2, 40.0)]
+    points = page(make_run(tmp_path / "run", rows)).data["figures"]["parameter-0"]["data"]
+    marks = {trace["marker"]["symbol"]: (trace["y"], trace["text"]) for trace in points if "marker" in trace}
+    assert marks["diamond-open"] == ([30.0], ["dcgan&lt;b&gt;"]) and marks["star"][0] == [20.0]
+    assert marks["circle"][0] == [40.0]
+
+
 def test_rows_of_an_unknown_version_are_left_out(tmp_path: Path) -> None:
     run = make_search(tmp_path / "run", trials=4)
     before = page(run).data["table"]
     with run.results.open("a") as file:
         file.write('{"event": "thought", "trial_id": "0009", "number": 9, "time": "2030-01-01T00:00:00+00:00"}\n')
-    assert page(run).data["table"] == before
+    found = page(run)
+    assert found.data["table"] == before
+    assert "results.jsonl: left out what is no whole row (line " in found.text
 
 
 def test_images_in_an_object_store_are_said_to_be_there(tmp_path: Path) -> None:

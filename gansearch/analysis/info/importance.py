@@ -62,6 +62,14 @@ class ImportanceInfo(NamedTuple):
     chance: float
     trials: int
 
+    @property
+    def verdict(self) -> str:
+        """Which parameters matter beyond doubt, in words: those whose interval lies above chance."""
+        certain = [row.path for row in self.parameters if row.interval[0] > self.chance]
+        if certain:
+            return f"certainly more than chance: {', '.join(certain)}"
+        return f"no interval lies above chance: {self.trials} trials do not tell for certain which parameters matter"
+
 
 def importance_info(rung: CommonRung, space: Space) -> ImportanceInfo:
     """Returns the importance of the parameters at the common rung; none with fewer than 30 trials there."""

@@ -56,7 +56,8 @@ def _importance(run: str, rung: CommonRung, info: ImportanceInfo, state: str | N
     axes: Any = figure.add_subplot()
     all_trials = len(rung.trials)
     sample = f"{info.trials} of these {all_trials} trials, drawn at random" if info.trials < all_trials else None
-    titled(axes, run, "which parameters matter?", str(rung), sample, state)
+    verdict = info.verdict if info.parameters else None
+    titled(axes, run, "which parameters matter?", str(rung), sample, verdict, state)
     if not info.parameters:
         text = f"not enough trials: {info.trials} at this length, an estimate needs {LEAST_TRIALS}"
         axes.text(0.5, 0.5, text, ha="center", va="center", color=INK)

@@ -84,7 +84,10 @@ def _parameters(run: Run) -> list[Group]:
     charts = [parameter_chart(info, rung, number) for number, info in enumerate(infos)]
     replay_of = replay_info(rung, space)
     replay = [replay_chart(replay_of, rung)] if replay_of else []
-    notes = [f"{rung}. Like is compared with like: all these FIDs are of one length of training."]
+    notes = [
+        f"{rung}. Like is compared with like: all these FIDs are of one length of training. A point is a trial, a star "
+        "the winner, an open diamond a baseline."
+    ]
     if importance.parameters:
         pair = strongest_pair(importance, rung, space)
         charts = [importance_chart(importance), *([map_chart(pair, rung)] if pair else []), *replay, *charts]

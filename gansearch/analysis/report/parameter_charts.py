@@ -13,6 +13,9 @@ from gansearch.text import fid_text, kimg_text
 
 MOST_POINTS = 300
 _JITTER = 0.22
+# Colour -> marker of a point and its size.
+_KINDS = {"@cut": ("circle", 5), "@broken": ("x", 6), "@ink": ("diamond-open", 8), "@best": ("star", 13)}
+_MARKED = {"@ink", "@best"}
 
 
 def importance_chart(info: ImportanceInfo) -> Chart:
@@ -38,16 +41,15 @@ def importance_chart(info: ImportanceInfo) -> Chart:
         "hovertemplate": "%{text}<extra></extra>",
         "name": "importance, with its 95 % interval",
     }
-    clear = [f"{row.path} ({row.share:.0%})" for row in info.parameters if row.share > info.chance]
-    what = f"More than chance: {', '.join(clear)}." if clear else "None is more than chance."
+    verdict = f"{info.verdict[0].upper()}{info.verdict[1:]}."
     return Chart(
         name="importance",
         title="Which parameters matter",
         caption=(
             f"The share of the differences between the FIDs of {info.trials} trials that a parameter explains alone; "
-            "a bar that does not pass the dotted line may be chance."
+            f"a bar that does not pass the dotted line may be chance. {verdict}"
         ),
-        alt=f"Importance of {len(rows)} parameters. {what}",
+        alt=f"Importance of {len(rows)} parameters. {verdict}",
         size="full",
         data=[bars],
         layout={
@@ -115,7 +117,7 @@ def _spacing(info: ParamInfo) -> float:
 def _caption(info: ParamInfo) -> str:
     if info.trend is not None:
         return "The line is the median of neighbouring trials, the band its 95 % interval."
-    return "A box is half of the trials." if any(column.box for column in info.columns) else "A point is a trial."
+    return "A box is half of the trials." if any(column.box for column in info.columns) else ""
 
 
 def _label(info: ParamInfo, x: float) -> str:
@@ -167,28 +169,35 @@ def _trend(info: ParamInfo) -> Iterator[Trace]:
 
 
 def _points(info: ParamInfo, top: float) -> Iterator[Trace]:
-    """Yields the points of a part of the trials, the winner last; one that diverged lies at `top`."""
+    """Yields the points of a part of the trials; one that diverged lies at `top`.
+
+    The winner, which comes last, and the baselines, with their names, are always among them.
+    """
     rng = random.Random(0)
-    points = info.points
-    if len(points) > MOST_POINTS:
-        points = [point for point in points if point.trial.is_best] + rng.sample(points, MOST_POINTS)
-    kinds = {"@cut": ("circle", 5), "@broken": ("x", 6), "@best": ("star", 13)}
-    groups: dict[str, list[Point]] = {colour: [] for colour in kinds}
-    for point in points:
-        trial = point.trial
-        colour = "@best" if trial.is_best else "@broken" if trial.has_diverged_before else "@cut"
-        groups[colour].append(point)
-    for colour, (symbol, size) in kinds.items():
-        found = groups[colour]
-        spread = _JITTER * _spacing(info) if info.columns else 0.0
+    groups: dict[str, list[Point]] = {colour: [] for colour in _KINDS}
+    for point in info.points:
+        groups[_colour(point.trial)].append(point)
+    for colour, (symbol, size) in _KINDS.items():
+        found, is_marked = groups[colour], colour in _MARKED
+        if not is_marked:
+            found = rng.sample(found, min(len(found), MOST_POINTS))
+        spread = _JITTER * _spacing(info) if info.columns and not is_marked else 0.0
         yield {
-            "mode": "markers",
-            "x": [point.x + (0 if colour == "@best" else rng.uniform(-spread, spread)) for point in found],
+            "mode": "markers+text" if colour == "@ink" else "markers",
+            "x": [point.x + rng.uniform(-spread, spread) for point in found],
             "y": [point.trial.fid if math.isfinite(point.trial.fid) else top for point in found],
-            "text": [_text(point, info) for point in found],
-            "hovertemplate": "%{text}<extra></extra>",
-            "marker": {"color": colour, "symbol": symbol, "size": size, "opacity": 1 if colour == "@best" else 0.6},
+            "text": [plain(point.trial.baseline or "") for point in found],
+            "textposition": "top center",
+            "customdata": [_text(point, info) for point in found],
+            "hovertemplate": "%{customdata}<extra></extra>",
+            "marker": {"color": colour, "symbol": symbol, "size": size, "opacity": 1 if is_marked else 0.6},
         }
+
+
+def _colour(trial: TrialAtRung) -> str:
+    if trial.is_best:
+        return "@best"
+    return "@broken" if trial.has_diverged_before else "@ink" if trial.baseline else "@cut"
 
 
 def _text(point: Point, info: ParamInfo) -> str:

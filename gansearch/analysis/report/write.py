@@ -103,6 +103,7 @@ def _content(run: Run, networks: str | None) -> dict[str, Any]:
         "searching": searching(run),
         "searched": searched(run),
         "failures": failures(ranked),
+        "left_out": run.left_out,
         "data": {
             "table": {**table._asdict(), "winner": found.trial_id if found else None},
             "template": TEMPLATE,
