@@ -8,6 +8,7 @@ from gansearch.analysis.text import floor_text
 from gansearch.cli.arguments import add_allow_code, add_run, loaded_run
 from gansearch.cli.command import Command
 from gansearch.cli.parser import OK, Parser, two_or_more
+from gansearch.cli.results import no_fid
 from gansearch.text import fid_text
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,10 @@ def _run(args: argparse.Namespace) -> int:
     # Imports torch.
     from gansearch.export import export
 
-    folder = export(loaded_run(args), args.trial, args.out, lowest=args.lowest)
+    run = loaded_run(args)
+    if run.ledger.best is None:
+        return no_fid(run.dir.path)
+    folder = export(run, args.trial, args.out, lowest=args.lowest)
     print(folder, flush=True)
     if args.measure is not None:
         _measure(folder, args.measure)
