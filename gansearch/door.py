@@ -22,6 +22,7 @@ from gansearch.logs import shown_on_stderr
 from gansearch.run import Plan, RunDir, Space, find_run, new_run
 from gansearch.run import Run as Loaded
 from gansearch.run import load as load_run
+from gansearch.run.finals import Finalist
 from gansearch.run.paths import DEFAULT_RUNS_DIR, dated
 from gansearch.run.rows import Row
 from gansearch.text import fid_text
@@ -44,9 +45,9 @@ class Run:
         self._dir = directory
 
     def __repr__(self) -> str:
-        best = self.best
-        lowest = f", best FID {fid_text(best.best_fid)} (trial {best.trial_id})" if best else ""
-        return f"Run({str(self.path)!r}, {len(self._load().ledger)} trials{lowest})"
+        run = self._load()
+        winner = f", best FID {fid_text(run.best_fid)} (trial {run.winner.trial_id})" if run.winner else ""
+        return f"Run({str(self.path)!r}, {len(run.ledger)} trials{winner})"
 
     def _repr_html_(self) -> str:
         return self.trials().to_html()
@@ -61,6 +62,15 @@ class Run:
         run = self._load()
         winner = run.winner
         return None if winner is None else next(row for row in rank(run) if row.trial_id == winner.trial_id)
+
+    @property
+    def finalists(self) -> tuple[Finalist, ...]:
+        """What the finals have decided, the winner first; empty where there are none, or the search has gone on since.
+
+        `gansearch finals RUN` trains them.
+        """
+        finals = self._load().finals
+        return () if finals is None else finals.finalists
 
     def rank(self) -> list[Ranked]:
         """Returns all trials, the lowest FID first."""
@@ -102,12 +112,26 @@ class Run:
         foreign.permit(names)
         return dict(figures(self._load(), names))
 
-    def export(self, trial: str | int | None = None, out: str | Path | None = None) -> Path:
+    def report(self, out: str | Path | None = None) -> Path:
+        """Writes the report, one page that stands alone, and returns its path.
+
+        Args:
+            out: The file to write; None takes the run's `report/index.html`.
+
+        Raises:
+            UserError: The file can't be written.
+        """
+        from gansearch.cli.report import report
+
+        return report(self._load(), None if out is None else Path(out))
+
+    def export(self, trial: str | int | None = None, out: str | Path | None = None, *, lowest: bool = False) -> Path:
         """Writes the best generator of a trial as files that stand alone, and returns their folder.
 
         Args:
             trial: Which trial; None takes the winner's final nearest to their mean or, without finals, the winner.
             out: The folder to write; None takes the run's `best`.
+            lowest: Takes the trial with the lowest FID of all, finals included; no `trial` may be named then.
 
         Raises:
             UserError: There is no such trial, it has no checkpoint, or the folder can't be written.
@@ -116,7 +140,7 @@ class Run:
 
         loaded = self._load()
         chosen = None if trial is None else str(trial)
-        return export(loaded, chosen, None if out is None else Path(out))
+        return export(loaded, chosen, None if out is None else Path(out), lowest=lowest)
 
     def resume(self, *, retry_failed: bool = False, on_row: OnRow | None = None, **resources: Any) -> "Run":
         """Continues a search that was interrupted or killed. `resources` are those of `search`, which may be others."""

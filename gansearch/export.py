@@ -113,9 +113,11 @@ def export(run: Run, trial_id: str | None = None, out: Path | None = None, *, lo
         The folder. `config.json` there has the trial's configuration, its FID and where the generator comes from.
 
     Raises:
-        UserError: There is no such trial, the trial was never evaluated, its checkpoint is gone, or the folder can't be
-            written.
+        UserError: There is no such trial, the trial was never evaluated, its checkpoint is gone, the folder can't be
+            written, or both a trial and the lowest are wanted.
     """
+    if trial_id is not None and lowest:
+        raise UserError(f"trial {trial_id} and the lowest FID are wanted at once: name one of them")
     if trial_id is not None:
         trial: TrialState | None = run.ledger.find(trial_id)
     else:

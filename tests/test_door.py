@@ -15,6 +15,7 @@ from gansearch.errors import UserError
 from gansearch.losses.hinge import Hinge
 from gansearch.run.rows import End, Eval, Noise, Start
 from tests.analysis.synthetic_run import make_search
+from tests.analysis.test_report import with_finals
 
 SMALL = {"model.features": 8, "metrics.num_fake": 64, "train.batch": 16, "train.evaluations": 3}
 
@@ -46,6 +47,18 @@ def test_a_class_stands_where_a_name_can() -> None:
     assert SPACE.params["loss.name"].domain.choices == (name, "hinge")
     assert SPACE.conditions("loss.margin")[0].among == (name,)
     assert gs.TrialConfig().override({"loss.name": Narrow}).loss.name == name
+
+
+def test_the_finals_decide_here_too(folder: Path) -> None:
+    with_finals(folder / "runs/demo")
+    run = gs.load("demo")
+    assert [(one.trial_id, one.mean) for one in run.finalists] == [("0000", 31.0), ("0001", 40.0)]
+    assert run.best is not None and run.best.trial_id == "0000"
+    assert repr(run).endswith("6 trials, best FID 31.00 (trial 0000))")
+    assert run.report() == Path("runs/demo/report/index.html")
+    assert run.report(folder / "one.html").is_file()
+    with pytest.raises(UserError, match="trial 1 and the lowest FID are wanted at once"):
+        run.export(1, lowest=True)
 
 
 def test_a_run_as_frames_and_figures(folder: Path) -> None:

@@ -62,14 +62,13 @@ def _described(paths: RunDir) -> RunLine:
     except UserError as error:
         return RunLine(name=paths.name, state="damaged", fault=one_line(error))
     trials = run.ledger.values()
-    winner = run.winner
     return RunLine(
         name=paths.name,
         state=state_of(run),
         params=len(run.manifest.space.params),
         ended=sum(trial.end is not None for trial in trials),
         total=run.ledger.total(run.manifest.options.trials),
-        best_fid=run.finals.winner.mean if run.finals else winner.best.fid if winner and winner.best else None,
+        best_fid=run.best_fid,
         created=run.manifest.created,
     )
 

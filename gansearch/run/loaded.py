@@ -57,6 +57,13 @@ class Run:
         return self.ledger.best if self.finals is None else self.ledger[self.finals.winner.trial_id]
 
     @property
+    def best_fid(self) -> float | None:
+        """The FID of the winner: the mean of its finals, or else its lowest. None where there is no winner."""
+        if self.finals is not None:
+            return self.finals.winner.mean
+        return self.winner.best.fid if self.winner and self.winner.best else None
+
+    @property
     def best_generator(self) -> TrialState | None:
         """The trial whose generator stands for the winner: the final nearest to its mean, or else the winner itself."""
         nearest = None if self.finals is None else self.finals.winner.nearest
