@@ -1,5 +1,7 @@
 """Writes FIDs and lengths, in one way in every table, caption, message and plot."""
 
+from decimal import Decimal
+
 MISSING = "-"
 
 
@@ -13,6 +15,11 @@ def fid_text(fid: float | None) -> str:
 def kimg_text(kimg: float | None) -> str:
     """Returns a length without the noise of binary fractions: 19.2, not 19.200000000000003."""
     return MISSING if kimg is None else f"{round(kimg, 3):.12g}"
+
+
+def rough_text(value: float, digits: int = 3) -> str:
+    """Returns a finite number with so many significant digits, and never an exponent: 1,230, not 1.23e+03."""
+    return f"{Decimal(f'{value:.{digits}g}'):,f}"
 
 
 def result_text(fid: float, kimg: float) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gansearch.text import fid_text, kimg_text, result_text
+from gansearch.text import fid_text, kimg_text, result_text, rough_text
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,10 @@ def test_a_fid_below_one_has_four_decimals(fid: float | None, text: str) -> None
 def test_lengths_have_no_noise() -> None:
     assert [kimg_text(kimg) for kimg in (None, 6.4 * 3, 0.3, 1234567.0)] == ["-", "19.2", "0.3", "1234567"]
     assert result_text(0.70349, 6.4 * 3) == "FID 0.7035 at 19.2 kimg"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "0"), (1234.5, "1,230"), (153.8, "154"), (2.5, "2.5"), (0.00001234, "0.0000123")]
+)
+def test_a_rough_number_has_no_exponent(value: float, text: str) -> None:
+    assert rough_text(value) == text

@@ -28,7 +28,7 @@ from gansearch.search.ray.cluster import Cluster, cores, this_machine
 from gansearch.search.ray.probing import probe
 from gansearch.search.remaining import Remaining
 from gansearch.search.run_lock import checkpoint_bytes
-from gansearch.text import kimg_text
+from gansearch.text import kimg_text, rough_text
 from gansearch.training.device import best_device
 
 logger = logging.getLogger(__name__)
@@ -129,9 +129,10 @@ def cost_text(
     queue, ledger = search_queue(plan, Ledger()), Ledger()
     left = Remaining(plan, ledger, queue, cluster.slots, cluster.gpus, 0.0, paces, turnaround).estimate(0.0)
     assert left is not None, "paces are given"
+    hours = rough_text(cost.trainings * full / 3600 * (cluster.gpus or 1.0), 2)
     return (
         f"cost{' within the budget' if budget < math.inf else ''}: about {begun} trials {how}, {full_length} of "
-        f"them of full length, {cost.share:.2f} of a full trial each; {cost.trainings * full / 3600:.2g} {device} "
+        f"them of full length, {cost.share:.2f} of a full trial each; {hours} {'GPU' if cluster.gpus else device} "
         f"hours, {range_text(left.low + start, left.high + start)} with {cluster.slots} at once, "
         f"{checkpoint_bytes(plan) * cost.trials / _MIB:.0f} MiB of checkpoints"
     )

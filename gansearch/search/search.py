@@ -31,7 +31,7 @@ from gansearch.search.recorder import Recorder
 from gansearch.search.remaining import Remaining, TimeLeft
 from gansearch.search.run_lock import check_room, locked_run
 from gansearch.search.shutdown import GracefulShutdown
-from gansearch.text import kimg_text
+from gansearch.text import kimg_text, rough_text
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device
 
@@ -122,7 +122,7 @@ class Search:
         def queue() -> TrialQueue:
             used, budget = self.ledger.gpu_hours(self._manifest.gpus_per_trial), plan.options.gpu_hours
             if budget is not None and used >= budget:
-                raise UserError(f"--gpu-hours {budget:g}: the search has used {used:.3g} already; give more")
+                raise UserError(f"--gpu-hours {budget:g}: the search has used {rough_text(used)} already; give more")
             queue = search_queue(plan, self.ledger)
             if queue.is_empty:
                 raise UserError(

@@ -313,7 +313,10 @@ def test_doctor_says_what_a_search_does_and_costs(options: dict[str, Any], said:
     plan = plan_search(find_space("digits"), RunDir(Path("one")), changes, 14.4, **options)
     node = {"Alive": True, "Resources": {"CPU": 8, "GPU": 2 * gpus}}
     line = cost_text(plan, Cluster.fit(plan, [node]), [100 / 9], "cpu", start=20.0)
-    assert line.startswith(said) and f" cpu hours, {time} with 2 at once" in line
+    unit = "GPU" if gpus else "cpu"
+    assert line.startswith(said) and f" {unit} hours, {time} with 2 at once" in line
+    if "gpu_hours" in options:
+        assert " 0.082 GPU hours" in line  # of a budget of 0.083
 
 
 def test_a_trial_leaves_a_run_and_its_config_replays_it(capsys: pytest.CaptureFixture[str]) -> None:

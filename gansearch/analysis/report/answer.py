@@ -13,7 +13,7 @@ from gansearch.program import command
 from gansearch.run.finals import Finalist
 from gansearch.run.ledger import TrialState, best_trial
 from gansearch.run.loaded import Run
-from gansearch.text import fid_text, kimg_text
+from gansearch.text import fid_text, kimg_text, rough_text
 
 
 class Fact(NamedTuple):
@@ -135,7 +135,7 @@ def _by_one_training(run: Run, winner: TrialState, baseline: TrialState) -> str:
 
 
 def _difference(other: float, own: float) -> str:
-    ratio = f", {other / own:.2g} times as low" if 0 < own < other else ""
+    ratio = f", {rough_text(other / own, 2)} times as low" if 0 < own < other else ""
     change = f"{fid_text(abs(other - own))} {'lower' if own <= other else 'higher'}"
     return f"{fid_text(other)} against {fid_text(own)} of the winner: {change}{ratio}"
 

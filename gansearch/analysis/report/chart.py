@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
-from gansearch.text import fid_text, kimg_text
+from gansearch.text import fid_text, kimg_text, rough_text
 
 Trace = dict[str, Any]
 Layout = dict[str, Any]
@@ -151,5 +151,5 @@ def floor_line(fid: float) -> tuple[Layout, Layout]:
 
 def point_text(trial_id: str, fid: float, kimg: float, epochs: float | None) -> str:
     """Returns what a point of a curve says."""
-    length = f"{kimg_text(kimg)} kimg" + ("" if epochs is None else f" ({epochs:.3g} epochs)")
+    length = f"{kimg_text(kimg)} kimg" + ("" if epochs is None else f" ({rough_text(epochs)} epochs)")
     return f"trial {trial_id}<br>FID {fid_text(fid)}<br>{length}"

@@ -7,7 +7,7 @@ from gansearch.analysis.info.losses import LossCurves
 from gansearch.analysis.info.progress import Progress, ProgressInfo
 from gansearch.analysis.info.survival import FATES, Stage
 from gansearch.analysis.report.chart import Chart, Layout, Trace, fid_axis, plain
-from gansearch.text import fid_text, kimg_text
+from gansearch.text import fid_text, kimg_text, rough_text
 
 _FATE_COLOURS = {
     "went on": "@full",
@@ -33,7 +33,7 @@ def progress_chart(info: ProgressInfo) -> Chart:
         name="progress",
         title="What the search cost",
         caption=f"The lowest FID so far against the {info.unit} until then; a flat end says that more gained nothing.",
-        alt=f"The lowest FID of the search comes to {fid_text(fid)} within {hours:.3g} {info.unit}.",
+        alt=f"The lowest FID of the search comes to {fid_text(fid)} within {rough_text(hours)} {info.unit}.",
         size="half",
         data=data,
         layout={

@@ -96,7 +96,8 @@ def _bands(bands: list[Band]) -> Iterator[Trace]:
             "name": "median",
             "legendgroup": "median",
             "showlegend": number == 0,
-            "hovertemplate": f"median of {band.trials} trials: %{{y:.4g}}<extra></extra>",
+            "text": [fid_text(fids[middle]) for fids in band.fids],
+            "hovertemplate": f"median of {band.trials} trials: %{{text}}<extra></extra>",
         }
 
 

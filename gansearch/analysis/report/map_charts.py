@@ -61,7 +61,7 @@ def _medians(info: PairInfo, fields: list[Field]) -> Trace:
         "mode": "text",
         "x": [_middle(info.x, field.left, field.right) for field in fields],
         "y": [_middle(info.y, field.bottom, field.top) for field in fields],
-        "text": [f"{field.median:.3g}" for field in fields],
+        "text": [fid_text(field.median) for field in fields],
         "textfont": {"size": 10},
         "hovertext": [f"median {fid_text(field.median)} of {field.trials} trials" for field in fields],
         "hoverinfo": "text",

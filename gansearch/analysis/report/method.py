@@ -6,7 +6,7 @@ from typing import NamedTuple
 from gansearch.analysis.report.answer import Fact
 from gansearch.analysis.text import conditions_text, domain_text, floor_text, share_text, value_text
 from gansearch.run.loaded import Run
-from gansearch.text import kimg_text
+from gansearch.text import kimg_text, rough_text
 
 _HOUR = 3600
 
@@ -65,13 +65,13 @@ def _searching(run: Run) -> Iterator[Fact]:
         rungs = ", ".join(map(kimg_text, manifest.rungs_kimg))
         yield Fact("Stopped by", f"{options.scheduler.name}, one in {options.eta} goes on; rungs at {rungs} kimg")
     if options.time_budget is not None:
-        yield Fact("Time budget", f"{options.time_budget / _HOUR:.3g} h")
+        yield Fact("Time budget", f"{rough_text(options.time_budget / _HOUR)} h")
     if options.gpu_hours is not None:
         yield Fact("Budget of GPU hours", f"{options.gpu_hours:g}")
     seconds = sum(row.train_seconds + row.eval_seconds for trial in ledger.values() for row in trial.evals)
-    hours = f"{seconds / _HOUR:.3g} h of all trials together"
+    hours = f"{rough_text(seconds / _HOUR)} h of all trials together"
     if manifest.gpus_per_trial:
-        hours += f", {ledger.gpu_hours(manifest.gpus_per_trial):.3g} GPU hours of the search"
+        hours += f", {rough_text(ledger.gpu_hours(manifest.gpus_per_trial))} GPU hours of the search"
     if ledger.evaluation_share is not None:
         hours += f"; {share_text(ledger.evaluation_share)}"
     yield Fact("Time used", hours)

@@ -165,7 +165,8 @@ def _trend(info: ParamInfo) -> Iterator[Trace]:
     yield edge | {"y": [row[2] for row in rows]}
     yield edge | {"y": [row[3] for row in rows], "fill": "tonexty", "fillcolor": "@band-inner"}
     median = {"x": x, "y": [row[1] for row in rows], "mode": "lines", "line": {"color": "@full", "width": 2}}
-    yield median | {"hovertemplate": "median %{y:.4g}<extra></extra>"}
+    texts = [f"median {fid_text(row[1])}" for row in rows]
+    yield median | {"text": texts, "hovertemplate": "%{text}<extra></extra>"}
 
 
 def _points(info: ParamInfo, top: float) -> Iterator[Trace]:
