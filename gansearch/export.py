@@ -9,7 +9,7 @@ images = G.sample(8, labels=[G.classes.index("dog")] * 8)
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,7 +21,6 @@ from gansearch import foreign
 from gansearch.cache import atomic_write
 from gansearch.config import TrialConfig, describe, from_dict
 from gansearch.errors import UserError, one_line
-from gansearch.metrics.final import FinalScores, final_scores
 from gansearch.program import command
 from gansearch.run import Floor, Run, TrialState
 from gansearch.run.ledger import best_trial
@@ -32,6 +31,9 @@ from gansearch.training import grids
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device
 from gansearch.training.generator import LoadedGenerator
+
+if TYPE_CHECKING:
+    from gansearch.metrics.final import FinalScores
 
 
 class Exported(BaseModel):
@@ -189,7 +191,7 @@ def _card(run: Run, exported: Exported) -> str:
     return "\n".join([lines[0], "", lines[1], "", *lines[2:-1], "", lines[-1], ""])
 
 
-def measure(folder: Path, count: int, device: torch.device | None = None) -> tuple[FinalScores, Floor | None]:
+def measure(folder: Path, count: int, device: torch.device | None = None) -> "tuple[FinalScores, Floor | None]":
     """Measures a generator that `export` wrote into `folder`, and writes `scores.json` there.
 
     The protocol is that of the search, except for the number of images.
@@ -206,6 +208,8 @@ def measure(folder: Path, count: int, device: torch.device | None = None) -> tup
         UserError: The folder holds no export or can't be written, the data or the weights have changed since the
             search, or a generated image is not finite.
     """
+    from gansearch.metrics.final import final_scores  # imports torch-fidelity, which takes as long as torch does
+
     device = device or best_device()
     generator = load_generator(folder, str(device))
     exported = Exported.load(folder)

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,14 +69,14 @@ def cut_last_row(run: RunDir) -> None:
     run.results.write_bytes(content[:-30])
 
 
-LEFT_OUT: dict[str, Damage] = {
-    "the last row is cut in half": cut_last_row,
+LEFT_OUT: dict[str, Any] = {
+    "the last row is cut in half": pytest.param(cut_last_row, marks=pytest.mark.slow),  # resume trains on
     "a line is no text": lambda run: run.results.write_bytes(b"\xff\xfe\x00\n" + run.results.read_bytes()),
     "a start row is lost": edit_rows(without_start),
     "a start row is cut": in_row("start", '"params": {', '"par'),
     "a FID is NaN": in_row("eval", '"fid": ', '"fid": NaN,"was": '),
     "a FID is a text": in_row("eval", '"fid": ', '"fid": "12.5","was": '),
-    "a field is unknown": in_row("end", '"reason": ', '"mood": "fine","reason": '),
+    "a field is unknown": in_row("eval", '"fid": ', '"mood": "fine","fid": '),
     "an id leads out of the run": in_row("eval", '"trial_id": "0001"', '"trial_id": "../../victim"'),
     "an event is unknown": lambda run: run.results.write_text('{"event": "later"}\n' + run.results.read_text()),
     "a configuration is gone": lambda run: run.trial_config("0000").unlink(),
