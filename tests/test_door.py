@@ -14,8 +14,8 @@ from gansearch import foreign
 from gansearch.errors import UserError
 from gansearch.losses.hinge import Hinge
 from gansearch.run.rows import End, Eval, Noise, Start
+from tests.analysis.report_page import with_finals
 from tests.analysis.synthetic_run import make_search
-from tests.analysis.test_report import with_finals
 
 SMALL = {"model.features": 8, "metrics.num_fake": 64, "train.batch": 16, "train.evaluations": 3}
 

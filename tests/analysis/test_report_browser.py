@@ -14,8 +14,8 @@ from benchmarks.big_run import big_run
 from gansearch.analysis.report.write import write_report
 from gansearch.run import RunDir, load
 
+from .report_page import HOSTILE, with_images
 from .synthetic_run import FLOOR, make_search
-from .test_report import HOSTILE, with_images
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 TRIALS = 5000
