@@ -233,7 +233,7 @@ def test_importance_finds_the_two_parameters_that_matter(big, rung, importance):
     assert all(row.share < info.chance for row in info.parameters[2:])
     assert all(row.interval[0] <= row.share <= row.interval[1] for row in info.parameters)
     assert sum(row.share for row in info.parameters) <= 1
-    assert info.verdict.startswith("certainly more than chance: loss.name")
+    assert info.verdict.startswith("clearly more than chance: loss.name")
     pair = strongest_pair(info, rung, big.manifest.space)
     assert (pair.x.path, pair.y.path) == ("optim.g_lr", "loss.name")
 

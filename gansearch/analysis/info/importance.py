@@ -67,7 +67,7 @@ class ImportanceInfo(NamedTuple):
         """Which parameters matter beyond doubt, in words: those whose interval lies above chance."""
         certain = [row.path for row in self.parameters if row.interval[0] > self.chance]
         if certain:
-            return f"certainly more than chance: {', '.join(certain)}"
+            return f"clearly more than chance: {', '.join(certain)}"
         return f"no interval lies above chance: {self.trials} trials do not tell for certain which parameters matter"
 
 
