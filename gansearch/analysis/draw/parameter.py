@@ -85,8 +85,7 @@ def _draw_points(info: ParamInfo, rung: CommonRung, axes: Any) -> None:
 def _mark_baseline(name: str, x: float, fid: float, axis: Axis, axes: Any, above: bool) -> None:
     """Marks a baseline and names it, on the side of the mark that has more room, a little above or below."""
     axes.plot(x, fid, "D", color="white", markersize=6, markeredgecolor=INK, zorder=5)
-    left, right = map(axis.scaled, axes.get_xlim())
-    is_right = 2 * axis.scaled(x) > left + right
+    is_right = axis.is_right(x)
     place = {"xytext": (-6 if is_right else 6, 3 if above else -9), "ha": "right" if is_right else "left"}
     text = {"fontsize": 8, "color": INK, "path_effects": HALO, "zorder": 6, "textcoords": "offset points"}
     axes.annotate(name, (x, fid), **place, **text)

@@ -38,6 +38,10 @@ class Axis(NamedTuple):
         """Returns where a value lies on the axis."""
         return math.log(x) if self.log else x
 
+    def is_right(self, x: float) -> bool:
+        """Returns whether a value lies in the right half of the domain, so that a text has more room on its left."""
+        return 2 * self.scaled(x) > sum(map(self.scaled, self.limits))
+
 
 class Point(NamedTuple):
     """A trial's value of a parameter (`x`: a number, or an index into the choices) and the trial, which has its FID."""

@@ -85,8 +85,8 @@ def _parameters(run: Run) -> list[Group]:
     replay_of = replay_info(rung, space)
     replay = [replay_chart(replay_of, rung)] if replay_of else []
     notes = [
-        f"{rung}. Like is compared with like: all these FIDs are of one length of training. A point is a trial, a star "
-        "the winner, an open diamond a baseline."
+        f"{rung}. Like is compared with like: all these FIDs are of one length of training. A point is a trial, the "
+        "bluer the further it was trained; a star is the winner, an open diamond a baseline."
     ]
     if importance.parameters:
         pair = strongest_pair(importance, rung, space)

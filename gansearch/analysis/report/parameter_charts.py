@@ -2,7 +2,8 @@
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from gansearch.analysis.info.common_rung import CommonRung, TrialAtRung
 from gansearch.analysis.info.importance import ImportanceInfo
@@ -71,7 +72,7 @@ def parameter_chart(info: ParamInfo, rung: CommonRung, number: int) -> Chart:
     top = max(finite) * 1.25 if info.log_fid else max(finite) + 0.08 * (max(finite) - min(finite) or 1)
     title = axis.path + (f" (where {axis.only_where})" if axis.only_where else "")
     layout: Layout = {
-        "xaxis": axis_layout(axis) | {"title": {"text": ""}} | _whole_numbers(info),
+        "xaxis": axis_layout(axis) | {"title": {"text": ""}} | _columns(info),
         "yaxis": fid_axis([*finite, top], info.log_fid),
         "showlegend": False,
         "margin": {"t": 8},
@@ -82,7 +83,7 @@ def parameter_chart(info: ParamInfo, rung: CommonRung, number: int) -> Chart:
         caption=_caption(info),
         alt=f"FID at {kimg_text(rung.kimg)} kimg against {axis.path}, {len(info.points)} trials. {_summary(info)}",
         size="third",
-        data=[*_boxes(info), *_trend(info), *_points(info, top)],
+        data=[*_boxes(info), *_trend(info), *_points(info, rung, top)],
         layout=layout,
     )
 
@@ -101,12 +102,13 @@ def axis_layout(axis: Axis) -> Layout:
     }
 
 
-def _whole_numbers(info: ParamInfo) -> Layout:
-    """Returns the ticks and the range of an axis with a column for each of some numbers."""
-    if info.axis.choices is not None or not info.columns:
+def _columns(info: ParamInfo) -> Layout:
+    """Returns the ticks and the range of an axis with a column for each choice or whole number."""
+    if not info.columns:
         return {}
     values, room = [column.x for column in info.columns], 0.6 * _spacing(info)
-    return {"tickvals": values, "range": [values[0] - room, values[-1] + room]}
+    texts = [f"{plain(_label(info, column.x))}<br>n={column.trials}" for column in info.columns]
+    return {"tickvals": values, "ticktext": texts, "range": [values[0] - room, values[-1] + room]}
 
 
 def _spacing(info: ParamInfo) -> float:
@@ -169,8 +171,8 @@ def _trend(info: ParamInfo) -> Iterator[Trace]:
     yield median | {"text": texts, "hovertemplate": "%{text}<extra></extra>"}
 
 
-def _points(info: ParamInfo, top: float) -> Iterator[Trace]:
-    """Yields the points of a part of the trials; one that diverged lies at `top`.
+def _points(info: ParamInfo, rung: CommonRung, top: float) -> Iterator[Trace]:
+    """Yields the points of a part of the trials, coloured by how far they came; one that diverged lies at `top`.
 
     The winner, which comes last, and the baselines, with their names, are always among them.
     """
@@ -188,11 +190,29 @@ def _points(info: ParamInfo, top: float) -> Iterator[Trace]:
             "x": [point.x + rng.uniform(-spread, spread) for point in found],
             "y": [point.trial.fid if math.isfinite(point.trial.fid) else top for point in found],
             "text": [plain(point.trial.baseline or "") for point in found],
-            "textposition": "top center",
+            "textposition": [_beside(point, info, at) for at, point in enumerate(found)],
+            "cliponaxis": False,
             "customdata": [_text(point, info) for point in found],
             "hovertemplate": "%{customdata}<extra></extra>",
-            "marker": {"color": colour, "symbol": symbol, "size": size, "opacity": 1 if is_marked else 0.6},
+            "marker": {"color": colour, "symbol": symbol, "size": size, "opacity": 1 if is_marked else 0.75}
+            | (_stages(found, rung) if colour == "@cut" else {}),
         }
+
+
+def _stages(points: Sequence[Point], rung: CommonRung) -> dict[str, Any]:
+    """Returns the colours of points, from grey to blue: how many of all rungs their trials reached."""
+    scale = [[0, "@cut"], [1, "@full"]]
+    return {
+        "color": [rung.stage(point.trial.reached) for point in points],
+        "colorscale": scale,
+        "cmin": 1,
+        "cmax": max(2, len(rung.rungs)),
+    }
+
+
+def _beside(point: Point, info: ParamInfo, number: int) -> str:
+    """Returns where the text of a point stands: where there is room, and texts at one place one above the other."""
+    return f"{'bottom' if number % 2 else 'top'} {'left' if info.axis.is_right(point.x) else 'right'}"
 
 
 def _colour(trial: TrialAtRung) -> str:
@@ -208,4 +228,4 @@ def _text(point: Point, info: ParamInfo) -> str:
 def trial_text(trial: TrialAtRung) -> str:
     """Returns what a point of a trial says."""
     fid = "diverged" if trial.has_diverged_before else f"FID {fid_text(trial.fid)}"
-    return f"trial {trial.trial_id}<br>{fid}"
+    return f"trial {trial.trial_id}<br>{fid}<br>came to {kimg_text(trial.reached)} kimg"
