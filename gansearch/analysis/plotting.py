@@ -12,7 +12,7 @@ from gansearch.analysis.draw.style import literal
 from gansearch.analysis.info.comparison import comparison_info
 from gansearch.analysis.info.trials import state_text
 from gansearch.analysis.plots.base import Plot
-from gansearch.errors import UserError, kind_and_message
+from gansearch.errors import UserError, kind_and_message, one_line
 from gansearch.run import Run
 
 
@@ -73,14 +73,15 @@ def _require_evaluation(run: Run) -> None:
 
 
 def _write(drawn: Iterable[tuple[str, Figure]], out: Path) -> list[Path]:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        return [_save(figure, out / f"{name}.png") for name, figure in drawn]
-    except OSError as error:
-        raise UserError(f"cannot write plots to {out} ({error.strerror}): choose another folder with --out") from None
+    return [_save(figure, out / f"{name}.png") for name, figure in drawn]
 
 
 def _save(figure: Figure, path: Path) -> Path:
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=150, pil_kwargs={"compress_level": 4})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=150, pil_kwargs={"compress_level": 4})
+    except OSError as error:
+        reason = f"cannot write plots to {path.parent} ({one_line(error)})"
+        raise UserError(f"{reason}: choose another folder with --out") from None
     return path

@@ -48,7 +48,7 @@ def conclude(run: Run) -> None:
     from gansearch.export import export
 
     write_ranking(run, top=10)
-    plot(run)
     best = export(run)
+    plot(run)
     print(f"\nplots: {run.dir.plots}/\nbest generator: {best}/ (its sample grid: {best}/samples.png)")
     print(f"report: {report(run)}")

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from PIL import Image
 
@@ -280,6 +282,23 @@ def test_where_attention_left_no_maps_the_plot_says_so(run, big):
     assert "left no attention maps" in _texts(dict(figures(run))["attention"])
     with_maps = dict(figures(big))["attention"]
     assert "left no" not in _texts(with_maps) and len(with_maps.axes) == 4
+
+
+@pytest.mark.parametrize("keeps", [0.0, 0.5], ids=["empty", "cut"])
+def test_damaged_pictures_of_trials_are_left_out(run, tmp_path, keeps):
+    files = [run.dir.real]
+    for trial_id, row in ((trial.trial_id, row) for trial in run.ledger.values() for row in trial.evals):
+        files += [
+            run.dir.trial(trial_id) / name for name in (samples_file(row.images), attention_file(row.images, "G"))
+        ]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((60, 60), 90).save(file)
+        file.write_bytes(file.read_bytes()[: int(keeps * file.stat().st_size)])
+    drawn = dict(figures(run)) | dict([comparison(run, ("0", "1"))])
+    texts = {name: " | ".join(text.get_text() for text in figure.findobj(Text)) for name, figure in drawn.items()}
+    assert "G: no picture" in texts["attention"]
+    assert "no picture of real images" in texts["compare_0000_0001"] and "no samples here" in texts["compare_0000_0001"]
 
 
 def test_two_trials_make_one_picture(big, tmp_path):

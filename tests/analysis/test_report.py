@@ -307,9 +307,18 @@ def test_large_images_are_embedded_small(tmp_path: Path) -> None:
     assert moving and moving.width == 560 and len(moving.source) < (tmp_path / "large.gif").stat().st_size / 2
     with Image.open(io.BytesIO(base64.b64decode(moving.source.partition(",")[2]))) as animation:
         assert animation.n_frames == 7
-    assert picture(tmp_path / "none.png", "alt", "caption") is None
-    (tmp_path / "broken.png").write_bytes(b"no image")
-    assert picture(tmp_path / "broken.png", "alt", "caption") is None
+
+
+@pytest.mark.parametrize("name", ["small.png", "small.gif"])
+@pytest.mark.parametrize("keeps", [0.0, 0.5, None], ids=["empty", "cut", "gone"])
+def test_a_damaged_image_is_left_out(tmp_path: Path, name: str, keeps: float | None) -> None:
+    path = tmp_path / name
+    frames = [Image.effect_noise((60, 60), 90) for _ in range(3)]
+    frames[0].save(path, **({"save_all": True, "append_images": frames[1:]} if name.endswith("gif") else {}))
+    assert picture(path, "alt", "caption") is not None
+    content = path.read_bytes()
+    path.unlink() if keeps is None else path.write_bytes(content[: int(keeps * len(content))])
+    assert picture(path, "alt", "caption") is None
 
 
 def test_the_command_writes_the_page_and_prints_its_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,12 +6,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from PIL import Image
 
 from gansearch.analysis.draw.losses import draw_losses, series_style
 from gansearch.analysis.draw.style import INK, MUTED, legend_below, style_axes
 from gansearch.analysis.info.comparison import Comparison, Side
 from gansearch.analysis.info.curves import is_wide
+from gansearch.analysis.pictures import opened
 from gansearch.text import fid_text, kimg_text
 
 _MOST_PARAMETERS = 14  # of those that differ, so that the table stays beside the curves
@@ -73,13 +73,13 @@ def _no_samples(info: Comparison) -> str:
 def _draw_grid(file: Path | None, title: str, missing: str, axes: Any) -> None:
     axes.set_axis_off()
     axes.set_title(title, fontsize=9.5, color=INK)
-    if file is None:
+    picture = None if file is None else opened(file)
+    if picture is None:
         # Folded here: where matplotlib folds a text, it takes a `$` for a formula in any case.
         text = textwrap.fill(missing, _LINE)
         axes.text(0.5, 0.5, text, ha="center", va="center", color=MUTED, transform=axes.transAxes)
         return
-    with Image.open(file) as picture:
-        axes.imshow(picture.convert("RGB"))
+    axes.imshow(picture.convert("RGB"))
 
 
 def _draw_differences(info: Comparison, axes: Any) -> None:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from matplotlib.figure import Figure
-from PIL import Image
 
 from gansearch.analysis.draw.parameter import draw_parameter, fid_limits, parameter_handles
 from gansearch.analysis.draw.style import INK, MUTED, legend_below, titled
 from gansearch.analysis.info.attention import AttentionInfo, Maps, attention_info
 from gansearch.analysis.info.common_rung import CommonRung, common_rung
 from gansearch.analysis.info.trials import state_text
+from gansearch.analysis.pictures import opened
 from gansearch.analysis.plots.base import Plot
 from gansearch.registry import component
 from gansearch.run import Run
@@ -55,12 +55,12 @@ def _without_pictures(info: AttentionInfo) -> str:
 def _draw_maps(axes: Any, network: str, label: str, best: Maps | None) -> None:
     axes.set_axis_off()
     file = best.pictures.get(network) if best else None
-    if best is None or file is None:
+    picture = None if file is None else opened(file)
+    if best is None or picture is None:
         text = "no self-attention" if label == "none" else "no picture"
         axes.text(0.5, 0.5, f"{network}: {text}", ha="center", va="center", color=MUTED)
         return
-    with Image.open(file) as picture:
-        axes.imshow(picture.convert("RGB"))
+    axes.imshow(picture.convert("RGB"))
     length = f"{kimg_text(best.kimg)} kimg"
     title = f"{network} of trial {best.trial_id}, the best with {label}:\nFID {fid_text(best.fid)} at {length}"
     axes.set_title(title, fontsize=8.5, color=INK)

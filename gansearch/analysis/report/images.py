@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image, ImageSequence, UnidentifiedImageError
+from PIL import Image, ImageSequence
 
-from gansearch.errors import one_line
-from gansearch.logs import warn_once
+from gansearch.analysis.pictures import opened
 from gansearch.run.loaded import Run
 from gansearch.run.paths import SAMPLES
 
@@ -46,21 +45,16 @@ def grids(run: Run, trial_id: str) -> list[int]:
 
 def picture(path: Path, alt: str, caption: str) -> Picture | None:
     """Reads an image; returns None where there is none, or, with a warning, where it can't be read."""
-    try:
-        content = path.read_bytes()
-        with Image.open(io.BytesIO(content)) as image:
-            kind, small = (image.format or "").lower(), content
-            width, height = image.size
-            if getattr(image, "is_animated", False):
-                if len(content) > _LARGEST_ANIMATION:
-                    kind, small, (width, height) = "webp", *_smaller_animation(image)
-            elif len(content) > _LARGEST:
-                kind, small, (width, height) = "webp", *_smaller(image)
-    except FileNotFoundError:
+    image = opened(path)
+    if image is None:
         return None
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        warn_once(f"{path} can't be read ({one_line(error)}): the report leaves it out")
-        return None
+    content, kind, (width, height) = path.read_bytes(), (image.format or "").lower(), image.size
+    small = content
+    if getattr(image, "is_animated", False):
+        if len(content) > _LARGEST_ANIMATION:
+            kind, small, (width, height) = "webp", *_smaller_animation(image)
+    elif len(content) > _LARGEST:
+        kind, small, (width, height) = "webp", *_smaller(image)
     source = f"data:image/{kind};base64,{base64.b64encode(small).decode()}"
     return Picture(source, width, height, alt, caption)
 
