@@ -287,10 +287,9 @@ def test_where_attention_left_no_maps_the_plot_says_so(run, big):
 @pytest.mark.parametrize("keeps", [0.0, 0.5], ids=["empty", "cut"])
 def test_damaged_pictures_of_trials_are_left_out(run, tmp_path, keeps):
     files = [run.dir.real]
-    for trial_id, row in ((trial.trial_id, row) for trial in run.ledger.values() for row in trial.evals):
-        files += [
-            run.dir.trial(trial_id) / name for name in (samples_file(row.images), attention_file(row.images, "G"))
-        ]
+    for row in itertools.chain.from_iterable(trial.evals for trial in run.ledger.values()):
+        names = samples_file(row.images), attention_file(row.images, "G")
+        files += [run.dir.trial(row.trial_id) / name for name in names]
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.effect_noise((60, 60), 90).save(file)
