@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gansearch.analysis.noise import fid_noise
 from gansearch.analysis.text import reason_text
-from gansearch.run.ledger import Standing, TrialState
+from gansearch.run.ledger import Standing, TrialState, by_fid
 from gansearch.run.loaded import Run
 from gansearch.run.rows import Relation
 
@@ -62,8 +62,8 @@ def rank(run: Run) -> list[Ranked]:
 
     Finals come last and have no rank: each is one of several seeds of a configuration, and the luckiest would be first.
     """
-    searched = sorted((trial for trial in run.ledger.values() if not trial.is_final), key=by_fid)
-    finals = sorted((trial for trial in run.ledger.values() if trial.is_final), key=by_fid)
+    trials = sorted(run.ledger.values(), key=_order)
+    searched, finals = ([trial for trial in trials if trial.is_final is final] for final in (False, True))
     ranks = _ranks([trial.best.fid for trial in searched if trial.best], fid_noise(run.ledger) or 0.0)
     places = {one.trial_id: one.place for one in (run.finals.finalists if run.finals else ())}
     by_params = {run.ledger[trial_id].params_key: place for trial_id, place in places.items()}
@@ -71,6 +71,10 @@ def rank(run: Run) -> list[Ranked]:
         _ranked(run, trial, rank, by_params.get(trial.params_key))
         for trial, rank in zip((*searched, *finals), itertools.chain(ranks, itertools.repeat(None)), strict=False)
     ]
+
+
+def _order(trial: TrialState) -> tuple[float, float, int]:
+    return by_fid(trial.best) if trial.best else (math.inf, math.inf, trial.number)
 
 
 def _ranks(fids: Sequence[float], noise: float) -> Iterator[int]:
@@ -85,12 +89,6 @@ def _ranks(fids: Sequence[float], noise: float) -> Iterator[int]:
         if not is_level:
             first, rank = fid, position
         yield rank
-
-
-def by_fid(trial: TrialState) -> tuple[bool, float, float, int]:
-    """Returns a key that sorts trials as the ranking does."""
-    best = trial.best
-    return (best is None, best.fid if best else 0.0, best.kimg if best else 0.0, trial.number)
 
 
 def _ranked(run: Run, trial: TrialState, rank: int | None, place: int | None) -> Ranked:

@@ -138,6 +138,9 @@ def _notes(run: Run, searched: Sequence[Ranked], shown: Sequence[Ranked], heads:
     if "kimg" in heads and any(_is_other(row, full) for row in shown):
         yield f"* another length than the full one, {kimg_text(full)} kimg"
     missing = [row.trial_id for row in shown if row.rank is not None and row.checkpoint is None]
+    best = run.best_generator
+    if run.finals is not None and best is not None and run.checkpoint(best.trial_id) is None:
+        missing.append(f"{best.trial_id} (the winner's final)")
     if missing:
         yield f"not exportable, since the checkpoint is missing: {', '.join(missing)}"
     again = command("finals", run.dir.path, *run.plan.code_flag)

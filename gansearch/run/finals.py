@@ -59,6 +59,11 @@ class Finalist(BaseModel):
         return self
 
     @property
+    def counted(self) -> int:
+        """Of how many finals `mean` is the mean."""
+        return len(self.fids) + self.diverged
+
+    @property
     def nearest(self) -> str | None:
         """The final whose FID lies nearest to the mean, the first of equally near ones; None without any."""
         if self.mean is None:

@@ -83,7 +83,7 @@ class TrialState:
     @property
     def best(self) -> Eval | None:
         """The evaluation with the lowest FID; the earlier of two equal ones."""
-        return min(self.evals, key=lambda row: row.fid, default=None)
+        return min(self.evals, key=by_fid, default=None)
 
     @property
     def has_noise(self) -> bool:
@@ -112,10 +112,15 @@ class TrialState:
         )
 
 
+def by_fid(row: Eval) -> tuple[float, float, int]:
+    """Returns a key that sorts evaluations: the lowest FID first, of equal ones that at fewer kimg, then by number."""
+    return (row.fid, row.kimg, row.number)
+
+
 def best_trial(trials: Iterable[TrialState]) -> TrialState | None:
-    """Returns the trial with the lowest FID, the first of equal ones; None where no trial has a FID."""
-    scored = [trial for trial in trials if trial.best]
-    return min(scored, key=lambda trial: trial.best.fid if trial.best else math.inf, default=None)
+    """Returns the trial with the lowest FID by the order of `by_fid`; None where no trial has a FID."""
+    scored = [(by_fid(trial.best), trial) for trial in trials if trial.best]
+    return min(scored, key=lambda one: one[0], default=(None, None))[1]
 
 
 class Ledger(dict[str, TrialState]):
@@ -185,7 +190,7 @@ class Ledger(dict[str, TrialState]):
                 self[row.trial_id].noise = row
 
     def _note_searched(self, row: Eval) -> None:
-        if self._lowest is None or (row.fid, row.number) < (self._lowest.fid, self._lowest.number):
+        if self._lowest is None or by_fid(row) < by_fid(self._lowest):
             self._lowest = row
         self._search_seconds += row.train_seconds + row.eval_seconds
         self.num_searched += 1
@@ -261,7 +266,7 @@ class Ledger(dict[str, TrialState]):
 
     @property
     def best(self) -> TrialState | None:
-        """The trial of the search with the lowest FID so far, the one with the lowest number of equal ones.
+        """The trial of the search with the lowest FID so far by the order of `by_fid`.
 
         Finals do not count: each is one of several seeds, and the lowest of them is the luckiest.
         """

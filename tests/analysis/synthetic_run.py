@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from gansearch.config import TrainConfig, TrialConfig
 from gansearch.run.manifest import Options, Plan
-from gansearch.run.paths import RunDir, checkpoint_name
+from gansearch.run.paths import ABOUT, BEST, RunDir, checkpoint_name
 from gansearch.run.protocol import Floor, Protocol
 from gansearch.run.rows import Decision, End, Eval, Row, Start, Verdict, Writer
 from gansearch.run.space import Space, When
@@ -117,6 +117,13 @@ def damage(run: RunDir, **changes: Any) -> None:
     run.search_json.write_text(json.dumps(json.loads(run.search_json.read_text()) | changes))
 
 
+def make_checkpoint(path: Path) -> None:
+    """Makes what a ranking looks for; nothing can be loaded from it."""
+    path.mkdir(parents=True)
+    for name in (BEST, ABOUT):
+        (path / name).touch()
+
+
 def make_search(path: Path, trials: int = 16, seed: int = 0, **search: Any) -> RunDir:
     """A search in which a baseline came first, the third trial diverged unevaluated, and the last one still runs."""
     rng = random.Random(seed)
@@ -127,7 +134,7 @@ def make_search(path: Path, trials: int = 16, seed: int = 0, **search: Any) -> R
     run = make_run(path, rows, **search)
     for row in rows:
         if isinstance(row, Eval):
-            (run.trial(row.trial_id) / checkpoint_name(row.images)).mkdir(parents=True)
+            make_checkpoint(run.trial(row.trial_id) / checkpoint_name(row.images))
     return run
 
 

@@ -103,6 +103,8 @@ def test_a_search_says_how_far_it_is(tmp_path):
     writer = Writer(run.dir.results)
     assert state_text(run) == "still running: 1 of 16 trials ended"
     writer.close()
+    final = start(16, origin="final", parent="0000", relation="final")
+    assert state_text(load(make_run(tmp_path / "finals", [*rows, final]))) == "not finished: 1 of 16 trials ended"
     ended = load(make_run(tmp_path / "ended", [start(0), evaluation(0, 6.4, 9.0), _diverged(0, 7.0)], trials=1))
     assert state_text(ended) is None
 
@@ -111,8 +113,9 @@ def test_the_winner_of_the_finals_leads(tmp_path):
     run = load(big_run(tmp_path / "run", 40, finals=True))
     best = leaders(run, 5)
     assert best[0] is run.winner and len(best) == 5
-    fids = [trial.best.fid for trial in best[1:]]
-    assert fids == sorted(fids) and not any(trial.is_final for trial in best)
+    finalists = [one.trial_id for one in run.finals.finalists]
+    assert [trial.trial_id for trial in best[:4]] == finalists[:4], "the finals say who is second too"
+    assert not any(trial.is_final for trial in best)
     assert curves_info(run).best == run.winner.trial_id == losses_info(run)[0].trial_id
     assert not any(run.ledger[curve.trial_id].is_final for curve in curves_info(run).curves)
 

@@ -14,6 +14,7 @@ from gansearch.analysis.rank import rank
 from gansearch.errors import UserError
 from gansearch.run import RunDir, load
 from gansearch.run.manifest import SCHEMA_VERSION
+from gansearch.run.paths import BEST
 from gansearch.run.rows import to_json
 from tests.analysis.synthetic_run import (
     BASE,
@@ -23,6 +24,7 @@ from tests.analysis.synthetic_run import (
     SPACE,
     damage,
     evaluation,
+    make_checkpoint,
     make_run,
     make_search,
     start,
@@ -211,8 +213,10 @@ def test_the_files_of_trials_are_not_needed(tmp_path: Path) -> None:
 def test_the_newest_whole_checkpoint_is_found(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", [start(0), evaluation(0, 6.4, 50.0), start(1)])
     for name in ("checkpoint_000006400", "checkpoint_000019200", "checkpoint_000057600.tmp", "checkpoint_x"):
-        (run.trial("0000") / name).mkdir(parents=True)
+        make_checkpoint(run.trial("0000") / name)
     (run.trial("0000") / "checkpoint_000025600").touch()
+    make_checkpoint(run.trial("0000") / "checkpoint_000032000")
+    (run.trial("0000") / "checkpoint_000032000" / BEST).unlink()
     assert load(run).checkpoint("0000") == str(run.trial("0000") / "checkpoint_000019200")
     assert load(run).checkpoint("0001") is None
 
@@ -220,7 +224,7 @@ def test_the_newest_whole_checkpoint_is_found(tmp_path: Path) -> None:
 def test_a_longer_name_of_a_checkpoint_is_newer(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", [start(0)])
     for name in ("checkpoint_999999999", "checkpoint_1000000000"):
-        (run.trial("0000") / name).mkdir(parents=True)
+        make_checkpoint(run.trial("0000") / name)
     assert load(run).checkpoint("0000") == str(run.trial("0000") / "checkpoint_1000000000")
 
 

@@ -305,9 +305,9 @@ def test_an_unknown_trial_is_refused_with_those_that_are_there(name: str, hint: 
 def test_the_best_trial_is_the_first_with_the_lowest_fid() -> None:
     assert Ledger([start(0)]).best is None
     rows = [start(n) for n in range(3)]
-    scored = [evaluation(1, 1.0, 4.0), evaluation(2, 1.0, 4.0), evaluation(0, 1.0, 7.0)]
+    scored = [evaluation(1, 1.0, 4.0), evaluation(2, 1.0, 4.0), evaluation(0, 1.0, 7.0), evaluation(0, 2.0, 4.0)]
     best = Ledger([*rows, *scored]).best
-    assert best is not None and best.trial_id == "0001"
+    assert best is not None and best.trial_id == "0001", "of equal ones the faster, then the first"
 
 
 @given(
@@ -321,9 +321,9 @@ def test_what_a_ledger_keeps_up_to_date_is_what_its_trials_say(events: list[tupl
         else:
             ledger.add(start(number, **{"parent": "0000", "relation": "final"} if kind == "final" else {}))
     trials = sorted(ledger.values(), key=lambda trial: trial.number)
-    found = [(row.fid, trial.number) for trial in trials if not trial.is_final for row in trial.evals]
+    found = [(row.fid, row.kimg, trial.number) for trial in trials if not trial.is_final for row in trial.evals]
     assert ledger.num_searched == len(found)
-    assert (ledger.best.number if ledger.best else None) == (min(found)[1] if found else None)
+    assert (ledger.best.number if ledger.best else None) == (min(found)[2] if found else None)
     numbers = [*(trial.number for trial in trials), *ledger.without_start.values()]
     assert ledger.next_number == max(numbers, default=-1) + 1
     seconds = sum(row.train_seconds + row.eval_seconds for one in trials if not one.is_final for row in one.evals)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from gansearch.run.ledger import TrialState
+from gansearch.run.ledger import TrialState, by_fid
 from gansearch.run.loaded import Run
 from gansearch.run.rows import Eval, is_being_written
 
@@ -32,18 +32,25 @@ def shown_winner(run: Run) -> TrialState | None:
 
 
 def leaders(run: Run, most: int) -> list[TrialState]:
-    """Returns at most so many trials with the lowest FIDs, the one that stands for the winner of the search first."""
-    winner = shown_winner(run)
+    """Returns at most so many trials, the best first: finalists as the finals have placed them, others by lowest FID.
+
+    Baselines behind all other finalists were there to be compared with: they count by their lowest FID.
+    """
+    finalists = [run.ledger[one.trial_id] for one in (run.finals.finalists if run.finals else ())]
+    while len(finalists) > 1 and finalists[-1].is_baseline:
+        finalists.pop()
+    root_id = run.ledger.root_id
+    places = {root_id(trial.trial_id): place for place, trial in reversed(list(enumerate(finalists)))}
     found = sorted(
         (trial for trial in searched(run) if trial.evals),
-        key=lambda trial: (trial is not winner, lowest(run, trial).fid, trial.number),
+        key=lambda trial: (places.get(root_id(trial.trial_id), len(finalists)), by_fid(lowest(run, trial))),
     )
     return found[:most]
 
 
 def lowest(run: Run, trial: TrialState) -> Eval:
     """Returns the evaluation with the lowest FID of a trial that has one, or of those that it continues."""
-    return min(run.ledger.history(trial.trial_id), key=lambda row: row.fid)
+    return min(run.ledger.history(trial.trial_id), key=by_fid)
 
 
 def baseline_name(trial: TrialState) -> str | None:
@@ -57,6 +64,7 @@ def state_text(run: Run) -> str | None:
     trials = [trial for trial in run.ledger.values() if not trial.is_final]
     ended = sum(trial.end is not None for trial in trials)
     total = run.ledger.total(run.manifest.options.trials)
+    total = None if total is None else total - (len(run.ledger) - len(trials))
     if ended == len(trials) and (ended == total or not is_being_written(run.dir.results)):
         return None
     word = "still running" if is_being_written(run.dir.results) else "not finished"

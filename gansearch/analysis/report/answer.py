@@ -81,7 +81,10 @@ def interval_text(finalist: Finalist) -> str:
 
 
 def best_baseline(run: Run) -> TrialState | None:
-    """Returns the baseline with the lowest FID in the search; None where there is none with an FID."""
+    """Returns the best baseline, by the finals or else by its lowest FID; None where there is none with an FID."""
+    judged = [run.ledger[one.trial_id] for one in (run.finals.finalists if run.finals else ()) if one.fids]
+    if placed := next((trial for trial in judged if trial.is_baseline), None):
+        return placed
     return best_trial(trial for trial in run.ledger.values() if trial.is_baseline and not trial.is_final)
 
 
@@ -90,7 +93,7 @@ def _measured(winner: TrialState, finalist: Finalist | None) -> tuple[str, str]:
     if finalist is None or finalist.mean is None:
         return fid_text(winner.best.fid), f"the lowest FID of one training, at {kimg_text(winner.best.kimg)} kimg"
     interval = f"; 95 % interval {interval_text(finalist)}" if finalist.interval else ""
-    counted = len(finalist.fids) + finalist.diverged
+    counted = finalist.counted
     return fid_text(finalist.mean), f"the mean of {counted} final{'' if counted == 1 else 's'}{interval}"
 
 
