@@ -170,7 +170,7 @@ def _card(run: Run, exported: Exported) -> str:
     if run.finals is not None and winner is not None:
         best = run.finals.winner
         between = "" if best.interval is None else f", 95 % interval {' to '.join(map(fid_text, best.interval))}"
-        diverged = f", {best.diverged} of which diverged and count as the highest FID of all" if best.diverged else ""
+        diverged = f" ({best.diverged} diverged and counted as the highest FID of all)" if best.diverged else ""
         lines.append(
             f"- The winner is the configuration of trial {winner.trial_id}: mean FID {fid_text(best.mean)} of "
             f"{best.counted} seed{'' if best.counted == 1 else 's'}{diverged}{between}."

@@ -201,6 +201,14 @@ def test_of_the_winners_finals_the_one_nearest_to_the_mean_is_exported(run: RunD
     card = (copy.best / "README.md").read_text()
     assert "# run, trial 0003" in card and "trial 0000: mean FID 7.17 of 3 seeds, 95 % interval " in card
     assert str(copy.trial_config("0003")) in card
+    with closing(Writer(copy.results)) as writer:
+        own = {"trial_id": "0004", "number": 4}
+        writer.append(Start(**own, params={}, origin="final", seed=4, parent="0000", relation="final"))
+        writer.append(replace(searched.end, **own, status="diverged", best_fid=None, best_kimg=None))
+    judge(load(copy), finalists(loaded.ledger, 1), 4).save(copy)
+    export(load(copy))
+    counted = "mean FID 7.62 of 4 seeds (1 diverged and counted as the highest FID of all), 95 % interval "
+    assert counted in (copy.best / "README.md").read_text()
     assert Exported.load(export(loaded, lowest=True)).trial_id == "0001"
     assert Exported.load(export(loaded, "0")).trial_id == "0000"
 

@@ -20,7 +20,8 @@ from gansearch.errors import UserError
 from gansearch.run import Run, load
 from gansearch.run.rows import Noise
 
-from .synthetic_run import FLOOR, PARAMS, PROTOCOL, SPACE, evaluation, make_run, make_search, start
+from .report_page import with_finals
+from .synthetic_run import FLOOR, PARAMS, PROTOCOL, SPACE, evaluation, make_checkpoint, make_run, make_search, start
 from .test_table import Terminal
 
 
@@ -257,6 +258,14 @@ def test_a_missing_checkpoint_is_said(tmp_path):
     assert "not exportable" not in _written(load(directory))
     shutil.rmtree(directory.trial(best))
     assert f"not exportable, since the checkpoint is missing: {best}\n" in _written(load(directory))
+
+
+def test_the_missing_checkpoint_of_the_winners_final_is_said(tmp_path):
+    directory = with_finals(tmp_path / "run")
+    for trial in load(directory).ledger.values():
+        if trial.trial_id != "0002":
+            make_checkpoint(directory.trial(trial.trial_id) / "checkpoint_000057600")
+    assert "since the checkpoint is missing: 0002 (the winner's final)\n" in _written(load(directory))
 
 
 def test_short_names_are_those_that_a_person_would_say():

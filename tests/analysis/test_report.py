@@ -79,6 +79,13 @@ def test_with_finals_their_mean_decides_and_the_final_nearest_to_it_is_exported(
     assert "Trial 0000, by its final 0002: FID 30.50" in found.text
 
 
+def test_the_best_baseline_is_that_of_the_finals(tmp_path: Path) -> None:
+    run = with_finals(tmp_path / "run")
+    run.results.write_text(run.results.read_text().replace('"origin": "sampled"', '"origin": "baseline:sngan"'))
+    assert load(run).ledger.best.trial_id == "0001", "the other one had the lower FID in the search"
+    assert "the winner is itself a baseline, dcgan (trial 0000)" in page(run).text
+
+
 def test_finals_that_the_search_has_outrun_do_not_decide(tmp_path: Path) -> None:
     run = with_finals(tmp_path / "run")
     content = json.loads(run.finals.read_text())
