@@ -53,6 +53,7 @@ def _progress(row: Progress, number: int, unit: str) -> Trace:
         "y": row.fid,
         "mode": "lines+markers",  # a baseline that ended at the first rung is one point
         "marker": {"size": 2 + 2 * width},
+        "cliponaxis": False,  # beside a long search it lies at the edge
         "text": [f"{plain(name)}<br>FID {fid_text(fid)}<br>{rough_text(hours)} {unit}" for hours, fid in pairs],
         "hovertemplate": "%{text}<extra></extra>",
         "name": plain(name),

@@ -91,7 +91,7 @@ def _bands(bands: list[Band]) -> Iterator[Trace]:
         yield {
             "x": band.kimg,
             "y": [fids[middle] for fids in band.fids],
-            "mode": "lines" if len(band.kimg) > 1 else "markers",
+            "mode": "lines" if len(band.kimg) > 1 else "lines+markers",
             "line": {"color": "@full", "width": 2},
             "marker": {"color": "@full"},
             "name": "median",
