@@ -115,11 +115,12 @@ def _judged(run: Run, trained: Sequence[_Trained]) -> Iterator[Finalist]:
 
 
 def _interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """Returns the 95 % interval of a mean FID, which is not negative; None with fewer than two values."""
+    """Returns the 95 % interval of a mean FID, not below 0 unless a value is; None with fewer than two values."""
     if len(values) < 2:
         return None
     mean, half = fmean(values), student.ppf(0.975, len(values) - 1) * math.sqrt(variance(values) / len(values))
-    return max(0.0, float(mean - half)), float(mean + half)
+    low, high = float(mean - half), float(mean + half)
+    return (low if min(values) < 0 else max(0.0, low)), high
 
 
 def _probability(values: Sequence[float], others: Sequence[float]) -> float | None:

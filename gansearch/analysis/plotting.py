@@ -13,6 +13,7 @@ from gansearch.analysis.info.comparison import comparison_info
 from gansearch.analysis.info.trials import state_text
 from gansearch.analysis.plots.base import Plot
 from gansearch.errors import UserError, kind_and_message, one_line
+from gansearch.program import command
 from gansearch.run import Run
 
 
@@ -25,7 +26,7 @@ def plot(run: Run, out: Path | None = None, more: Iterable[str] = ()) -> list[Pa
         UserError: No trial has an evaluation yet, or the files cannot be written.
     """
     _require_evaluation(run)
-    return _write(figures(run, more), out or run.dir.plots)
+    return _write(run.dir.path, figures(run, more), out or run.dir.plots)
 
 
 def compare(run: Run, trials: tuple[str, str], out: Path | None = None) -> Path:
@@ -34,7 +35,7 @@ def compare(run: Run, trials: tuple[str, str], out: Path | None = None) -> Path:
     Raises:
         UserError: There is no such trial, one has no evaluation, both are one, or the file cannot be written.
     """
-    return _write([comparison(run, trials)], out or run.dir.plots)[0]
+    return _write(run.dir.path, [comparison(run, trials)], out or run.dir.plots)[0]
 
 
 def comparison(run: Run, trials: tuple[str, str]) -> tuple[str, Figure]:
@@ -72,16 +73,17 @@ def _require_evaluation(run: Run) -> None:
         raise UserError(f"{run.dir.path} has no evaluation to plot yet: wait for its first FID")
 
 
-def _write(drawn: Iterable[tuple[str, Figure]], out: Path) -> list[Path]:
-    return [_save(figure, out / f"{name}.png") for name, figure in drawn]
+def _write(run: Path, drawn: Iterable[tuple[str, Figure]], out: Path) -> list[Path]:
+    return [_save(figure, out / f"{name}.png", run) for name, figure in drawn]
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def _save(figure: Figure, path: Path, run: Path) -> Path:
     FigureCanvasAgg(figure)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=150, pil_kwargs={"compress_level": 4})
     except OSError as error:
-        reason = f"cannot write plots to {path.parent} ({one_line(error)})"
-        raise UserError(f"{reason}: choose another folder with --out") from None
+        # A command that writes plots into the run writes the report there too.
+        others = f"`{command('plot', run)}` and `{command('report', run)}` write elsewhere with --out"
+        raise UserError(f"cannot write plots to {path.parent} ({one_line(error)}): {others}") from None
     return path

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gansearch.analysis.noise import fid_noise
 from gansearch.analysis.text import reason_text
+from gansearch.run.finals import Finalist
 from gansearch.run.ledger import Standing, TrialState, by_fid
 from gansearch.run.loaded import Run
 from gansearch.run.rows import Relation
@@ -26,6 +27,9 @@ class Ranked:
         rank: 1 for the lowest FID. Trials share a rank where the noise of an FID does not tell them from the first one
             that has it. None for a trial without an evaluation, and for a final.
         place: The place of the trial's parameters in the finals, None where they are no finalist's.
+        finals_mean: The mean FID of these finals, None without any.
+        finals_low: The lower end of the 95 % interval of that mean, None where it is not known.
+        finals_high: The upper end.
         best_fid: The lowest FID of the trial.
         best_kimg: The training length at `best_fid`.
         mean_fid: The mean over all evaluations of the trial.
@@ -40,6 +44,9 @@ class Ranked:
 
     rank: int | None
     place: int | None
+    finals_mean: float | None
+    finals_low: float | None
+    finals_high: float | None
     trial_id: str
     number: int
     best_fid: float | None
@@ -65,8 +72,8 @@ def rank(run: Run) -> list[Ranked]:
     trials = sorted(run.ledger.values(), key=_order)
     searched, finals = ([trial for trial in trials if trial.is_final is final] for final in (False, True))
     ranks = _ranks([trial.best.fid for trial in searched if trial.best], fid_noise(run.ledger) or 0.0)
-    places = {one.trial_id: one.place for one in (run.finals.finalists if run.finals else ())}
-    by_params = {run.ledger[trial_id].params_key: place for trial_id, place in places.items()}
+    finalists = run.finals.finalists if run.finals else ()
+    by_params = {run.ledger[one.trial_id].params_key: one for one in finalists}
     return [
         _ranked(run, trial, rank, by_params.get(trial.params_key))
         for trial, rank in zip((*searched, *finals), itertools.chain(ranks, itertools.repeat(None)), strict=False)
@@ -91,12 +98,16 @@ def _ranks(fids: Sequence[float], noise: float) -> Iterator[int]:
         yield rank
 
 
-def _ranked(run: Run, trial: TrialState, rank: int | None, place: int | None) -> Ranked:
+def _ranked(run: Run, trial: TrialState, rank: int | None, finalist: Finalist | None) -> Ranked:
     best = trial.best
     fids = [row.fid for row in trial.evals]
+    low, high = (finalist and finalist.interval) or (None, None)
     return Ranked(
         rank=rank,
-        place=place,
+        place=finalist.place if finalist else None,
+        finals_mean=finalist.mean if finalist else None,
+        finals_low=low,
+        finals_high=high,
         trial_id=trial.trial_id,
         number=trial.number,
         best_fid=best.fid if best else None,

@@ -121,6 +121,16 @@ def _chosen(run: Run, shown: Sequence[Ranked], columns: Sequence[str], wide: boo
     return [known[name] for name in (*_USUAL, *differing(paths, [row.params for row in shown]))]
 
 
+def _unjudged(run: Run, again: str) -> str:
+    """Returns what is true of finals that were trained, but are in no `finals.json`."""
+    full, finals = images_of(run.manifest.max_kimg), [trial for trial in run.ledger.values() if trial.is_final]
+    finished = {(trial.params_key, trial.start.seed) for trial in finals if trial.is_finished(full)}
+    if all((trial.params_key, trial.start.seed) in finished for trial in finals):
+        how = "with --top and --seeds as before, writes it, and trains no complete final again"
+        return f"finals.json is missing: `{again}`, {how}"
+    return f"finals were trained, but not all: `{again}` continues them"
+
+
 def _notes(run: Run, searched: Sequence[Ranked], shown: Sequence[Ranked], heads: set[str]) -> Iterator[str]:
     """Yields the lines below the table."""
     if state := state_text(run):
@@ -129,7 +139,8 @@ def _notes(run: Run, searched: Sequence[Ranked], shown: Sequence[Ranked], heads:
         every = command("rank", run.dir.path, "--all")
         yield f"and {len(searched) - len(shown)} more of {len(searched)} trials: `{every}`"
     noise = fid_noise(run.ledger)
-    if noise is not None and len({row.rank for row in shown}) < len(shown) and "rank" in heads:
+    ranks = [row.rank for row in shown if row.rank is not None]
+    if noise is not None and len(set(ranks)) < len(ranks) and "rank" in heads:
         yield (
             "trials that share a rank differ no more than noise explains: FIDs of one generator with other z differ by "
             f"{noise:.1%}"
@@ -147,6 +158,6 @@ def _notes(run: Run, searched: Sequence[Ranked], shown: Sequence[Ranked], heads:
     if run.why_void is not None:
         yield f"the finals are void, as {run.why_void}: `{again}`"
     elif run.finals is None and any(trial.is_final for trial in run.ledger.values()):
-        yield f"finals were trained, but not all: `{again}` continues them"
+        yield _unjudged(run, again)
     if run.manifest.floor is not None:
         yield floor_text(run.manifest.floor)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind, tukey_hsd
 
-from gansearch.analysis.finals import _places, finalists, judge
+from gansearch.analysis.finals import _interval, _places, finalists, judge
 from gansearch.analysis.finals_table import write_finals
 from gansearch.analysis.rank import rank
 from gansearch.analysis.rank_table import write_ranking
@@ -94,11 +94,20 @@ def test_the_mean_over_seeds_decides_not_the_search(tmp_path) -> None:
     assert (found[2].searched_fid, found[2].fids) == (4.0, (9.0, 9.2, 8.9, 9.1))
     assert found[2].trials == ("0003", "0004", "0005", "0006")
     assert not any(one.missing or one.diverged for one in found)
+    write_ranking(run, file=(file := io.StringIO()))  # as it is without finals.json
+    assert "finals.json is missing: `" in file.getvalue()
     run = load(run.dir)
     assert run.winner.trial_id == "0001"
     assert run.best_generator.best.fid in {5.0, 5.1}  # 0.05 from the mean, as far as the other
     ranked = [(row.rank, row.place, row.trial_id) for row in rank(run)]
     assert ranked[:3] == [(1, 3, "0000"), (2, 1, "0001"), (3, 1, "0002")]
+    second = rank(run)[1]
+    assert (second.finals_mean, second.finals_low, second.finals_high) == (found[0].mean, *found[0].interval)
+
+
+def test_an_interval_ends_at_0_unless_a_fid_is_negative() -> None:
+    assert _interval([0.1, 0.3])[0] == 0.0
+    assert _interval([-0.1, 0.3])[0] == pytest.approx(0.1 - 12.7062 * 0.2)
 
 
 def test_the_generator_of_the_winner_is_the_one_nearest_to_the_mean(tmp_path) -> None:

@@ -4,6 +4,7 @@ import math
 import random
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -263,6 +264,7 @@ def test_where_all_fids_are_equal_nothing_is_important(tmp_path):
     info = importance_info(common_rung(run), SPACE)
     assert {row.path: row.share for row in info.parameters} == {"optim.beta1": 0.0, "model.spectral_norm": 0.0}
     assert info.verdict.startswith("no interval lies above chance: 40 trials do not tell")
+    assert strongest_pair(info, common_rung(run), SPACE) is None
 
 
 def test_curves_need_neither_optuna_nor_sklearn():
@@ -318,6 +320,15 @@ def test_progress_is_the_lowest_fid_so_far_against_the_work(big, tmp_path):
     assert without.unit == "hours of trials"
     assert without.search.fid == [9.0, 5.0, 5.0]
     assert without.search.hours == pytest.approx([2.9 / 3600, 5.8 / 3600, 8.7 / 3600])
+
+
+def test_progress_follows_a_baseline_that_was_continued_or_trained_again(tmp_path):
+    failed = replace(_diverged(1, 6.4), status="failed")
+    rows = [start(0, origin="baseline:a"), evaluation(0, 6.4, 9.0), start(1, origin="baseline:b"), failed]
+    rows += [start(2, origin="baseline:a", parent="0000", relation="continuation"), evaluation(2, 12.8, 5.0)]
+    rows += [start(3, origin="baseline:b", parent="0001", relation="retry"), evaluation(3, 6.4, 7.0)]
+    found = {line.name: line.fid for line in progress_info(load(make_run(tmp_path / "run", rows))).baselines}
+    assert found == {"a": [9.0, 5.0, 5.0], "b": [7.0, 7.0]}
 
 
 def test_losses_of_the_leaders_are_the_rows(big):

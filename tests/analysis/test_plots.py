@@ -221,8 +221,10 @@ def test_the_curves_show_the_numbers(run):
     (axes,) = _curves(run).axes
     assert axes.get_yscale() == "log"
     drawn = [tuple(line.get_ydata()) for line in axes.lines]
-    for curve in curves_info(run).curves:
+    curves = curves_info(run).curves
+    for curve in curves:
         assert tuple(curve.fid) in drawn
+    assert "o" in {line.get_marker() for line in axes.lines if tuple(line.get_ydata()) == tuple(curves[0].fid)}
     assert {text.get_text() for text in axes.texts} >= {"6.4", "19.2", "57.6", "dcgan"}
     (epochs,) = axes.child_axes
     assert epochs.get_xlabel() == "epochs of 1,437 training images"
@@ -298,6 +300,26 @@ def test_damaged_pictures_of_trials_are_left_out(run, tmp_path, keeps):
     texts = {name: " | ".join(text.get_text() for text in figure.findobj(Text)) for name, figure in drawn.items()}
     assert "G: no picture" in texts["attention"]
     assert "no picture of real images" in texts["compare_0000_0001"] and "no samples here" in texts["compare_0000_0001"]
+
+
+def test_the_texts_over_a_plot_fit_into_it(tmp_path):
+    trials = [({"optim.beta1": at / 40, "loss.name": ["bce", "wgan"][at % 2]}, 9.0 + at % 7) for at in range(31)]
+    run = _run(tmp_path / ("long" * 9 + " name" * 30), trials)
+    for figure in [*dict(figures(run)).values(), comparison(run, ("0", "1"))[1]]:
+        figure.draw_without_rendering()
+        for text in (figure._suptitle, figure.axes[0]._left_title):
+            box = text.get_window_extent()
+            assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+        assert figure._suptitle.get_window_extent().y0 >= figure.axes[0]._left_title.get_window_extent().y1
+
+
+def test_fields_and_points_of_one_fid_have_one_colour(tmp_path):
+    trials = [({"optim.beta1": at / 100, "model.spectral_norm": at % 2 == 0}, 9.0 + (at == 0)) for at in range(80)]
+    (axes, _) = dict(figures(_run(tmp_path / "run", trials)))["map"].axes
+    shades = {tuple(patch.get_facecolor()[:3]) for patch in axes.patches}
+    (points,) = axes.collections
+    points.update_scalarmappable()
+    assert shades == {tuple(colour[:3]) for colour in points.get_facecolor()[1:]}
 
 
 def test_two_trials_make_one_picture(big, tmp_path):

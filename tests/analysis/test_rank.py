@@ -242,6 +242,11 @@ def test_trials_that_noise_does_not_separate_share_a_rank(tmp_path):
     assert fid_noise(run.ledger) == pytest.approx(0.05 * math.sqrt(1.5))
     assert [row.rank for row in rank(run)] == [1, 2, 2, 2, 5, 6]
     assert "other z differ by 6.1%" in " ".join(_written(run).split())
+    ends = [start(6), start(7)]
+    run = load(
+        make_run(tmp_path / "unranked", [*rows[:2], *rows[8:10], noise(0, 57.6, spread), noise(4, 57.6, spread), *ends])
+    )
+    assert "share a rank" not in _written(run)
 
 
 def test_finals_have_no_rank_and_are_no_line(tmp_path):

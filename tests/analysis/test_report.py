@@ -200,7 +200,7 @@ def test_the_file_is_one_and_names_no_other(search: RunDir, tmp_path: Path) -> N
     assert all(str(one["href"]).startswith("#") for one in found.all("a"))
     assert write_report(load(search), tmp_path / "other" / "page.html").read_text()
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="choose another file with --out"):
+    with pytest.raises(UserError, match="writes elsewhere with --out"):
         write_report(load(search), tmp_path / "file" / "page.html")
 
 
@@ -280,10 +280,13 @@ def test_some_diverged_beside_others(tmp_path: Path) -> None:
 def test_baselines_are_marked_by_name_in_the_charts_of_parameters(tmp_path: Path) -> None:
     rows: list[Row] = [start(0, {"optim.g_lr": 2e-4}, origin="baseline:dcgan<b>"), *completed(0, 30.0)]
     rows += [start(1, {"optim.g_lr": 1e-3}), *completed(1, 20.0), start(2, {"optim.g_lr": 2e-3}), *completed(2, 40.0)]
-    points = page(make_run(tmp_path / "run", rows)).data["figures"]["parameter-0"]["data"]
+    figures = page(make_run(tmp_path / "run", rows)).data["figures"]
+    points, alone = figures["parameter-0"]["data"], figures["progress"]["data"][1]
     marks = {trace["marker"]["symbol"]: (trace["y"], trace["text"]) for trace in points if "marker" in trace}
     assert marks["diamond-open"] == ([30.0], ["dcgan&lt;b&gt;"]) and marks["star"][0] == [20.0]
     assert marks["circle"][0] == [40.0]
+    assert "markers" in alone["mode"]
+    assert alone["text"][0] == "baseline dcgan&lt;b&gt; alone<br>FID 30.00<br>0.000806 hours of trials"
 
 
 def test_rows_of_an_unknown_version_are_left_out(tmp_path: Path) -> None:

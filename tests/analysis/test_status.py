@@ -4,9 +4,11 @@ from dataclasses import replace
 import pytest
 
 from gansearch.analysis.status import as_json, describe, render_status
+from gansearch.cli.search import main
 from gansearch.run import Ledger, load
 from gansearch.run.rows import End
 
+from .report_page import with_finals
 from .synthetic_run import decision, evaluation, make_search, promoting_rows, start
 
 
@@ -42,6 +44,11 @@ def test_where_rows_are_few_the_running_and_the_best_stay(ledger):
     assert "12 not shown" in text and "running" in text
     assert sum(" of 57.6 " in line for line in text.splitlines()) == 4
     assert text.count(ledger.best.trial_id) == 2
+
+
+def test_the_last_line_names_the_winner_of_the_finals(tmp_path, capsys):
+    assert main(["status", str(with_finals(tmp_path / "run").path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "winner of the finals: trial 0000, mean FID 31.00"
 
 
 def test_an_empty_ledger_is_a_header_and_a_summary():

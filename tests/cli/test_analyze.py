@@ -159,7 +159,7 @@ def test_a_run_without_a_finite_fid_ends_with_3(runs, capsys, command):
         (["rank", "demo", "--csv", "missing/file.csv"], "non-existent directory: 'missing'): choose another --csv"),
         (["rank", "demo", "--parquet", "missing/file.parquet"], "'missing'): choose another --parquet"),
         (["rank", "demo", "--evaluations"], "name the file to write with --csv FILE or --parquet FILE"),
-        (["plot", "demo", "--out", "file"], "choose another folder with --out"),
+        (["plot", "demo", "--out", "file"], "plot demo` and `gansearch report demo` write elsewhere with --out"),
         (["export", "demo", "--measure", "1"], "--measure: 1 shows no spread: give 2"),
         (["export", "demo", "--measure", "x"], "--measure: x is not"),
     ],
@@ -176,6 +176,13 @@ def test_wrong_input_gets_one_line_and_2(runs, capsys, monkeypatch, words, messa
     (line,) = captured.err.splitlines()
     assert message in line and captured.out == ""
     assert sorted(runs.rglob("*")) == before
+
+
+def test_a_run_alone_whose_folder_takes_no_plots_names_the_commands_that_write_elsewhere(runs, capsys):
+    (runs / "demo/plots").touch()
+    assert _call(runs, "demo") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"plot {runs}/demo` and `" in line and f"report {runs}/demo` write elsewhere with --out" in line
 
 
 def test_no_words_at_all_ask_for_a_run(capsys):

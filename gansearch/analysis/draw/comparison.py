@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gansearch.analysis.draw.losses import draw_losses, series_style
-from gansearch.analysis.draw.style import INK, MUTED, legend_below, style_axes
+from gansearch.analysis.draw.style import INK, MUTED, headline, legend_below, style_axes
 from gansearch.analysis.info.comparison import Comparison, Side
 from gansearch.analysis.info.curves import is_wide
 from gansearch.analysis.pictures import opened
@@ -32,14 +32,7 @@ def comparison_figure(run: str, info: Comparison, state: str | None) -> Figure:
     _draw_grid(info.real, "real images", "the run has no picture of real images", cells[2])
     _draw_differences(info, cells[3])
     ids = [side.curve.trial_id for side in info.sides]
-    figure.suptitle(
-        f"{run}: how do trials {ids[0]} and {ids[1]} differ?" + (f" ({state})" if state else ""),
-        color=INK,
-        fontsize=12,
-        fontweight="bold",
-        x=0.01,
-        ha="left",
-    )
+    headline(figure, f"{run}: how do trials {ids[0]} and {ids[1]} differ?" + (f" ({state})" if state else ""))
     legend_below(figure, [_handle(at, side) for at, side in enumerate(info.sides)])
     return figure
 

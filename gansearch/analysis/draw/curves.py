@@ -27,8 +27,9 @@ from gansearch.text import fid_text, kimg_text, result_text
 
 _RUNG: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1}
 _FLOOR: dict[str, Any] = {"color": INK, "linewidth": 1.0, "linestyle": ":", "zorder": 1.5}
-_BASELINE: dict[str, Any] = {"color": INK, "linewidth": 1.5, "linestyle": (0, (6, 2, 1, 2)), "zorder": 3.5}
-_LEADER: dict[str, Any] = {"color": "#5d4b8c", "linewidth": 1.0, "alpha": 0.75, "zorder": 3}
+_END: dict[str, Any] = {"marker": "o", "markersize": 4, "markevery": [-1]}  # shows one evaluation alone, too
+_BASELINE: dict[str, Any] = {"color": INK, "linewidth": 1.5, "linestyle": (0, (6, 2, 1, 2)), "zorder": 3.5, **_END}
+_LEADER: dict[str, Any] = {"color": "#5d4b8c", "linewidth": 1.0, "alpha": 0.75, "zorder": 3, **_END}
 _OUTER, _INNER = "#d6e2ef", "#a9c3de"
 
 

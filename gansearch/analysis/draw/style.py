@@ -4,16 +4,20 @@ Colours can be told apart by readers who see red and green alike, and each meani
 """
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from matplotlib import colormaps
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FuncFormatter, LogFormatter, LogitFormatter, LogLocator, NullLocator, ScalarFormatter
+from matplotlib.transforms import blended_transform_factory
 
 from gansearch.analysis.info.common_rung import CommonRung, TrialAtRung
 from gansearch.text import kimg_text
@@ -23,6 +27,9 @@ BEST, FULL, CUT, BROKEN = "#d1495b", "#30638e", "#9aa7b4", "#e0902f"
 
 # Okabe and Ito, https://jfly.uni-koeln.de/color/, without the yellow, which is faint on white.
 SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+
+_HEADLINE, _FACT = FontProperties(size=12, weight="bold"), FontProperties(size=9.5)
+_EDGE = 0.08  # inches between the edge of a figure and its texts
 
 HALO = [withStroke(linewidth=2.5, foreground="white")]
 
@@ -75,13 +82,41 @@ def plain_ticks(axis: Any, subs: tuple[float, ...]) -> None:
 
 
 def titled(axes: Any, run: str, question: str, *facts: str | None, pad: float = 8) -> None:
-    """Writes over a figure the run and the question that it answers, and over its first axes the facts.
+    """Writes over a figure the run and the question that it answers, and under them, over its first axes, the facts.
 
-    A fact that is None is left out.
+    All of it begins at the left edge of the figure, and is folded to fit into it. A fact that is None is left out.
     """
-    axes.figure.suptitle(f"{run}: {question}", color=INK, fontsize=12, fontweight="bold", x=0.01, ha="left")
-    lines = "\n".join(fact for fact in facts if fact)
-    axes.set_title(lines, loc="left", color=INK, fontsize=9.5, pad=pad, linespacing=1.3)
+    figure = axes.figure
+    lines = headline(figure, f"{run}: {question}")
+    text = "\n".join(folded(fact, figure.get_figwidth() - 2 * _EDGE, _FACT) for fact in facts if fact)
+    title = axes.set_title(text, loc="left", x=_EDGE / figure.get_figwidth(), color=INK, pad=pad, linespacing=1.3)
+    title.set_font(_FACT)
+    # The layout places a title by its height alone, so it may begin to the left of the axes.
+    title.set_transform(blended_transform_factory(figure.transFigure, title.get_transform()))
+    if figure.get_layout_engine() is None:
+        above = 0.3 + 0.2 * (lines + (text.count("\n") + 1 if text else 0))
+        figure.subplots_adjust(top=1 - above / figure.get_figheight())
+
+
+def headline(figure: Figure, text: str) -> int:
+    """Writes a text over a figure, folded to fit into it; returns the number of its lines."""
+    lines = folded(text, figure.get_figwidth() - 2 * _EDGE, _HEADLINE)
+    figure.suptitle(lines, color=INK, fontproperties=_HEADLINE, x=_EDGE / figure.get_figwidth(), ha="left")
+    return lines.count("\n") + 1
+
+
+def folded(text: str, width: float, font: FontProperties) -> str:
+    """Folds a text to a width in inches: at spaces, or within a word that is longer."""
+
+    def share(line: str) -> float:
+        points = text_to_path.get_text_width_height_descent(line, font, ismath=False)[0]
+        return 1.05 * points / (72 * width)  # as a picture has whole pixels, letters are a little wider there
+
+    lines, most = [text], len(text)
+    while most > 1 and (longest := max(map(share, lines), default=0.0)) > 1:
+        most = min(most - 1, round(most / longest))
+        lines = textwrap.wrap(text, most)
+    return "\n".join(lines)
 
 
 def stage_colours(rung: CommonRung) -> list[Any]:

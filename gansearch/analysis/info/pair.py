@@ -45,9 +45,10 @@ class PairInfo(NamedTuple):
 def strongest_pair(importance: ImportanceInfo, rung: CommonRung, space: Space) -> PairInfo | None:
     """Returns the map of the most important parameter and of the next one that does not depend on it.
 
-    It is None where there are not enough trials to tell which parameters these are, or where there is only one.
+    It is None where there are not enough trials to tell which parameters these are, where there is only one, or
+    where none explains anything.
     """
-    paths = [row.path for row in importance.parameters]
+    paths = [row.path for row in importance.parameters if importance.parameters[0].share > 0]
     for other in paths[1:]:
         depends = {when.path for path in (paths[0], other) for when in space.conditions(path)}
         if not depends & {paths[0], other}:

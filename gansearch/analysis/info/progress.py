@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gansearch.analysis.info.trials import baseline_name
+from gansearch.analysis.info.trials import baseline_name, searched
 from gansearch.run.loaded import Run
 from gansearch.run.rows import Eval
 
@@ -22,7 +22,8 @@ class ProgressInfo(NamedTuple):
     Args:
         unit: `GPU hours`, or `hours of trials` where trials have no GPU.
         search: All trials of the search, in the order of their evaluations.
-        baselines: Each baseline with its own work alone, as far as the search trained it.
+        baselines: Each baseline with its own work alone, as far as the search trained it: with the trials that
+            continue it, and of one that failed and was trained again the last attempt.
     """
 
     unit: str
@@ -35,11 +36,8 @@ def progress_info(run: Run) -> ProgressInfo:
     gpus = run.manifest.gpus_per_trial
     ledger = run.ledger
     rows = [row for row in ledger.rows if isinstance(row, Eval) and not ledger[row.trial_id].is_final]
-    baselines = [
-        _progress(name, trial.evals, gpus)
-        for trial in ledger.values()
-        if (name := baseline_name(trial)) and trial.evals and trial.start.parent is None
-    ]
+    last = {name: trial for trial in searched(run) if trial.evals and (name := baseline_name(trial))}
+    baselines = [_progress(name, ledger.history(trial.trial_id), gpus) for name, trial in last.items()]
     unit = "GPU hours" if gpus else "hours of trials"
     return ProgressInfo(unit, _progress(None, rows, gpus), baselines)
 

@@ -64,6 +64,7 @@ def _importance(run: str, rung: CommonRung, info: ImportanceInfo, state: str | N
         axes.set_axis_off()
         return figure
     style_axes(axes, "share of the variance of log FID that the parameter explains alone (fANOVA)")
+    axes.xaxis.set_label_text(axes.get_xlabel(), ha="right", x=1)  # with long names it is wider than the axes
     axes.grid(visible=False, axis="y")
     rows = info.parameters
     for at, row in enumerate(rows):
@@ -92,6 +93,8 @@ def _map(run: str, rung: CommonRung, pair: PairInfo, state: str | None) -> Figur
         _scale(axis, axes, side)
     fids = [trial.fid for _, _, trial in pair.points if not trial.has_diverged_before]
     low, high = np.quantile(fids, [0.02, 0.98]) if fids else (1.0, 2.0)
+    if low == high:  # matplotlib would choose another range for points than for fields
+        high = low + (0.05 * abs(low) or 1.0)
     norm: Normalize = (LogNorm if is_wide(fids) and low > 0 else Normalize)(low, high)
     colours = colormaps["viridis"]
     for field in pair.fields:

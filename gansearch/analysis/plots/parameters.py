@@ -44,8 +44,7 @@ def parameter_figure(run: str, rung: CommonRung, info: ParamInfo, facts: Sequenc
     axes = figure.add_subplot()
     legend = 0.21 * math.ceil(len(handles) / columns_of(handles, _WIDTH))
     below = 0.55 + (0.2 if info.columns else 0.0) + (0.2 if info.axis.only_where else 0.0) + legend
-    above = 0.5 + 0.2 * sum(fact is not None for fact in facts)
-    figure.subplots_adjust(left=0.8 / _WIDTH, right=0.98, bottom=below / _HEIGHT, top=1 - above / _HEIGHT)
+    figure.subplots_adjust(left=0.8 / _WIDTH, right=0.98, bottom=below / _HEIGHT)
     draw_parameter(info, rung, axes, fid_limits(rung, info.log_fid))
     titled(axes, run, f"which values of {info.axis.path} are good?", *facts)
     legend_below(figure, handles)

@@ -26,7 +26,7 @@ _LOSS_AXES: Layout = {"xaxis": {"title": {"text": "training length (kimg)"}}, "y
 def progress_chart(info: ProgressInfo) -> Chart:
     """Returns the lowest FID so far against the work that it took."""
     rows = [info.search, *info.baselines]
-    data = [_progress(row, number) for number, row in enumerate(rows)]
+    data = [_progress(row, number, info.unit) for number, row in enumerate(rows)]
     fids = [fid for row in rows for fid in row.fid]
     hours, fid = info.search.hours[-1], info.search.fid[-1]
     return Chart(
@@ -43,11 +43,22 @@ def progress_chart(info: ProgressInfo) -> Chart:
     )
 
 
-def _progress(row: Progress, number: int) -> Trace:
+def _progress(row: Progress, number: int, unit: str) -> Trace:
     name = "the search" if row.name is None else f"baseline {row.name} alone"
     dash, width = ("solid", 2.5) if row.name is None else ("dash", 1.5)
     line: Layout = {"shape": "hv", "color": _SERIES[number % len(_SERIES)], "width": width, "dash": dash}
-    return {"x": row.hours, "y": row.fid, "mode": "lines", "name": plain(name), "line": line}
+    pairs = zip(row.hours, row.fid, strict=True)
+    return {
+        "x": row.hours,
+        "y": row.fid,
+        "mode": "lines+markers",  # a baseline that ended at the first rung is one point
+        "marker": {"size": 2 + 2 * width},
+        "cliponaxis": False,  # beside a long search it lies at the edge
+        "text": [f"{plain(name)}<br>FID {fid_text(fid)}<br>{rough_text(hours)} {unit}" for hours, fid in pairs],
+        "hovertemplate": "%{text}<extra></extra>",
+        "name": plain(name),
+        "line": line,
+    }
 
 
 def survival_chart(stages: Sequence[Stage]) -> Chart:

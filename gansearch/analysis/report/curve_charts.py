@@ -91,8 +91,9 @@ def _bands(bands: list[Band]) -> Iterator[Trace]:
         yield {
             "x": band.kimg,
             "y": [fids[middle] for fids in band.fids],
-            "mode": "lines",
+            "mode": "lines" if len(band.kimg) > 1 else "lines+markers",
             "line": {"color": "@full", "width": 2},
+            "marker": {"color": "@full"},
             "name": "median",
             "legendgroup": "median",
             "showlegend": number == 0,

@@ -47,7 +47,8 @@ def write_report(run: Run, out: Path | None = None, networks: str | None = None)
     try:
         atomic_write(path, lambda staging: staging.write_text(html, encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"can't write {path} ({one_line(error)}): choose another file with --out") from None
+        other = f"`{command('report', run.dir.path)}` writes elsewhere with --out"
+        raise UserError(f"can't write {path} ({one_line(error)}): {other}") from None
     return path
 
 

@@ -12,6 +12,7 @@ from gansearch.cli.command import Command
 from gansearch.cli.parser import OK, Parser, positive_int
 from gansearch.run import find_run, load
 from gansearch.run.rows import is_being_written
+from gansearch.text import fid_text
 
 
 def _arguments(parser: Parser) -> None:
@@ -41,6 +42,9 @@ def _run(args: argparse.Namespace) -> int:
             rows = None if args.all else args.top
             table = render_status(run.ledger, total=total, max_kimg=run.manifest.max_kimg, rows=rows, winner=run.winner)
             table.notes += map(str, noisy_rungs(run))
+            if run.finals is not None:
+                best = run.finals.winner
+                table.notes.append(f"winner of the finals: trial {best.trial_id}, mean FID {fid_text(best.mean)}")
             table.write(wide=args.wide)
         if not args.watch or not is_being_written(paths.results):
             return OK
