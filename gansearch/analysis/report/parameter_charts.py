@@ -83,7 +83,7 @@ def parameter_chart(info: ParamInfo, rung: CommonRung, number: int) -> Chart:
         caption=_caption(info),
         alt=f"FID at {kimg_text(rung.kimg)} kimg against {axis.path}, {len(info.points)} trials. {_summary(info)}",
         size="third",
-        data=[*_boxes(info), *_trend(info), *_points(info, rung, top)],
+        data=[*_boxes(info, top), *_trend(info, top), *_points(info, rung, top)],
         layout=layout,
     )
 
@@ -139,10 +139,11 @@ def _summary(info: ParamInfo) -> str:
     return f"The median is lowest, {fid_text(fid)}, near {value_text(float(x))}." if math.isfinite(fid) else ""
 
 
-def _boxes(info: ParamInfo) -> Iterator[Trace]:
+def _boxes(info: ParamInfo, top: float) -> Iterator[Trace]:
+    """Yields the quartiles of each column; one among trials that diverged lies at `top`, as their points do."""
     for column in info.columns:
-        if column.box is not None and math.isfinite(column.box.quartiles[2]):
-            first, median, third = column.box.quartiles
+        if column.box is not None:
+            first, median, third = (min(value, top) for value in column.box.quartiles)
             yield {
                 "type": "box",
                 "x": [column.x],
@@ -158,17 +159,18 @@ def _boxes(info: ParamInfo) -> Iterator[Trace]:
             }
 
 
-def _trend(info: ParamInfo) -> Iterator[Trace]:
+def _trend(info: ParamInfo, top: float) -> Iterator[Trace]:
+    """Yields the median with its interval, cut at `top` where so many trials diverged that it is infinite."""
     if info.trend is None:
         return
-    rows = [row for row in zip(*info.trend, strict=True) if all(map(math.isfinite, row))]
-    x = [row[0] for row in rows]
+    x, *columns = info.trend
+    median, low, high = ([min(value, top) for value in column] for column in columns)
     edge: Trace = {"x": x, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-    yield edge | {"y": [row[2] for row in rows]}
-    yield edge | {"y": [row[3] for row in rows], "fill": "tonexty", "fillcolor": "@band-inner"}
-    median = {"x": x, "y": [row[1] for row in rows], "mode": "lines", "line": {"color": "@full", "width": 2}}
-    texts = [f"median {fid_text(row[1])}" for row in rows]
-    yield median | {"text": texts, "hovertemplate": "%{text}<extra></extra>"}
+    yield edge | {"y": low}
+    yield edge | {"y": high, "fill": "tonexty", "fillcolor": "@band-inner"}
+    line = {"x": x, "y": median, "mode": "lines", "line": {"color": "@full", "width": 2}}
+    texts = [f"median {fid_text(fid)}" if math.isfinite(fid) else "half of them diverged" for fid in info.trend.median]
+    yield line | {"text": texts, "hovertemplate": "%{text}<extra></extra>"}
 
 
 def _points(info: ParamInfo, rung: CommonRung, top: float) -> Iterator[Trace]:
