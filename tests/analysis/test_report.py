@@ -289,6 +289,19 @@ def test_where_trials_diverged_boxes_and_medians_end_at_the_top(tmp_path: Path) 
     assert [len(line["y"]) for line in lines] == 3 * [len(info.trend.x)] and max(lines[2]["y"]) == broken["y"][0]
 
 
+def test_long_choices_are_short_along_an_axis_and_whole_in_a_hover_text(tmp_path: Path) -> None:
+    names = ["mine:" + "VeryLongName" * 10, "mine:" + "OtherLongName" * 10]
+    rows: list[Row] = []
+    for number in range(4):
+        rows += [start(number, {"loss.name": names[number % 2]}), *completed(number, 30.0 + number)]
+    run = make_run(tmp_path / "run", rows, params={"loss.name": CategoricalDistribution(names)})
+    chart = page(run).data["figures"]["parameter-0"]
+    labels = [text.split("<br>") for text in chart["layout"]["xaxis"]["ticktext"]]
+    assert all(len(lines) == 4 and max(map(len, lines)) <= 22 for lines in labels) and labels[0] != labels[1]
+    texts = [text for trace in chart["data"] for text in trace.get("customdata", ())]
+    assert {text.partition("<br>")[0] for text in texts} == set(names)
+
+
 def test_baselines_are_marked_by_name_in_the_charts_of_parameters(tmp_path: Path) -> None:
     rows: list[Row] = [start(0, {"optim.g_lr": 2e-4}, origin="baseline:dcgan<b>"), *completed(0, 30.0)]
     rows += [start(1, {"optim.g_lr": 1e-3}), *completed(1, 20.0), start(2, {"optim.g_lr": 2e-3}), *completed(2, 40.0)]

@@ -8,12 +8,13 @@ from typing import Any
 from gansearch.analysis.info.common_rung import CommonRung, TrialAtRung
 from gansearch.analysis.info.importance import ImportanceInfo
 from gansearch.analysis.info.parameters import Axis, ParamInfo, Point
-from gansearch.analysis.report.chart import Chart, Layout, Trace, fid_axis, number_axis, plain
+from gansearch.analysis.report.chart import Chart, Layout, Trace, fid_axis, number_axis, plain, shown
 from gansearch.analysis.text import value_text
 from gansearch.text import fid_text, kimg_text
 
 MOST_POINTS = 300
 _JITTER = 0.22
+_ROOM = 44  # characters beside each other in the narrowest chart
 # Colour -> marker of a point and its size.
 _KINDS = {"@cut": ("circle", 5), "@broken": ("x", 6), "@ink": ("diamond-open", 8), "@best": ("star", 13)}
 _MARKED = {"@ink", "@best"}
@@ -22,7 +23,7 @@ _MARKED = {"@ink", "@best"}
 def importance_chart(info: ImportanceInfo) -> Chart:
     """Returns the importance of the parameters, with what chance alone would give."""
     rows = info.parameters[::-1]
-    paths = [plain(row.path) for row in rows]
+    paths = shown([row.path for row in rows], 28)
     bars: Trace = {
         "type": "bar",
         "orientation": "h",
@@ -88,15 +89,16 @@ def parameter_chart(info: ParamInfo, rung: CommonRung, number: int) -> Chart:
     )
 
 
-def axis_layout(axis: Axis) -> Layout:
+def axis_layout(axis: Axis, side: str = "x") -> Layout:
     """Returns the axis of a parameter; a choice is a whole number there."""
+    (title,) = shown([axis.path], 36, 2)
     if axis.choices is None:
-        return number_axis(axis.path, *axis.limits, axis.log)
+        return number_axis(title, *axis.limits, axis.log)
     last = len(axis.choices) - 1
     return {
-        "title": {"text": plain(axis.path)},
+        "title": {"text": title},
         "tickvals": list(range(last + 1)),
-        "ticktext": [plain(choice) for choice in axis.choices],
+        "ticktext": shown(axis.choices, *((_ROOM // (last + 1), 3) if side == "x" else (16, 2))),
         "range": [-0.6, last + 0.6],
         "showgrid": False,
     }
@@ -107,8 +109,10 @@ def _columns(info: ParamInfo) -> Layout:
     if not info.columns:
         return {}
     values, room = [column.x for column in info.columns], 0.6 * _spacing(info)
-    texts = [f"{plain(_label(info, column.x))}<br>n={column.trials}" for column in info.columns]
-    return {"tickvals": values, "ticktext": texts, "range": [values[0] - room, values[-1] + room]}
+    names = shown([_label(info, x) for x in values], _ROOM // len(values), 3)
+    texts = [f"{name}<br>n={column.trials}" for name, column in zip(names, info.columns, strict=True)]
+    ends = [values[0] - room, values[-1] + room]
+    return {"tickvals": values, "ticktext": texts, "tickfont": {"size": 10}, "range": ends}
 
 
 def _spacing(info: ParamInfo) -> float:
