@@ -27,6 +27,11 @@ _INDENT = 6
 _NARROWEST = 12  # characters of a text that is cut
 
 
+def console_of(file: TextIO) -> Console:
+    """Returns a console on a file, as wide as its terminal, or `PIPE_WIDTH` and without colours in a pipe."""
+    return Console(file=file) if file.isatty() else Console(file=file, width=PIPE_WIDTH, color_system=None)
+
+
 class _Row(NamedTuple):
     cells: list[Text]
     details: str = ""
@@ -72,7 +77,7 @@ class Table:
         With `wide` no column is left out, however long lines get, and in a pipe a row is one line with its details.
         """
         file = file or sys.stdout
-        console = Console(file=file) if file.isatty() else Console(file=file, width=PIPE_WIDTH, color_system=None)
+        console = console_of(file)
         widths = self._widths(math.inf if wide else console.width)
         for line in self._lines(widths, math.inf if wide and not file.isatty() else console.width):
             console.print(line, crop=False, soft_wrap=True)

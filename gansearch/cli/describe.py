@@ -1,9 +1,10 @@
 """The work of `trial --describe`: prints G and D, the loss and the optimiser of a configuration."""
 
+import sys
 import textwrap
 
 from gansearch import registry
-from gansearch.analysis.table import Table
+from gansearch.analysis.table import Table, console_of
 from gansearch.analysis.text import value_text
 from gansearch.config import TrialConfig
 from gansearch.data.base import Dataset
@@ -12,8 +13,7 @@ from gansearch.text import kimg_text
 from gansearch.training.build import likely_shape
 from gansearch.training.describe import Network, describe_networks
 
-_COLUMNS = ("module", "layer", "kernel", "stride", "output", "parameters")
-_WIDTH = 120
+_COLUMNS = ("module", "output", "parameters", "layer", "kernel", "stride")
 _UNITS = {"G": 1e9, "M": 1e6, "k": 1e3}
 
 
@@ -24,11 +24,12 @@ def print_description(config: TrialConfig) -> None:
         UserError: The networks can't be built.
     """
     model: Model = registry.build("model", config.model)
-    shape = likely_shape(config)
+    shape, width = likely_shape(config), console_of(sys.stdout).width
     for name, text in _facts(config, model, shape).items():
-        print(textwrap.fill(text, _WIDTH, initial_indent=f"{name:<11}", subsequent_indent=" " * 11))
+        print(textwrap.fill(text, width, initial_indent=f"{name:<11}", subsequent_indent=" " * 11))
     for name, network in describe_networks(config, shape, model.z_dim, model.conditional).items():
-        print(f"\n{name}: {network.parameters:,} parameters, {_short(network.macs)} multiply-adds an image")
+        size = f"{network.parameters:,} parameters, {_short(network.macs)} multiply-adds an image"
+        print("\n" + textwrap.fill(f"{name}: {size}", width))
         _table(network).write()
 
 
@@ -60,10 +61,10 @@ def _options(config: TrialConfig, section: str) -> str:
 
 
 def _table(network: Network) -> Table:
-    table = Table(_COLUMNS, right={"parameters"})
+    table = Table(_COLUMNS, right={"parameters"}, text="layer", hint="a wider terminal has room for all")
     for layer in network.layers:
         parameters = f"{layer.parameters:,}" if layer.parameters else ""
-        table.add(layer.path, layer.kind, _by(layer.kernel), _by(layer.stride), _by(layer.output), parameters)
+        table.add(layer.path, _by(layer.output), parameters, layer.kind, _by(layer.kernel), _by(layer.stride))
     return table
 
 

@@ -12,8 +12,11 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from PIL import Image
 
+from gansearch.analysis.info.common_rung import common_rung
+from gansearch.analysis.info.parameters import param_info
 from gansearch.analysis.rank import rank
 from gansearch.analysis.report.images import picture
+from gansearch.analysis.report.parameter_charts import parameter_chart
 from gansearch.analysis.report.write import render, write_report
 from gansearch.cli.analyze import main
 from gansearch.config import TrialConfig
@@ -275,6 +278,35 @@ def test_some_diverged_beside_others(tmp_path: Path) -> None:
     found = page(make_run(tmp_path / "run", rows))
     assert "1 diverged before" in found.text
     assert any("x" in str(trace.get("marker")) for trace in found.data["figures"]["parameter-0"]["data"])
+
+
+def test_where_trials_diverged_boxes_and_medians_end_at_the_top(tmp_path: Path) -> None:
+    rows: list[Row] = []
+    lost = {"status": "diverged", "best_fid": None, "best_kimg": None, "kimg": 1.0, "reason": "NaN"}
+    for number in range(48):
+        rows.append(start(number, {"optim.g_lr": 8e-5 * (number + 2), "loss.name": ["bce", "wgan"][number % 2]}))
+        end = End(trial_id=f"{number:04d}", number=number, **lost)
+        rows += [end] if number % 2 and number > 20 else completed(number, 30.0 + number)
+    run = load(make_run(tmp_path / "run", rows))
+    rung, space = common_rung(run), run.manifest.space
+    boxes = [trace for trace in parameter_chart(param_info(rung, space, "loss.name"), rung, 0).data if "q3" in trace]
+    info = param_info(rung, space, "optim.g_lr")
+    *lines, _, broken, _, _ = parameter_chart(info, rung, 1).data
+    assert [box["x"] for box in boxes] == [[0.0], [2.0]] and boxes[1]["q3"] == [broken["y"][0]]
+    assert [len(line["y"]) for line in lines] == 3 * [len(info.trend.x)] and max(lines[2]["y"]) == broken["y"][0]
+
+
+def test_long_choices_are_short_along_an_axis_and_whole_in_a_hover_text(tmp_path: Path) -> None:
+    names = ["mine:" + "VeryLongName" * 10, "mine:" + "OtherLongName" * 10]
+    rows: list[Row] = []
+    for number in range(4):
+        rows += [start(number, {"loss.name": names[number % 2]}), *completed(number, 30.0 + number)]
+    run = make_run(tmp_path / "run", rows, params={"loss.name": CategoricalDistribution(names)})
+    chart = page(run).data["figures"]["parameter-0"]
+    labels = [text.split("<br>") for text in chart["layout"]["xaxis"]["ticktext"]]
+    assert all(len(lines) == 4 and max(map(len, lines)) <= 22 for lines in labels) and labels[0] != labels[1]
+    texts = [text for trace in chart["data"] for text in trace.get("customdata", ())]
+    assert {text.partition("<br>")[0] for text in texts} == set(names)
 
 
 def test_baselines_are_marked_by_name_in_the_charts_of_parameters(tmp_path: Path) -> None:

@@ -132,7 +132,9 @@ def test_the_table_filters_by_words_and_by_status_and_turns_pages(visit: Callabl
 def test_a_phone_scrolls_in_one_direction(visit: Callable[..., Any], path: Path) -> None:
     page = visit(path, viewport={"width": 360, "height": 780}, is_mobile=True, has_touch=True)
     _scrolled_through(page)
+    page.locator(".small th").first.evaluate("name => { name.textContent = 'a_very_long_option_name_'.repeat(6); }")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.locator(".small td").first.bounding_box()["width"] >= 80
 
 
 def test_charts_have_the_colours_of_the_page_and_follow_a_change(visit: Callable[..., Any], path: Path) -> None:

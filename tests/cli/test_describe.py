@@ -1,8 +1,10 @@
 """`trial --describe`: a recipe or a configuration as a text, without data and without a run."""
 
+import sys
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from gansearch.cli.search import main
 from gansearch.recipes import RECIPES
@@ -37,6 +39,18 @@ def test_options_change_what_is_described(tmp_path: Path, capsys: pytest.Capture
     out = capsys.readouterr().out
     assert "image_folder: 3 x 32 x 32, 10 classes (assumed: the data set is not read)" in out
     assert out.count("SelfAttention") == 2
+
+
+def test_a_narrow_terminal_has_the_shapes_and_the_counts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    assert main(["trial", "sagan-wgan-gp", "--describe"]) == 0
+    lines = Text.from_ansi(capsys.readouterr().out).plain.splitlines()
+    assert max(map(len, lines)) <= 40
+    assert [line.split() for line in lines if line.startswith("module")] == 2 * [["module", "output", "parameters"]]
 
 
 def test_a_description_has_no_folder(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from gansearch.analysis.draw.style import (
     HALO,
     INK,
     MUTED,
+    characters,
     mark_diverged,
     mark_handles,
     plain_ticks,
@@ -23,6 +24,7 @@ from gansearch.analysis.draw.style import (
 from gansearch.analysis.info.common_rung import CommonRung
 from gansearch.analysis.info.parameters import Axis, ParamInfo
 from gansearch.analysis.info.statistics import Box
+from gansearch.analysis.labels import fit_label, fit_labels
 
 _TREND, _INTERVAL = "#24292f", "#8fa3b8"
 
@@ -32,8 +34,8 @@ def draw_parameter(info: ParamInfo, rung: CommonRung, axes: Any, limits: tuple[f
 
     The FID axis reaches over `limits`.
     """
-    condition = f"\n(where {info.axis.only_where})" if info.axis.only_where else ""
-    style_axes(axes, info.axis.path + condition, info.log_fid)
+    words = [info.axis.path, *([f"(where {info.axis.only_where})"] if info.axis.only_where else [])]
+    style_axes(axes, "\n".join(fit_label(text, characters(axes, size=10), 2) for text in words), info.log_fid)
     axes.set_ylabel("FID", color=INK)
     axes.set_ylim(*limits)
     if info.axis.choices is None:
@@ -108,9 +110,11 @@ def number_axis(axis: Axis, axes: Any, side: str = "x") -> None:
 
 def _column_axis(info: ParamInfo, axes: Any) -> None:
     """Names the columns along x, with the number of trials under each."""
-    choices = info.axis.choices or [f"{column.x:g}" for column in info.columns]
-    labels = [f"{choice}\nn={column.trials}" for choice, column in zip(choices, info.columns, strict=True)]
-    axes.set_xticks([column.x for column in info.columns], labels, fontsize=9 if len(labels) <= 6 else 7)
+    names, count = info.axis.choices or [f"{column.x:g}" for column in info.columns], len(info.columns)
+    size = 9 if count <= 6 and max(map(len, names)) <= 2 * characters(axes, count) else 7
+    names = fit_labels(names, characters(axes, count, size=size), 3)
+    labels = [f"{name}\nn={column.trials}" for name, column in zip(names, info.columns, strict=True)]
+    axes.set_xticks([column.x for column in info.columns], labels, fontsize=size)
     margin = 0.6 * _step(info)
     axes.set_xlim(info.columns[0].x - margin, info.columns[-1].x + margin)
     axes.grid(visible=False, axis="x")

@@ -81,6 +81,13 @@ def plain_ticks(axis: Any, subs: tuple[float, ...]) -> None:
     axis.set_minor_locator(NullLocator())  # drawing a figure takes a third longer with minor ticks
 
 
+def characters(axes: Any, parts: int = 1, side: str = "x", size: float = 9) -> int:
+    """Returns about how many characters, `size` points high, fit into each of some parts of a side of `axes`."""
+    box, figure = axes.get_position(), axes.figure
+    inches = box.width * figure.get_figwidth() if side == "x" else box.height * figure.get_figheight()
+    return math.floor(72 * inches / (0.6 * size * parts)) - 1
+
+
 def titled(axes: Any, run: str, question: str, *facts: str | None, pad: float = 8) -> None:
     """Writes over a figure the run and the question that it answers, and under them, over its first axes, the facts.
 

@@ -20,6 +20,7 @@ from gansearch.analysis.draw.style import (
     FULL,
     HALO,
     INK,
+    characters,
     legend_below,
     mark_handles,
     style_axes,
@@ -31,9 +32,12 @@ from gansearch.analysis.info.importance import LEAST_TRIALS, ImportanceInfo, imp
 from gansearch.analysis.info.pair import PairInfo, strongest_pair
 from gansearch.analysis.info.parameters import Axis
 from gansearch.analysis.info.trials import state_text
+from gansearch.analysis.labels import fit_label, fit_labels
 from gansearch.analysis.plots.base import Plot
 from gansearch.registry import component
 from gansearch.run import Run
+
+_NAME = 36  # characters of a parameter's name beside a plot
 
 
 @component
@@ -52,7 +56,7 @@ class Importance(Plot):
 
 
 def _importance(run: str, rung: CommonRung, info: ImportanceInfo, state: str | None) -> Figure:
-    figure = Figure(figsize=(8, 1.9 + 0.36 * max(2, len(info.parameters))), layout="constrained")
+    figure = Figure(figsize=(8, 2.1 + 0.36 * max(2, len(info.parameters))), layout="constrained")
     axes: Any = figure.add_subplot()
     all_trials = len(rung.trials)
     sample = f"{info.trials} of these {all_trials} trials, drawn at random" if info.trials < all_trials else None
@@ -63,8 +67,7 @@ def _importance(run: str, rung: CommonRung, info: ImportanceInfo, state: str | N
         axes.text(0.5, 0.5, text, ha="center", va="center", color=INK)
         axes.set_axis_off()
         return figure
-    style_axes(axes, "share of the variance of log FID that the parameter explains alone (fANOVA)")
-    axes.xaxis.set_label_text(axes.get_xlabel(), ha="right", x=1)  # with long names it is wider than the axes
+    style_axes(axes, "share of the variance of log FID\nthat the parameter explains alone (fANOVA)")
     axes.grid(visible=False, axis="y")
     rows = info.parameters
     for at, row in enumerate(rows):
@@ -73,8 +76,11 @@ def _importance(run: str, rung: CommonRung, info: ImportanceInfo, state: str | N
         axes.plot([low, high], [at, at], color=INK, linewidth=1.4, zorder=3)
         axes.plot([low, high], [at, at], "|", color=INK, markersize=8, zorder=3)
     axes.axvline(info.chance, color=BROKEN, linestyle=(0, (4, 3)), linewidth=1.4, zorder=1.5)
-    where = [f"\n(n={row.trials}, where {row.only_where})" if row.only_where else "" for row in rows]
-    axes.set_yticks(range(len(rows)), [f"{row.path}{text}" for row, text in zip(rows, where, strict=True)])
+    where = [
+        "\n" + fit_label(f"(n={row.trials}, where {row.only_where})", _NAME) if row.only_where else "" for row in rows
+    ]
+    paths = fit_labels([row.path for row in rows], _NAME)
+    axes.set_yticks(range(len(rows)), [f"{path}{text}" for path, text in zip(paths, where, strict=True)])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, 1.04 * max(info.chance, *(row.interval[1] for row in rows)) or 1.0)
     interval = Line2D([], [], color=INK, marker="|", markersize=8, label="95 % interval (bootstrap)")
@@ -86,8 +92,8 @@ def _importance(run: str, rung: CommonRung, info: ImportanceInfo, state: str | N
 def _map(run: str, rung: CommonRung, pair: PairInfo, state: str | None) -> Figure:
     figure = Figure(figsize=(8, 5.6), layout="constrained")
     axes: Any = figure.add_subplot()
-    style_axes(axes, pair.x.path)
-    axes.set_ylabel(pair.y.path, color=INK)
+    style_axes(axes, fit_label(pair.x.path, characters(axes, size=10), 2))
+    axes.set_ylabel(fit_label(pair.y.path, characters(axes, side="y", size=10), 2), color=INK)
     axes.grid(visible=False)
     for side, axis in (("x", pair.x), ("y", pair.y)):
         _scale(axis, axes, side)
@@ -116,8 +122,9 @@ def _scale(axis: Axis, axes: Any, side: str) -> None:
     if axis.choices is None:
         return number_axis(axis, axes, side)
     ticks, limits = (axes.set_xticks, axes.set_xlim) if side == "x" else (axes.set_yticks, axes.set_ylim)
-    ticks(range(len(axis.choices)), axis.choices)
-    return limits(-0.5, len(axis.choices) - 0.5)
+    count = len(axis.choices)
+    ticks(range(count), fit_labels(axis.choices, characters(axes, count) if side == "x" else _NAME // 2, 2))
+    return limits(-0.5, count - 0.5)
 
 
 def _draw_points(pair: PairInfo, axes: Any, colours: Any, norm: Normalize) -> None:

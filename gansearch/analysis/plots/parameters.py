@@ -13,6 +13,7 @@ from gansearch.analysis.draw.style import columns_of, legend_below, titled
 from gansearch.analysis.info.common_rung import CommonRung, common_rung
 from gansearch.analysis.info.parameters import ParamInfo, param_info
 from gansearch.analysis.info.trials import state_text
+from gansearch.analysis.labels import fit_label
 from gansearch.analysis.plots.base import Plot
 from gansearch.registry import component
 from gansearch.run import Run
@@ -43,10 +44,11 @@ def parameter_figure(run: str, rung: CommonRung, info: ParamInfo, facts: Sequenc
     figure, handles = Figure(figsize=(_WIDTH, _HEIGHT)), parameter_handles(rung, [info])
     axes = figure.add_subplot()
     legend = 0.21 * math.ceil(len(handles) / columns_of(handles, _WIDTH))
-    below = 0.55 + (0.2 if info.columns else 0.0) + (0.2 if info.axis.only_where else 0.0) + legend
-    figure.subplots_adjust(left=0.8 / _WIDTH, right=0.98, bottom=below / _HEIGHT)
+    figure.subplots_adjust(left=0.8 / _WIDTH, right=0.98)
     draw_parameter(info, rung, axes, fid_limits(rung, info.log_fid))
-    titled(axes, run, f"which values of {info.axis.path} are good?", *facts)
+    lines = axes.get_xlabel().count("\n") + max(tick.get_text().count("\n") for tick in axes.get_xticklabels())
+    figure.subplots_adjust(bottom=(0.58 + 0.17 * lines + legend) / _HEIGHT)
+    titled(axes, run, f"which values of {fit_label(info.axis.path, 28)} are good?", *facts)
     legend_below(figure, handles)
     return figure
 
@@ -55,7 +57,8 @@ def _overview(run: str, rung: CommonRung, infos: list[ParamInfo], facts: Sequenc
     columns = min(len(infos), 4 if len(infos) > 6 else 3)
     rows = math.ceil(len(infos) / columns)
     figure = Figure(figsize=(max(3.3 * columns, 6), 2.9 * rows + 1.2), layout="constrained")
-    grid: list[Any] = list(np.atleast_1d(figure.subplots(rows, columns, sharey=True)).flat)
+    ends = {"left": 0.05, "right": 0.99}  # about where the layout will put them: labels are cut to this width
+    grid: list[Any] = list(np.atleast_1d(figure.subplots(rows, columns, sharey=True, gridspec_kw=ends)).flat)
     limits = fid_limits(rung, infos[0].log_fid)
     for index, axes in enumerate(grid):
         if index < len(infos):

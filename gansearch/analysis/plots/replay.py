@@ -12,6 +12,7 @@ from gansearch.analysis.info.common_rung import CommonRung, common_rung
 from gansearch.analysis.info.curves import is_wide
 from gansearch.analysis.info.replay import ReplayInfo, replay_info
 from gansearch.analysis.info.trials import state_text
+from gansearch.analysis.labels import fit_labels
 from gansearch.analysis.plots.base import Plot
 from gansearch.registry import component
 from gansearch.run import Run
@@ -61,7 +62,7 @@ def _figure(run: str, rung: CommonRung, info: ReplayInfo, state: str | None) -> 
 def _handles(info: ReplayInfo) -> list[Line2D]:
     handles = [
         Line2D([], [], color=SERIES[at % len(SERIES)], marker=_MARKERS[at % len(_MARKERS)], label=loss, linewidth=2)
-        for at, loss in enumerate(info.losses)
+        for at, loss in enumerate(fit_labels(info.losses, 32))
         if any(cell.loss == at for cell in info.cells)
     ]
     if any(cell.box for cell in info.cells):

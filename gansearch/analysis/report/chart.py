@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
+from gansearch.analysis.labels import fit_labels
 from gansearch.text import fid_text, kimg_text, rough_text
 
 Trace = dict[str, Any]
@@ -66,6 +67,11 @@ def plain(text: str) -> str:
     return html.escape(text, quote=False)
 
 
+def shown(texts: Sequence[str], width: int, lines: int = 1) -> list[str]:
+    """Returns texts of the run for an axis, each in at most so many lines of `width` characters."""
+    return [plain(text).replace("\n", "<br>") for text in fit_labels(texts, width, lines)]
+
+
 def fid_axis(fids: Iterable[float], log: bool, title: str = "FID") -> Layout:
     """Returns the axis of an FID; a logarithmic one has ticks at 1, 2 and 5 times the powers of ten."""
     axis: Layout = {"title": {"text": title}}
@@ -77,7 +83,7 @@ def fid_axis(fids: Iterable[float], log: bool, title: str = "FID") -> Layout:
 
 def number_axis(title: str, low: float, high: float, log: bool) -> Layout:
     """Returns the axis of a number between `low` and `high`, with some room at both ends."""
-    axis: Layout = {"title": {"text": plain(title)}}
+    axis: Layout = {"title": {"text": title}}
     if not log:
         room = 0.04 * (high - low) or 0.5
         return axis | {"range": [low - room, high + room]}

@@ -7,7 +7,7 @@ from gansearch.analysis.info.common_rung import CommonRung
 from gansearch.analysis.info.pair import Field, PairInfo
 from gansearch.analysis.info.parameters import Axis
 from gansearch.analysis.info.replay import ReplayInfo
-from gansearch.analysis.report.chart import Chart, Layout, Trace, plain
+from gansearch.analysis.report.chart import Chart, Layout, Trace, plain, shown
 from gansearch.analysis.report.parameter_charts import MOST_POINTS, axis_layout, trial_text
 from gansearch.text import fid_text, kimg_text
 
@@ -29,7 +29,7 @@ def map_chart(info: PairInfo, rung: CommonRung) -> Chart:
         data=[_medians(info, fields), *_trials(info)],
         layout={
             "xaxis": axis_layout(info.x),
-            "yaxis": axis_layout(info.y),
+            "yaxis": axis_layout(info.y, "y"),
             "showlegend": False,
             "shapes": _coloured(fields),
         },
@@ -116,11 +116,12 @@ def replay_chart(info: ReplayInfo, rung: CommonRung) -> Chart:
             {
                 "type": "heatmap",
                 "x": [plain(one) for one in info.every],
-                "y": [plain(one) for one in info.losses],
+                "y": shown(info.losses, 16, 2),
                 "z": medians,
                 "text": texts,
                 "texttemplate": "%{text}",
-                "hoverinfo": "skip",
+                "hovertext": [[plain(loss)] * len(info.every) for loss in info.losses],
+                "hoverinfo": "text",
                 "showscale": False,
                 "colorscale": [[0, "@heat-low"], [1, "@heat-high"]],
                 "xgap": 3,

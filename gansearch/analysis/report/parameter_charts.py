@@ -8,12 +8,13 @@ from typing import Any
 from gansearch.analysis.info.common_rung import CommonRung, TrialAtRung
 from gansearch.analysis.info.importance import ImportanceInfo
 from gansearch.analysis.info.parameters import Axis, ParamInfo, Point
-from gansearch.analysis.report.chart import Chart, Layout, Trace, fid_axis, number_axis, plain
+from gansearch.analysis.report.chart import Chart, Layout, Trace, fid_axis, number_axis, plain, shown
 from gansearch.analysis.text import value_text
 from gansearch.text import fid_text, kimg_text
 
 MOST_POINTS = 300
 _JITTER = 0.22
+_ROOM = 44  # characters beside each other in the narrowest chart
 # Colour -> marker of a point and its size.
 _KINDS = {"@cut": ("circle", 5), "@broken": ("x", 6), "@ink": ("diamond-open", 8), "@best": ("star", 13)}
 _MARKED = {"@ink", "@best"}
@@ -22,7 +23,7 @@ _MARKED = {"@ink", "@best"}
 def importance_chart(info: ImportanceInfo) -> Chart:
     """Returns the importance of the parameters, with what chance alone would give."""
     rows = info.parameters[::-1]
-    paths = [plain(row.path) for row in rows]
+    paths = shown([row.path for row in rows], 28)
     bars: Trace = {
         "type": "bar",
         "orientation": "h",
@@ -83,20 +84,21 @@ def parameter_chart(info: ParamInfo, rung: CommonRung, number: int) -> Chart:
         caption=_caption(info),
         alt=f"FID at {kimg_text(rung.kimg)} kimg against {axis.path}, {len(info.points)} trials. {_summary(info)}",
         size="third",
-        data=[*_boxes(info), *_trend(info), *_points(info, rung, top)],
+        data=[*_boxes(info, top), *_trend(info, top), *_points(info, rung, top)],
         layout=layout,
     )
 
 
-def axis_layout(axis: Axis) -> Layout:
+def axis_layout(axis: Axis, side: str = "x") -> Layout:
     """Returns the axis of a parameter; a choice is a whole number there."""
+    (title,) = shown([axis.path], 36, 2)
     if axis.choices is None:
-        return number_axis(axis.path, *axis.limits, axis.log)
+        return number_axis(title, *axis.limits, axis.log)
     last = len(axis.choices) - 1
     return {
-        "title": {"text": plain(axis.path)},
+        "title": {"text": title},
         "tickvals": list(range(last + 1)),
-        "ticktext": [plain(choice) for choice in axis.choices],
+        "ticktext": shown(axis.choices, *((_ROOM // (last + 1), 3) if side == "x" else (16, 2))),
         "range": [-0.6, last + 0.6],
         "showgrid": False,
     }
@@ -107,8 +109,10 @@ def _columns(info: ParamInfo) -> Layout:
     if not info.columns:
         return {}
     values, room = [column.x for column in info.columns], 0.6 * _spacing(info)
-    texts = [f"{plain(_label(info, column.x))}<br>n={column.trials}" for column in info.columns]
-    return {"tickvals": values, "ticktext": texts, "range": [values[0] - room, values[-1] + room]}
+    names = shown([_label(info, x) for x in values], _ROOM // len(values), 3)
+    texts = [f"{name}<br>n={column.trials}" for name, column in zip(names, info.columns, strict=True)]
+    ends = [values[0] - room, values[-1] + room]
+    return {"tickvals": values, "ticktext": texts, "tickfont": {"size": 10}, "range": ends}
 
 
 def _spacing(info: ParamInfo) -> float:
@@ -139,10 +143,11 @@ def _summary(info: ParamInfo) -> str:
     return f"The median is lowest, {fid_text(fid)}, near {value_text(float(x))}." if math.isfinite(fid) else ""
 
 
-def _boxes(info: ParamInfo) -> Iterator[Trace]:
+def _boxes(info: ParamInfo, top: float) -> Iterator[Trace]:
+    """Yields the quartiles of each column; one among trials that diverged lies at `top`, as their points do."""
     for column in info.columns:
-        if column.box is not None and math.isfinite(column.box.quartiles[2]):
-            first, median, third = column.box.quartiles
+        if column.box is not None:
+            first, median, third = (min(value, top) for value in column.box.quartiles)
             yield {
                 "type": "box",
                 "x": [column.x],
@@ -158,17 +163,18 @@ def _boxes(info: ParamInfo) -> Iterator[Trace]:
             }
 
 
-def _trend(info: ParamInfo) -> Iterator[Trace]:
+def _trend(info: ParamInfo, top: float) -> Iterator[Trace]:
+    """Yields the median with its interval, cut at `top` where so many trials diverged that it is infinite."""
     if info.trend is None:
         return
-    rows = [row for row in zip(*info.trend, strict=True) if all(map(math.isfinite, row))]
-    x = [row[0] for row in rows]
+    x, *columns = info.trend
+    median, low, high = ([min(value, top) for value in column] for column in columns)
     edge: Trace = {"x": x, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-    yield edge | {"y": [row[2] for row in rows]}
-    yield edge | {"y": [row[3] for row in rows], "fill": "tonexty", "fillcolor": "@band-inner"}
-    median = {"x": x, "y": [row[1] for row in rows], "mode": "lines", "line": {"color": "@full", "width": 2}}
-    texts = [f"median {fid_text(row[1])}" for row in rows]
-    yield median | {"text": texts, "hovertemplate": "%{text}<extra></extra>"}
+    yield edge | {"y": low}
+    yield edge | {"y": high, "fill": "tonexty", "fillcolor": "@band-inner"}
+    line = {"x": x, "y": median, "mode": "lines", "line": {"color": "@full", "width": 2}}
+    texts = [f"median {fid_text(fid)}" if math.isfinite(fid) else "half of them diverged" for fid in info.trend.median]
+    yield line | {"text": texts, "hovertemplate": "%{text}<extra></extra>"}
 
 
 def _points(info: ParamInfo, rung: CommonRung, top: float) -> Iterator[Trace]:
