@@ -7,22 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from PIL import Image
 
 from benchmarks.big_run import big_run
 from gansearch import foreign
+from gansearch.analysis.draw.parameter import number_axis
 from gansearch.analysis.info.common_rung import common_rung
 from gansearch.analysis.info.curves import curves_info, fits, is_wide
-from gansearch.analysis.info.parameters import param_info
+from gansearch.analysis.info.parameters import axis_of, param_info
 from gansearch.analysis.labels import fit_label, fit_labels
 from gansearch.analysis.plots.base import Plot
 from gansearch.analysis.plots.curves import Curves
 from gansearch.analysis.plots.parameters import Parameters, parameter_figure
 from gansearch.analysis.plotting import compare, comparison, figures, plot
+from gansearch.analysis.report.parameter_charts import axis_layout
 from gansearch.cli import analyze
+from gansearch.config import TrialConfig
 from gansearch.errors import UserError
-from gansearch.run import Floor, When, load
+from gansearch.run import Floor, Space, When, load
 from gansearch.run.paths import attention_file, samples_file
 from gansearch.run.rows import End
 from gansearch.text import fid_text
@@ -119,6 +122,14 @@ def test_choices_are_in_the_order_of_the_domain_and_mix_types(tmp_path):
     assert [column.trials for column in info.columns] == [1, 0, 2]
     info = _param(_run(tmp_path / "flags", [({"model.spectral_norm": True}, 9.0)]), "model.spectral_norm")
     assert (info.axis.choices, info.points[0].x) == (["false", "true"], 1)
+
+
+def test_an_axis_of_whole_numbers_has_ticks_at_whole_numbers():
+    domain = {"optim.d_steps": IntDistribution(1, 2)}
+    axis, axes = axis_of(Space(base=TrialConfig(), params=domain), "optim.d_steps"), Figure().add_subplot()
+    number_axis(axis, axes, "y")
+    assert {tick for tick in axes.get_yticks() if 1 <= tick <= 2} == {1.0, 2.0}
+    assert axis_layout(axis)["dtick"] == 1
 
 
 def test_an_axis_spans_the_domain(tmp_path):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from gansearch.analysis.draw.style import (
     BEST,
@@ -106,6 +107,8 @@ def number_axis(axis: Axis, axes: Any, side: str = "x") -> None:
     else:
         margin = 0.05 * (high - low) or 0.5
         set_limits(low - margin, high + margin)
+        if axis.is_whole:
+            ticks.set_major_locator(MaxNLocator(integer=True))
 
 
 def _column_axis(info: ParamInfo, axes: Any) -> None:

@@ -25,6 +25,7 @@ class Axis(NamedTuple):
         choices: The labels of a category, in the order of the domain; None for a number.
         limits: The lowest and the highest `x` of the domain, so that a plot also shows where nothing was tried.
         log: Whether the axis is logarithmic.
+        is_whole: Whether the domain has whole numbers only.
         only_where: The conditions under which the parameter applies, None where it always does.
     """
 
@@ -32,6 +33,7 @@ class Axis(NamedTuple):
     choices: list[str] | None
     limits: tuple[float, float]
     log: bool
+    is_whole: bool
     only_where: str | None
 
     def scaled(self, x: float) -> float:
@@ -123,6 +125,7 @@ def axis_of(space: Space, path: str) -> Axis:
         choices=[value_text(choice) for choice in domain.choices] if domain.is_categorical else None,
         limits=(float(low), float(high)),
         log=not domain.is_categorical and domain.range.log,
+        is_whole=domain.name == "IntDistribution",
         only_where=conditions_text(space.conditions(path)) or None,
     )
 

@@ -93,7 +93,9 @@ def axis_layout(axis: Axis, side: str = "x") -> Layout:
     """Returns the axis of a parameter; a choice is a whole number there."""
     (title,) = shown([axis.path], 36, 2)
     if axis.choices is None:
-        return number_axis(title, *axis.limits, axis.log)
+        low, high = axis.limits
+        whole = {"tick0": low, "dtick": math.ceil((high - low) / 8)} if axis.is_whole and not axis.log else {}
+        return number_axis(title, low, high, axis.log) | whole
     last = len(axis.choices) - 1
     return {
         "title": {"text": title},
