@@ -88,7 +88,7 @@ def test_the_mean_over_seeds_decides_not_the_search(tmp_path) -> None:
     # Half of the interval is t(0.975, 3) = 3.1824 standard errors of 0.12910 / 2.
     assert found[0].interval == pytest.approx((5.05 - 0.20543, 5.05 + 0.20543), abs=1e-4)
     for one, other in pairwise(found):
-        against = ttest_ind(one.fids, other.fids, equal_var=False, alternative="less")
+        against = ttest_ind(np.log(one.fids), np.log(other.fids), equal_var=False, alternative="less")
         assert one.better_than_next == pytest.approx(1 - against.pvalue)
     assert found[2].better_than_next is None
     assert (found[2].searched_fid, found[2].fids) == (4.0, (9.0, 9.2, 8.9, 9.1))
@@ -298,6 +298,15 @@ def test_a_difference_counts_where_chance_gives_it_one_time_in_twenty(
     # With as many values and as much spread in two groups, the test of Games and Howell is Student's.
     assert ttest_ind(group, other).pvalue == pytest.approx(p, abs=1e-4)
     assert _places([group, other]) == places
+
+
+def test_one_bad_seed_of_a_baseline_makes_no_tie(tmp_path) -> None:
+    """Seen in a search of digits: each FID of the baseline is five times that of each of the others, or more."""
+    fids = {"a": [0.69, 0.79, 0.83, 0.91, 1.05], "b": [0.72, 0.76, 0.85, 0.94, 1.12], "c": [5.5, 5.6, 6.6, 8.9, 35.6]}
+    run = run_of(tmp_path, fids, {"a": 0.8, "b": 0.9, "c": 14.0})
+    found = judged(run, 3, 5).finalists
+    assert [one.place for one in found] == [1, 1, 3]
+    assert found[1].better_than_next > 0.99 > 0.8 > found[0].better_than_next
 
 
 def test_a_noisy_one_ties_with_what_is_before_it() -> None:
