@@ -69,8 +69,7 @@ class Run:
 
         `gansearch finals RUN` trains them.
         """
-        finals = self._load().finals
-        return () if finals is None else finals.finalists
+        return self._load().finalists
 
     def rank(self) -> list[Ranked]:
         """Returns all trials, the lowest FID first."""

@@ -10,7 +10,7 @@ from scipy.stats import t as student
 from scipy.stats import tukey_hsd
 
 from gansearch.run.finals import FINALS_VERSION, Finalist, Finals
-from gansearch.run.ledger import Ledger, TrialState, by_fid
+from gansearch.run.ledger import Ledger, TrialState, by_best
 from gansearch.run.loaded import Run
 from gansearch.run.rows import images_of
 
@@ -23,9 +23,9 @@ def finalists(ledger: Ledger, top: int) -> list[TrialState]:
     The baseline comes last where it is none of the `top`. Finals do not count.
     """
     found: dict[str, TrialState] = {}
-    scored = [(by_fid(trial.best), trial) for trial in ledger.values() if trial.best and not trial.is_final]
-    for _, trial in sorted(scored, key=lambda one: one[0]):
-        found.setdefault(trial.params_key, trial)
+    for trial in sorted(ledger.values(), key=by_best):
+        if trial.best and not trial.is_final:
+            found.setdefault(trial.params_key, trial)
     chosen = list(found.values())
     baseline = next((trial for trial in chosen if trial.is_baseline), None)
     best = chosen[:top]

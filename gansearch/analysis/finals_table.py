@@ -56,5 +56,5 @@ def write_finals(
 
 
 def _seeds_text(one: Finalist) -> str:
-    total = len(one.fids) + one.diverged + one.missing
+    total = one.counted + one.missing
     return str(total) if len(one.fids) == total else f"{len(one.fids)} of {total}"

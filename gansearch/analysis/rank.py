@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gansearch.analysis.noise import fid_noise
 from gansearch.analysis.text import reason_text
 from gansearch.run.finals import Finalist
-from gansearch.run.ledger import Standing, TrialState, by_fid
+from gansearch.run.ledger import Standing, TrialState, by_best
 from gansearch.run.loaded import Run
 from gansearch.run.rows import Relation
 
@@ -69,19 +69,14 @@ def rank(run: Run) -> list[Ranked]:
 
     Finals come last and have no rank: each is one of several seeds of a configuration, and the luckiest would be first.
     """
-    trials = sorted(run.ledger.values(), key=_order)
+    trials = sorted(run.ledger.values(), key=by_best)
     searched, finals = ([trial for trial in trials if trial.is_final is final] for final in (False, True))
     ranks = _ranks([trial.best.fid for trial in searched if trial.best], fid_noise(run.ledger) or 0.0)
-    finalists = run.finals.finalists if run.finals else ()
-    by_params = {run.ledger[one.trial_id].params_key: one for one in finalists}
+    by_params = {run.ledger[one.trial_id].params_key: one for one in run.finalists}
     return [
         _ranked(run, trial, rank, by_params.get(trial.params_key))
         for trial, rank in zip((*searched, *finals), itertools.chain(ranks, itertools.repeat(None)), strict=False)
     ]
-
-
-def _order(trial: TrialState) -> tuple[float, float, int]:
-    return by_fid(trial.best) if trial.best else (math.inf, math.inf, trial.number)
 
 
 def _ranks(fids: Sequence[float], noise: float) -> Iterator[int]:

@@ -117,10 +117,14 @@ def by_fid(row: Eval) -> tuple[float, float, int]:
     return (row.fid, row.kimg, row.number)
 
 
+def by_best(trial: TrialState) -> tuple[float, float, int]:
+    """Returns a key that sorts trials by their lowest FIDs, in the order of `by_fid`; those without one come last."""
+    return by_fid(trial.best) if trial.best else (math.inf, math.inf, trial.number)
+
+
 def best_trial(trials: Iterable[TrialState]) -> TrialState | None:
     """Returns the trial with the lowest FID by the order of `by_fid`; None where no trial has a FID."""
-    scored = [(by_fid(trial.best), trial) for trial in trials if trial.best]
-    return min(scored, key=lambda one: one[0], default=(None, None))[1]
+    return min((trial for trial in trials if trial.best), key=by_best, default=None)
 
 
 class Ledger(dict[str, TrialState]):

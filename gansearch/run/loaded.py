@@ -14,7 +14,7 @@ from gansearch.run.finals import Finalist, Finals
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Manifest, Plan
 from gansearch.run.paths import ABOUT, BEST, CHECKPOINT_PREFIX, RunDir, join
-from gansearch.run.rows import parse
+from gansearch.run.rows import read
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class Run:
     def finals(self) -> Finals | None:
         """The finals, which decide; None where there are none, or they are void."""
         return self.saved_finals if self.why_void is None else None
+
+    @property
+    def finalists(self) -> tuple[Finalist, ...]:
+        """The finalists, the winner first; none where finals decide nothing."""
+        return self.finals.finalists if self.finals else ()
 
     @property
     def why_void(self) -> str | None:
@@ -71,10 +76,8 @@ class Run:
 
     def finalist(self, trial: TrialState) -> Finalist | None:
         """Returns the finalist that has the parameters of a trial; None where there is none."""
-        if self.finals is None:
-            return None
-        by_key = {self.ledger[one.trial_id].params_key: one for one in self.finals.finalists}
-        return by_key.get(trial.params_key)
+        key = trial.params_key
+        return next((one for one in self.finalists if self.ledger[one.trial_id].params_key == key), None)
 
     @property
     def plan(self) -> Plan:
@@ -134,18 +137,20 @@ def load(run: RunDir) -> Run:
         UserError: The run is refused.
     """
     manifest = Manifest.load(run)
-    rows, fault = parse(run.results)
-    ledger = Ledger(rows)
-    _require_one_protocol(run, manifest, ledger)
-    faults = [] if fault is None else [fault]
+    left_out: list[str] = []
+
+    def warn(fault: str) -> None:
+        warn_once(fault)
+        left_out.append(fault)
+
+    ledger = Ledger(read(run.results, warn) if run.results.exists() else [])
     if ledger.without_start:
         ids = ", ".join(sorted(ledger.without_start))
-        faults.append(f"{run.results}: left out the rows of trials whose start row is lost ({ids})")
-    for outside in itertools.islice(_outside(manifest, ledger), 1):
-        faults.append(f"{run.results}: {outside}: plots and data frames leave it out, and the search can't be resumed")
-    for one in faults:
-        warn_once(one)
-    return Run(run, manifest, ledger, Finals.load(run), tuple(faults))
+        warn(f"{run.results}: left out the rows of trials whose start row is lost ({ids})")
+    _require_one_protocol(run, manifest, ledger)
+    for fault in itertools.islice(_outside(manifest, ledger), 1):
+        warn(f"{run.results}: {fault}: plots and data frames leave it out, and the search can't be resumed")
+    return Run(run, manifest, ledger, Finals.load(run), tuple(left_out))
 
 
 def _require_one_protocol(run: RunDir, manifest: Manifest, ledger: Ledger) -> None:

@@ -10,6 +10,7 @@ import fcntl
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import asdict, field
 from datetime import UTC, datetime
 from functools import cache
@@ -214,30 +215,14 @@ def to_json(row: Row) -> str:
     return json.dumps({"event": row.event, **asdict(row)}, allow_nan=False)
 
 
-def read(path: Path) -> list[Row]:
-    """Reads all whole rows of a file, in order. Lines that are no valid rows are left out, with a warning.
-
-    Raises:
-        UserError: The file cannot be read.
-    """
-    rows, fault = parse(path)
-    if fault is not None:
-        warn_once(fault)
-    return rows
-
-
-def parse(path: Path) -> tuple[list[Row], str | None]:
-    """Returns all whole rows of a file, in order, and which lines are none; None where all are.
-
-    A file that does not exist yet has no rows.
+def read(path: Path, warn: Callable[[str], None] = warn_once) -> list[Row]:
+    """Reads all whole rows of a file, in order. Lines that are no valid rows are left out, and `warn` is told.
 
     Raises:
         UserError: The file cannot be read.
     """
     try:
         lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return [], None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): check its permissions") from None
     rows: list[Row] = []
@@ -250,8 +235,10 @@ def parse(path: Path) -> tuple[list[Row], str | None]:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"][1:]))
             damaged.append(f"line {number}: {where + ': ' if where else ''}{first['msg']}")
-    more = f", and {len(damaged) - 1} more lines" if len(damaged) > 1 else ""
-    return rows, f"{path}: left out what is no whole row ({damaged[0]}{more})" if damaged else None
+    if damaged:
+        more = f", and {len(damaged) - 1} more lines" if len(damaged) > 1 else ""
+        warn(f"{path}: left out what is no whole row ({damaged[0]}{more})")
+    return rows
 
 
 class Writer:

@@ -16,7 +16,6 @@ from gansearch.analysis.draw.parameter import number_axis
 from gansearch.analysis.info.common_rung import common_rung
 from gansearch.analysis.info.curves import curves_info, fits, is_wide
 from gansearch.analysis.info.parameters import axis_of, param_info
-from gansearch.analysis.labels import fit_label, fit_labels
 from gansearch.analysis.plots.base import Plot
 from gansearch.analysis.plots.curves import Curves
 from gansearch.analysis.plots.parameters import Parameters, parameter_figure
@@ -337,20 +336,6 @@ def test_fields_and_points_of_one_fid_have_one_colour(tmp_path):
 def test_two_trials_make_one_picture(big, tmp_path):
     path = compare(big, ("1", "0007"), tmp_path)
     assert path == tmp_path / "compare_0001_0007.png" and Image.open(path).width > 1000
-
-
-@given(st.lists(st.text("aB:_. "), unique=True), st.integers(8, 20), st.integers(1, 3))
-def test_labels_fit_and_differ(texts, width, lines):
-    labels = fit_labels(texts, width, lines)
-    assert len(set(labels)) == len(texts)
-    assert all(len(label.split("\n")) <= lines and max(map(len, label.split("\n"))) <= width for label in labels)
-
-
-def test_a_label_is_a_class_or_loses_its_middle():
-    assert fit_labels(["bce", "mine:WithAGradientPenalty"], 12, 2) == ["bce", "WithAGrad…nt\nPenalty"]
-    assert fit_labels(["one:Hinge", "other:Hinge"], 9) == ["one:Hinge", "othe…inge"]
-    assert fit_labels(["a_long_x_name", "a_long_y_name"], 8) == ["1 a_…ame", "2 a_…ame"]
-    assert fit_label("wgan-gp", 9) == "wgan-gp"
 
 
 def test_long_names_and_choices_leave_room_for_the_plot(tmp_path):

@@ -48,7 +48,9 @@ def strongest_pair(importance: ImportanceInfo, rung: CommonRung, space: Space) -
     It is None where there are not enough trials to tell which parameters these are, where there is only one, or
     where none explains anything.
     """
-    paths = [row.path for row in importance.parameters if importance.parameters[0].share > 0]
+    if not importance.parameters or importance.parameters[0].share == 0:
+        return None
+    paths = [row.path for row in importance.parameters]
     for other in paths[1:]:
         depends = {when.path for path in (paths[0], other) for when in space.conditions(path)}
         if not depends & {paths[0], other}:

@@ -36,7 +36,7 @@ def leaders(run: Run, most: int) -> list[TrialState]:
 
     Baselines behind all other finalists were there to be compared with: they count by their lowest FID.
     """
-    finalists = [run.ledger[one.trial_id] for one in (run.finals.finalists if run.finals else ())]
+    finalists = [run.ledger[one.trial_id] for one in run.finalists]
     while len(finalists) > 1 and finalists[-1].is_baseline:
         finalists.pop()
     root_id = run.ledger.root_id

@@ -82,7 +82,7 @@ def interval_text(finalist: Finalist) -> str:
 
 def best_baseline(run: Run) -> TrialState | None:
     """Returns the best baseline, by the finals or else by its lowest FID; None where there is none with an FID."""
-    judged = [run.ledger[one.trial_id] for one in (run.finals.finalists if run.finals else ()) if one.fids]
+    judged = [run.ledger[one.trial_id] for one in run.finalists if one.fids]
     if placed := next((trial for trial in judged if trial.is_baseline), None):
         return placed
     return best_trial(trial for trial in run.ledger.values() if trial.is_baseline and not trial.is_final)
@@ -93,8 +93,8 @@ def _measured(winner: TrialState, finalist: Finalist | None) -> tuple[str, str]:
     if finalist is None or finalist.mean is None:
         return fid_text(winner.best.fid), f"the lowest FID of one training, at {kimg_text(winner.best.kimg)} kimg"
     interval = f"; 95 % interval {interval_text(finalist)}" if finalist.interval else ""
-    counted = finalist.counted
-    return fid_text(finalist.mean), f"the mean of {counted} final{'' if counted == 1 else 's'}{interval}"
+    finals = "final" if finalist.counted == 1 else "finals"
+    return fid_text(finalist.mean), f"the mean of {finalist.counted} {finals}{interval}"
 
 
 def _facts(run: Run, winner: TrialState, finalist: Finalist | None) -> Iterator[Fact]:

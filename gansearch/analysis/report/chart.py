@@ -82,7 +82,7 @@ def fid_axis(fids: Iterable[float], log: bool, title: str = "FID") -> Layout:
 
 
 def number_axis(title: str, low: float, high: float, log: bool) -> Layout:
-    """Returns the axis of a number between `low` and `high`, with some room at both ends."""
+    """Returns the axis of a number between `low` and `high`, with some room at both ends; `title` is of `shown`."""
     axis: Layout = {"title": {"text": title}}
     if not log:
         room = 0.04 * (high - low) or 0.5
