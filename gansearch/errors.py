@@ -12,6 +12,10 @@ class UserError(ValueError):
     """
 
 
+class TooManyFailures(Exception):  # noqa: N818 - it names an outcome of a search
+    """Trials fail one after another, for a reason that is not their own. The message is one line, as of a UserError."""
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> UserError:
     """Returns the error for a `name` that is not among the `known` names; the message gives the nearest of them."""
     names = sorted(known)

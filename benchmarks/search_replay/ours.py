@@ -12,9 +12,13 @@ from benchmarks.search_replay.tune import Tune
 from gansearch.run.manifest import Plan
 from gansearch.run.paths import RunDir
 from gansearch.run.rows import Writer
+from gansearch.search.health import Health
 from gansearch.search.planning import plan_search
 from gansearch.search.queue import search_queue
 from gansearch.search.ray.callbacks import TrialEvents
+from gansearch.search.ray.cluster import Cluster
+from gansearch.search.ray.limits import Limits
+from gansearch.search.ray.placement import Placement
 from gansearch.search.ray.scheduler import RecordingScheduler
 from gansearch.search.ray.searcher import QueueSearcher
 from gansearch.search.recorder import Recorder
@@ -42,6 +46,13 @@ def ours(problem: Problem, seed: int, workers: int, choices: Mapping[str, Any]) 
             yield method
 
 
+class _Workers(Cluster):
+    """A cluster without Ray."""
+
+    def slots_by_node(self) -> dict[str, int]:
+        return {"node": self.slots}
+
+
 @contextmanager
 def opened(plan: Plan, workers: int) -> Iterator[Tune]:
     """Yields the search of a plan."""
@@ -49,14 +60,18 @@ def opened(plan: Plan, workers: int) -> Iterator[Tune]:
     with closing(Writer(plan.run.results)) as writer:
         recorder = search.recorder = Recorder(plan, writer, search.ledger, lambda row, ledger: None)
         search.queue = search_queue(plan, search.ledger)
-        searcher = QueueSearcher(search.queue, recorder, {})
+        health = Health(search.ledger, search.queue)
+        limits = Limits(plan, 0.0, recorder, health, search.shutdown)
+        placement = Placement(_Workers(1, 0, workers, ()), health, search.queue.count)
+        searcher = QueueSearcher(search.queue, recorder, placement, limits, {})
         interval = plan.space.base.train.eval_images
 
         def task(_: str, config: dict[str, Any]) -> Task:
             trial = recorder.ledger[config["trial_id"]]
             return Task(trial.trial_id, trial.start.params, config["reported_images"] // interval)
 
-        yield Tune(searcher, RecordingScheduler(recorder), task, interval, workers, [TrialEvents(recorder)])
+        events = TrialEvents(recorder, health, placement, None)
+        yield Tune(searcher, RecordingScheduler(recorder), task, interval, workers, [events])
 
 
 @contextmanager

@@ -30,8 +30,8 @@ class RunLine:
     Args:
         name: The name of the run's directory.
         state: `running` while a process writes the run, `damaged` where the run can't be read, and `finished` once
-            nothing is left to train, or once the budget is spent that alone ends the search. What was stopped in
-            between is `interrupted`: `resume` continues it. Finals are no part of that.
+            nothing is left to train. What was stopped in between, by a budget too, is `interrupted`: `resume` continues
+            it. Finals are no part of that.
         params: How many parameters are searched; this and all below is None for a damaged run.
         ended: How many trials have ended.
         total: How many trials there will be; None where a budget ends the search.
@@ -81,15 +81,10 @@ def state_of(run: Run) -> State:
 
 
 def _is_done(run: Run) -> bool:
-    """Returns whether every trial that the search was to propose was proposed, and has ended.
-
-    One that a budget cut is yet to be trained where a number of trials was to be.
-    """
+    """Returns whether every trial that the search was to propose was proposed, and has ended."""
     ledger, limit = run.ledger, run.manifest.options.trials
-    trials = [trial for trial in ledger.values() if not trial.is_final]
-    if limit is None:
-        return all(trial.end for trial in trials)
-    return ledger.num_proposed >= limit and all(trial.end and not trial.is_unfinished for trial in trials)
+    is_proposed = limit is None or ledger.num_proposed >= limit
+    return is_proposed and all(trial.end for trial in ledger.values() if not trial.is_final)
 
 
 def write_runs(runs: list[RunLine], file: TextIO | None = None) -> None:

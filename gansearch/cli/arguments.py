@@ -137,6 +137,16 @@ def add_slots(parser: Parser) -> None:
 def add_budgets(parser: Parser) -> None:
     parser.add_argument("--time-budget", type=_duration, metavar="8h", help="end this command after 90s, 30m, 8h, 2d")
     parser.add_argument("--gpu-hours", type=positive_float, metavar="H", help="end when trials have used H GPU hours")
+    add_timeout(parser)
+
+
+def add_timeout(parser: Parser) -> None:
+    parser.add_argument(
+        "--trial-timeout",
+        type=_duration,
+        metavar="1h",
+        help="try a trial again that gives no evaluation for so long (default: 10 times the longest, at least 10m)",
+    )
 
 
 def given_resources(args: argparse.Namespace) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from gansearch.errors import UserError, one_line
+from gansearch.errors import TooManyFailures, UserError, one_line
 
 logger = logging.getLogger(__name__)
 
-OK, WRONG_INPUT, NO_FID, INTERRUPTED = 0, 2, 3, 130
+OK, WRONG_INPUT, NO_FID, FAILING, SOME_FAILED, INTERRUPTED = 0, 2, 3, 4, 5, 130
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,13 +34,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def call(prog: str, command: Callable[[], int]) -> int:
-    """Runs a command; a UserError becomes one line on stderr and exit code 2."""
+    """Runs a command; a UserError becomes one line on stderr and exit code 2, TooManyFailures one and exit code 4."""
     _log_to_stderr()
     try:
         return command()
-    except UserError as error:
+    except (UserError, TooManyFailures) as error:
         logger.error("%s: %s", prog, one_line(error))
-        return WRONG_INPUT
+        return WRONG_INPUT if isinstance(error, UserError) else FAILING
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gansearch.analysis.rank_table import write_ranking
-from gansearch.cli.parser import NO_FID, OK
+from gansearch.cli.parser import NO_FID, OK, SOME_FAILED
 from gansearch.program import command
 from gansearch.run import Run
 
@@ -16,6 +16,23 @@ def no_fid(run: Path) -> int:
     """Logs that a run has no FID; returns the exit code for that."""
     logger.info("%s: no trial has a finite FID; `%s` gives the reasons", run, command("status", run))
     return NO_FID
+
+
+def failed_code(run: Run) -> int:
+    """Logs that trials of a search have failed, if some have; returns the exit code for that."""
+    failed = [trial for trial in run.ledger.values() if trial.status == "failed" and not run.ledger.is_followed(trial)]
+    if not failed:
+        return OK
+    reason = failed[-1].end.reason if failed[-1].end else None
+    logger.warning(
+        "%d of %d trials failed (%s: %s); to try them again: %s --retry-failed",
+        len(failed),
+        len(run.ledger),
+        failed[-1].trial_id,
+        reason,
+        command("resume", run.dir.path, *run.plan.code_flag),
+    )
+    return SOME_FAILED
 
 
 def write_plots(run: Run, out: Path | None = None, more: Iterable[str] = ()) -> int:

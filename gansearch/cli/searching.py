@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gansearch.analysis.noise import noisy_rungs
 from gansearch.analysis.text import share_text
-from gansearch.cli.parser import OK
-from gansearch.cli.results import conclude, no_fid
+from gansearch.cli.results import conclude, failed_code, no_fid
 from gansearch.program import command
 from gansearch.run import Ledger, Plan, Run, TrialState, load
 
@@ -21,7 +20,12 @@ logger = logging.getLogger(__name__)
 def run_search(plan: Plan, work: "Callable[[Search], None]") -> int:
     """Calls `work` with the search of a plan and shows the progress; then ranks, plots and exports the results.
 
-    Returns the exit code: 0, 3 where no trial has a finite FID, 130 or 143 where a signal has ended the search.
+    Returns the exit code: 0, 3 where no trial has a finite FID, 5 where some trials have failed, 130 or 143 where a
+    signal has ended the search.
+
+    Raises:
+        UserError: Something is wrong or missing.
+        TooManyFailures: Trials fail for a reason that is not their own.
     """
     from gansearch.cli.progress import Progress
     from gansearch.search.search import Search
@@ -48,7 +52,7 @@ def run_search(plan: Plan, work: "Callable[[Search], None]") -> int:
         logger.warning("%s", rung)
     if search.ledger.evaluation_share is not None:
         logger.info(share_text(search.ledger.evaluation_share))
-    return OK
+    return failed_code(run)
 
 
 def train_finals(

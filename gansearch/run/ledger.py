@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gansearch.errors import unknown
-from gansearch.run.rows import Decision, End, Eval, Noise, Row, Start, Status, images_of, trial_id_of
+from gansearch.run.rows import (
+    Cause,
+    Decision,
+    End,
+    Eval,
+    Noise,
+    Relation,
+    Row,
+    Start,
+    Status,
+    images_of,
+    trial_id_of,
+)
 
 Standing = Status | Literal["running", "waiting"]
 
@@ -72,8 +84,8 @@ class TrialState:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether the trial was running when its driver was killed, or when a budget was spent."""
-        return not self.is_held and (self.end is None or self.end.status == "stopped")
+        """Whether the trial was running when its driver ended or was killed, or fails and is to be tried again."""
+        return not self.is_held and self.end is None
 
     @property
     def may_go_on(self) -> bool:
@@ -99,7 +111,9 @@ class TrialState:
     def images(self) -> int:
         return images_of(self.kimg)
 
-    def ended(self, status: Status, reason: str | None = None, kimg: float | None = None) -> End:
+    def ended(
+        self, status: Status, reason: str | None = None, kimg: float | None = None, cause: Cause | None = None
+    ) -> End:
         """Returns the row that ends this trial now, at `kimg` (default: that of the last evaluation)."""
         return End(
             trial_id=self.trial_id,
@@ -109,6 +123,7 @@ class TrialState:
             best_kimg=self.best.kimg if self.best else None,
             kimg=self.kimg if kimg is None else kimg,
             reason=reason,
+            cause=cause,
         )
 
 
@@ -133,9 +148,9 @@ class Ledger(dict[str, TrialState]):
     Rows of a trial whose start row is lost are left out: without its parameters the trial can be neither ranked nor
     continued. `without_start` has the numbers of these trials. The numbers are not given to new trials, whose
     checkpoints would lie in the same folder. `rows` has all other rows that were no duplicates, in their order,
-    `comparisons` the newest decision at each rung by its kimg, and `num_searched` counts the evaluations of the search,
-    without those of finals. What is asked at every event is kept up to date: with a hundred thousand trials there is no
-    time to go through them.
+    `comparisons` the newest decision at each rung by its kimg, `num_searched` counts the evaluations of the search,
+    without those of finals, and `longest_interval` are the most seconds from one evaluation to the next. What is asked
+    at every event is kept up to date: with a hundred thousand trials there is no time to go through them.
     """
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
@@ -147,6 +162,7 @@ class Ledger(dict[str, TrialState]):
         self._highest_number = -1
         self._search_seconds = 0.0
         self.num_searched = 0
+        self.longest_interval = 0.0
         for row in rows:
             self.add(row)
 
@@ -181,6 +197,7 @@ class Ledger(dict[str, TrialState]):
                 self._highest_number = max(self._highest_number, row.number)
             case Eval():
                 self[row.trial_id].evals.append(row)
+                self.longest_interval = max(self.longest_interval, row.train_seconds + row.eval_seconds)
                 if not self[row.trial_id].is_final:
                     self._note_searched(row)
             case Decision():
@@ -228,14 +245,21 @@ class Ledger(dict[str, TrialState]):
     def _num_with_parent(self) -> int:
         return sum(trial.start.parent is not None for trial in self.values())
 
+    def is_followed(self, trial: TrialState) -> bool:
+        """Returns whether a later trial takes the place of this one: its retry, or its continuation."""
+        return any(
+            other.start.parent == trial.trial_id and other.start.relation in {"retry", "continuation"}
+            for other in self.values()
+        )
+
     def root_id(self, trial_id: str) -> str:
         """Returns the trial whose training `trial_id` continues, directly or through others; else `trial_id` itself."""
-        parent = self._continued(trial_id)
+        parent = self.continued(trial_id)
         return trial_id if parent is None else self.root_id(parent)
 
     def history(self, trial_id: str) -> list[Eval]:
         """Returns the evaluations of a trial, and before them those of the trial that it continues, if there is one."""
-        evals, parent = self[trial_id].evals, self._continued(trial_id)
+        evals, parent = self[trial_id].evals, self.continued(trial_id)
         if parent is None:
             return evals
         first = evals[0].kimg if evals else math.inf
@@ -250,12 +274,22 @@ class Ledger(dict[str, TrialState]):
         """
         return next((row.fid for row in reversed(self.history(trial_id)) if row.images <= images), None)
 
-    def _continued(self, trial_id: str) -> str | None:
-        """Returns the earlier trial that `trial_id` continues; None where there is none, or its rows are lost."""
+    def continued(self, trial_id: str) -> str | None:
+        """Returns the earlier trial from whose checkpoint `trial_id` begins; None where there is none."""
         start = self[trial_id].start
         parent = self.get(start.parent or "")
         is_earlier = parent is not None and parent.number < start.number
-        return start.parent if is_earlier and start.relation == "continuation" else None
+        return start.parent if is_earlier and self.trains_on(start.parent, start.relation) else None
+
+    def trains_on(self, parent: str | None, relation: Relation | None) -> bool:
+        """Returns whether a trial of this relation begins at its parent's checkpoint.
+
+        So does the retry of a trial that has lost its process, which is no fault of what it has learnt.
+        """
+        before = self.get(parent or "")
+        if relation == "retry" and before is not None and before.end is not None:
+            return before.end.cause in {"lost", "timeout"}
+        return relation == "continuation"
 
     @property
     def evaluation_share(self) -> float | None:
@@ -263,6 +297,11 @@ class Ledger(dict[str, TrialState]):
         rows = [row for trial in self.values() for row in trial.evals]
         seconds = sum(row.train_seconds + row.eval_seconds for row in rows)
         return sum(row.eval_seconds for row in rows) / seconds if seconds else None
+
+    @property
+    def mean_interval(self) -> float:
+        """The seconds from one evaluation to the next, on average over the search; 0 before the first."""
+        return self._search_seconds / self.num_searched if self.num_searched else 0.0
 
     def gpu_hours(self, gpus_per_trial: float) -> float:
         """Returns the GPU hours of the search's evaluations. Finals do not count."""

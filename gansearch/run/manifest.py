@@ -55,6 +55,7 @@ class Options:
     first_rung: Annotated[int, Field(ge=1, description="in evaluations; None: a 27th of all")] | None = None
     time_budget: Annotated[float, Field(gt=0)] | None = None
     gpu_hours: Annotated[float, Field(gt=0)] | None = None
+    trial_timeout: Annotated[float, Field(gt=0)] | None = None
     max_concurrent: Annotated[int, Field(ge=1)] | None = None
     cpus_per_trial: Annotated[float, Field(gt=0)] = 1
     gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
@@ -62,7 +63,15 @@ class Options:
     storage: str | None = None
 
 
-RESOURCES = ("time_budget", "gpu_hours", "max_concurrent", "cpus_per_trial", "gpus_per_trial", "address")
+RESOURCES = (
+    "time_budget",
+    "gpu_hours",
+    "trial_timeout",
+    "max_concurrent",
+    "cpus_per_trial",
+    "gpus_per_trial",
+    "address",
+)
 """The fields of `Options` that say where and how long a driver works, and nothing of what is searched."""
 
 

@@ -24,6 +24,9 @@ from gansearch.errors import UserError, one_line
 from gansearch.logs import warn_once
 
 Status = Literal["completed", "stopped", "diverged", "failed"]
+Cause = Literal["lost", "node", "timeout", "storage", "disk full", "refused", "error"]
+"""What made a trial fail: its process was lost, or its node; it took too long; its storage did not answer, or is full;
+the node refused it, as it does not see what the trial needs; or the trial raised an error."""
 Relation = Literal["retry", "continuation", "final"]
 Verdict = Literal["goes on", "waits", "stops"]
 
@@ -44,7 +47,8 @@ def _finite(params: dict[str, Any]) -> dict[str, Any]:
     return params
 
 
-def _now() -> str:
+def now() -> str:
+    """Returns the time, as rows have it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
@@ -71,7 +75,7 @@ class _Identified:
 
     trial_id: TrialId
     number: Number
-    time: Time = field(default_factory=_now)
+    time: Time = field(default_factory=now)
 
     @model_validator(mode="after")
     def _id_is_the_number(self) -> Self:
@@ -171,7 +175,10 @@ class Decision(_Identified):
 
 @dataclass(frozen=True, kw_only=True, config=_SCHEMA)
 class End(_Identified):
-    """A trial has ended. `best_fid` and `best_kimg` are None where the trial was never evaluated."""
+    """A trial has ended. `best_fid` and `best_kimg` are None where the trial was never evaluated.
+
+    `cause` says what made a trial fail; None where it did not.
+    """
 
     event: Literal["end"] = "end"
     status: Status
@@ -179,6 +186,7 @@ class End(_Identified):
     best_kimg: Kimg | None
     kimg: Kimg
     reason: str | None
+    cause: Cause | None = None
 
     @property
     def images(self) -> int:

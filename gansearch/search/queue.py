@@ -35,6 +35,9 @@ class Proposal:
 class TrialQueue:
     """The trials to start, in order: first the unfinished ones of an interrupted driver, then new ones.
 
+    `again` are trials that failed and are to be tried again. While `another_first` is set, another trial comes before
+    them, if there is one: it shows whether the fault was the trial's.
+
     Args:
         unfinished: The trials of an interrupted driver.
         proposals: New trials that are known already.
@@ -54,16 +57,31 @@ class TrialQueue:
     ) -> None:
         self.unfinished, self.proposals = deque(unfinished), deque(proposals)
         self.promotes = promotes
+        self.again: deque[TrialState] = deque()
+        self.another_first = False
         self._sampled, self._seed = sampled, seed
 
     @property
     def is_empty(self) -> bool:
         """Whether no trial is to start; one that waits may still be promoted."""
-        return not self.unfinished and self.new_trials() == 0
+        return self.count() == 0
 
     def new_trials(self) -> int | None:
         """Returns how many trials are still to be proposed; None where there is no end."""
         return None if self._sampled is None else len(self.proposals) + self._sampled
+
+    def count(self) -> int | None:
+        """Returns how many trials could start now, if there were slots; None where there is no end."""
+        new = self.new_trials()
+        return None if new is None else new + len(self.unfinished) + len(self.again)
+
+    def try_again(self, trial: TrialState, *, is_suspect: bool) -> None:
+        """Puts a trial that has failed into the queue once more: first of all, or after another if it `is_suspect`."""
+        if is_suspect:
+            self.again.append(trial)
+            self.another_first = True
+        else:
+            self.unfinished.append(trial)
 
     def exhaust(self) -> None:
         """Samples no more: all parameters have been tried."""

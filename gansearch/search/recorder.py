@@ -9,7 +9,19 @@ from gansearch.config import TrialConfig
 from gansearch.registry import build, resolve
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Plan
-from gansearch.run.rows import Decision, End, Eval, Evaluation, Noise, Row, Start, Status, Writer, trial_id_of
+from gansearch.run.rows import (
+    Cause,
+    End,
+    Eval,
+    Evaluation,
+    Noise,
+    Row,
+    Start,
+    Status,
+    Writer,
+    now,
+    trial_id_of,
+)
 from gansearch.search.decisions import Decisions
 from gansearch.search.drawing import draw
 from gansearch.search.history import History
@@ -70,13 +82,8 @@ class Recorder:
         return self.ledger[row.trial_id], config
 
     def restart(self, trial: TrialState) -> TrialConfig:
-        """Lets an unfinished or promoted trial go on. Its configuration is written, as an extended search has a length.
-
-        A trial that a budget had cut is open again by a row that says so.
-        """
+        """Lets a trial go on. Its configuration is written again, as an extended search has another length."""
         with self._disk():
-            if trial.end is not None:
-                self._write(Decision(trial_id=trial.trial_id, number=trial.number, kimg=trial.kimg, verdict="goes on"))
             return self._configure(trial.start)
 
     def promote(self, *, is_end: bool = False) -> TrialState | None:
@@ -144,9 +151,16 @@ class Recorder:
                 self._decide(trial)
             self.end_if_stopped(trial.trial_id)
 
-    def end(self, trial_id: str, status: Status, reason: str | None, kimg: float | None = None) -> None:
+    def end(
+        self,
+        trial_id: str,
+        status: Status,
+        reason: str | None,
+        kimg: float | None = None,
+        cause: Cause | None = None,
+    ) -> None:
         with self._disk():
-            self._write(self.ledger[trial_id].ended(status, reason, kimg))
+            self._write(self.ledger[trial_id].ended(status, reason, kimg, cause))
 
     def end_if_stopped(self, trial_id: str) -> None:
         """Ends a trial that the scheduler has stopped; one that waits stays open."""
@@ -154,19 +168,18 @@ class Recorder:
         if trial.decisions and trial.decisions[-1].verdict == "stops":
             self.end(trial_id, "stopped", None)
 
-    def end_all(self, spent: str | None) -> None:
-        """Ends the open trials of a search that is over: those that wait, and those that a `spent` budget has cut."""
+    def end_waiting(self) -> None:
+        """Ends the trials that wait: the search is complete."""
         for trial in list(self.ledger.values()):
-            if trial.end is None and not trial.is_final:
-                self.end(trial.trial_id, "stopped", None if trial.is_held else spent)
+            if trial.end is None and trial.is_held:
+                self.end(trial.trial_id, "stopped", None)
         with self._disk():
-            self._study.close(is_cut=spent is not None)
+            self._study.close()
 
-    def failed(self, trial_id: str, traceback: str) -> None:
-        """Records a trial that raised an error: the traceback in `error.txt`, the last line as the reason."""
-        with self._disk():
-            self._run.trial_error(trial_id).write_text(traceback)
-        self.end(trial_id, "failed", traceback.strip().splitlines()[-1])
+    def note_failure(self, trial_id: str, text: str) -> None:
+        """Adds what happened to a trial to its `error.txt`."""
+        with self._disk(), self._run.trial_error(trial_id).open("a") as file:
+            file.write(f"{now()} {text.rstrip()}\n")
 
     def noise(self, trial_id: str, kimg: float, fids: tuple[float, ...]) -> None:
         """Records the FIDs of a trial's best generator, that of `kimg`, with other z."""

@@ -195,7 +195,7 @@ class Remaining:
     def _first(self, trial: Start | Proposal) -> int:
         """Returns the images from which a new trial trains: those of the trial that it continues."""
         parent = self._ledger.get(trial.parent or "")
-        return parent.images if parent is not None and trial.relation == "continuation" else 0
+        return parent.images if parent and self._ledger.trains_on(trial.parent, trial.relation) else 0
 
     @cached_property
     def _prior(self) -> Sequence[Sequence[float]]:

@@ -26,6 +26,8 @@ from gansearch.search.new_run import write_new_run
 from gansearch.search.queue import TrialQueue, finals_queue, search_queue
 from gansearch.search.ray.cluster import Cluster, ray_session, this_machine
 from gansearch.search.ray.noise import measure_noise
+from gansearch.search.ray.token import written_token
+from gansearch.search.ray.trainable import GANTrial
 from gansearch.search.ray.tuning import tune_trials
 from gansearch.search.recorder import Recorder
 from gansearch.search.remaining import Remaining, TimeLeft
@@ -47,20 +49,22 @@ class Search:
         plan: The run, the space and the options. For an existing run they come from the manifest, but for the cluster,
             the resources and the budgets, which may be others.
         listener: Called with each new row and the ledger that contains the row.
+        trainable: What trains a trial, in a process of Ray.
     """
 
     recorder: Recorder
     reference: Reference
     cluster: Cluster
+    token: str
     _manifest: Manifest
 
-    def __init__(self, plan: Plan, listener: Listener) -> None:
+    def __init__(self, plan: Plan, listener: Listener, trainable: type = GANTrial) -> None:
         self.plan, self.ledger, self.queue = plan, Ledger(), TrialQueue()
         foreign.require(plan.space.base.code, plan.component_names)
         policy_of(plan)  # a scheduler that can't be built is refused before anything is written
         self.shutdown = GracefulShutdown()
         self.how_to_continue = f"run `{command('resume', plan.run.path, *plan.code_flag)}`"
-        self._listener = listener
+        self._listener, self.trainable = listener, trainable
         self._remaining: Remaining | None = None
 
     def start(self) -> None:
@@ -168,8 +172,7 @@ class Search:
         """Runs the queue. After that it measures how noisy the FIDs of the best are, except for finals."""
         cluster = self.cluster
         self._remaining = Remaining(self.plan, self.ledger, self.queue, cluster.slots, cluster.gpus, time.time())
-        tune_trials(self)
-        if not self.queue.promotes or self.shutdown.signal:
+        if not tune_trials(self) or not self.queue.promotes:
             return
         try:
             measure_noise(self)
@@ -189,11 +192,14 @@ class Search:
     @contextmanager
     def _session(self) -> Iterator[None]:
         """Starts or joins Ray within the block, with the code from outside the package, and sets `cluster`."""
+        checkpoints = self.plan.checkpoints
         with ray_session(self.plan.options.address, foreign.travelling(self.plan.space.base.code)):
             self.shutdown.install()  # Ray has replaced the signal handlers
             self.cluster = Cluster.fit(self.plan)
-            self.cluster.check_shared(self.plan.checkpoints)
-            yield
+            with written_token(checkpoints) as token:
+                self.token = token
+                self.cluster.check_shared(checkpoints, token)
+                yield
 
     @contextmanager
     def _listeners(self, run: Run) -> Iterator[Listener]:

@@ -28,9 +28,8 @@ class Study:
 
     Nothing of the search depends on it. The journal is only appended to, so that a program that has it open reads on
     after a `resume`. Optuna opens no trial again that it has pruned. So the trials that may yet go on run in Optuna's
-    eyes until the driver closes the study. Then they wait, if a budget has cut the search, and else they are pruned.
-    Where the journal contradicts the rows, because some were lost or an `extend` lets a pruned trial go on, its study
-    is deleted and written anew, in the same file.
+    eyes until the search is complete, and are pruned then. Where the journal contradicts the rows, because some were
+    lost or an `extend` lets a pruned trial go on, its study is deleted and written anew, in the same file.
     """
 
     def __init__(self, journal: Path, name: str, space: Space, ledger: Ledger) -> None:
@@ -74,22 +73,15 @@ class Study:
             case End() if not trial.may_go_on:
                 self._finish(trial)
             case Decision(verdict="goes on"):
-                state = self._storage.get_trial(self._ids[row.number]).state
-                if state.is_finished():
+                if self._storage.get_trial(self._ids[row.number]).state.is_finished():
                     self._write_anew()
-                elif state == OptunaState.WAITING:
-                    self._storage.set_trial_state_values(self._ids[row.number], OptunaState.RUNNING)
 
-    def close(self, *, is_cut: bool) -> None:
-        """Prunes the trials that were stopped and may go on; lets them wait where a budget has cut the search."""
+    def close(self) -> None:
+        """Prunes the trials that have ended waiting: the search is complete."""
         for frozen in self._storage.get_all_trials(self._study_id, deepcopy=False):
             trial = self._ledger.get(trial_id_of(frozen.number))
-            if trial is None or trial.end is None or frozen.state.is_finished():
-                continue
-            if not is_cut:
+            if trial is not None and trial.end is not None and not frozen.state.is_finished():
                 self._finish(trial)
-            elif frozen.state != OptunaState.WAITING:
-                self._storage.set_trial_state_values(self._ids[trial.number], OptunaState.WAITING)
 
     def _finish(self, trial: TrialState) -> None:
         state, value = self._outcome(trial)

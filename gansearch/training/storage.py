@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from pyarrow import fs as arrow
@@ -29,6 +30,11 @@ class Storage:
         """Returns the content of a file; FileNotFoundError where there is none."""
         with self._fs.open_input_stream(f"{self._path}/{name}") as stream:
             return stream.read()
+
+    def remove(self, name: str) -> None:
+        """Removes a file, if there is one."""
+        with suppress(FileNotFoundError):
+            self._fs.delete_file(f"{self._path}/{name}")
 
     def names(self, folder: str) -> list[str]:
         """Returns the sorted names of the complete files in a folder; none where the folder is missing."""

@@ -2,7 +2,6 @@
 
 import json
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,16 +72,15 @@ def test_a_run_whose_first_row_is_yet_to_come_is_listed(runs: Path, capsys: pyte
     assert main(["status", str(runs / "empty"), "--watch"]) == 0
 
 
-@pytest.mark.parametrize(("trials", "state"), [(2, "interrupted"), (None, "finished"), (3, "interrupted")])
-def test_a_search_of_a_number_of_trials_is_not_finished_while_a_budget_has_cut_one(
+@pytest.mark.parametrize(("trials", "state"), [(1, "finished"), (None, "finished"), (2, "interrupted")])
+def test_a_search_is_finished_when_all_its_trials_have_ended(
     trials: int | None, state: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cut = replace(end(1), status="stopped", reason="the time budget is spent")
-    rows = [start(0), evaluation(0, 6.4, 31.5), end(0, 31.5), start(1), cut]
-    make_run(tmp_path / "cut", rows, trials=trials)
+    make_run(tmp_path / "a", [start(0), evaluation(0, 6.4, 31.5), end(0, 31.5)], trials=trials)
+    make_run(tmp_path / "cut", [start(0), evaluation(0, 6.4, 31.5), end(0, 31.5), start(1)], trials=trials)
     assert main(["list", "--runs-dir", str(tmp_path), "--json"]) == 0
-    (found,) = json.loads(capsys.readouterr().out)
-    assert found["state"] == state
+    states = {run["name"]: run["state"] for run in json.loads(capsys.readouterr().out)}
+    assert states == {"a": state, "cut": "interrupted"}
 
 
 def test_no_runs_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

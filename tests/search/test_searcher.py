@@ -1,5 +1,6 @@
 """What the searcher hands out, and what the recorder writes of it. No Ray is started."""
 
+import itertools
 import json
 import pickle
 from collections import Counter
@@ -24,7 +25,9 @@ from gansearch.search.queue import finals_queue, search_queue
 from gansearch.search.ray.searcher import QueueSearcher
 from gansearch.search.recorder import Recorder
 from gansearch.training.loop import Trainer
+from tests.search.virtual import searcher_of
 
+CALLS = itertools.count()
 SPACE = Space(base=TrialConfig(), params={"optim.g_lr": FloatDistribution(1e-4, 1e-2, log=True)}, baselines=["dcgan"])
 
 
@@ -40,15 +43,26 @@ def searcher(
     queue = search_queue(plan, ledger, retry_failed=retry_failed)
     if finals:
         queue = finals_queue(plan, ledger, list(ledger.values())[:1], finals)
-    return QueueSearcher(queue, recorder, constants={"cpus": 1}), recorder
+    return searcher_of(plan, queue, recorder), recorder
 
 
 def drawn(source: QueueSearcher) -> list[dict[str, Any]]:
     """All that it hands out while no trial reports."""
     configs = []
-    while isinstance(config := source.suggest("ray's own id"), dict):
+    while isinstance(config := suggested(source), dict):
         configs.append(config)
     return configs
+
+
+def suggested(source: QueueSearcher) -> Any:
+    """Suggests a trial, which Tune knows by the number of the call."""
+    return source.suggest(str(next(CALLS)))
+
+
+def ended(source: QueueSearcher, *trial_ids: str) -> None:
+    """Tune says of trials that they have ended."""
+    for tune_id in [one for one, trial_id in source._handed_out.items() if trial_id in trial_ids]:
+        source.on_trial_complete(tune_id)
 
 
 def close(recorder: Recorder) -> None:
@@ -87,7 +101,7 @@ def test_baselines_then_proposals_each_with_its_files(tmp_path: Path) -> None:
 
 def test_a_second_driver_hands_out_what_is_unfinished_and_no_more(tmp_path: Path) -> None:
     source, recorder = searcher(tmp_path, trials=3)
-    first = [source.suggest(""), source.suggest("")]
+    first = [suggested(source), suggested(source)]
     recorder.end(first[0]["trial_id"], "diverged", "non-finite loss", 0.1)
     close(recorder)
     source, recorder = searcher(tmp_path, trials=3)
@@ -111,10 +125,9 @@ def test_a_configuration_that_a_kill_cut_off_is_written_again(tmp_path: Path) ->
 def test_failed_trials_are_retried_once_and_cost_no_new_trial(tmp_path: Path) -> None:
     source, recorder = searcher(tmp_path, trials=2)
     drawn(source)
-    recorder.failed("0000", "Traceback\nCUDA out of memory\n")
+    recorder.end("0000", "failed", "CUDA out of memory", cause="error")
     recorder.end("0001", "diverged", "non-finite loss")
     close(recorder)
-    assert (tmp_path / "trials/0000/error.txt").exists()
     for _ in range(2):  # the second time there is nothing left to retry
         source, recorder = searcher(tmp_path, trials=3, retry_failed=True)
         drawn(source)
@@ -168,47 +181,53 @@ def test_finals_are_the_same_but_for_their_seed_and_are_never_compared(tmp_path:
 def test_a_trial_that_waited_is_handed_out_again_before_a_new_one(tmp_path: Path) -> None:
     source, recorder = searcher(tmp_path, trials=7)
     for _ in range(6):
-        source.suggest("")
+        suggested(source)
     assert report(recorder, "0000", 1.6, 5.0)
     assert not report(recorder, "0001", 1.6, 6.0)
-    recorder.end_if_stopped("0001")
+    ended(source, "0001")
     assert recorder.ledger["0001"].status == "waiting"
     for number in range(2, 6):
         assert not report(recorder, f"000{number}", 1.6, 7.0)
-    promoted = source.suggest("")
+        ended(source, f"000{number}")
+    promoted = suggested(source)
     assert (promoted["trial_id"], promoted["reported_images"]) == ("0001", 1600)
-    assert source.suggest("")["trial_id"] == "0006"
-    assert source.suggest("") is None, "their results decide who goes on"
+    assert suggested(source)["trial_id"] == "0006"
+    assert suggested(source) is None, "their results decide who goes on"
     for trial_id in ("0000", "0001", "0006"):
         recorder.end(trial_id, "completed", None)
-    assert source.suggest("") == Searcher.FINISHED
-    recorder.end_all(None)
+        ended(source, trial_id)
+    assert suggested(source) == Searcher.FINISHED
+    recorder.end_waiting()
     assert {trial.status for trial in recorder.ledger.values()} == {"completed", "stopped"}
     close(recorder)
 
 
 def test_without_a_number_of_trials_there_is_always_one_more(tmp_path: Path) -> None:
     source, recorder = searcher(tmp_path, trials=None)
-    assert [source.suggest("")["trial_id"] for _ in range(12)] == [f"{number:04d}" for number in range(12)]
+    assert [suggested(source)["trial_id"] for _ in range(12)] == [f"{number:04d}" for number in range(12)]
     close(recorder)
 
 
 def test_a_search_without_a_number_of_trials_ends_where_all_fail(tmp_path: Path) -> None:
     """They spend no GPU hours. A trial that still runs may show that not all do, and a resumed search tries again."""
     source, recorder = searcher(tmp_path, trials=None)
-    running = source.suggest("")["trial_id"]
+    running = suggested(source)["trial_id"]
     for _ in range(60):
-        if isinstance(config := source.suggest(""), dict):
+        if isinstance(config := suggested(source), dict):
             recorder.end(config["trial_id"], "failed", "an error")
+            ended(source, config["trial_id"])
     assert Counter(trial.status for trial in recorder.ledger.values()) == {"failed": 50, "running": 1}
-    assert source.suggest("") is None, "it waits for the trial that runs"
+    assert suggested(source) is None, "it waits for the trial that runs"
     assert report(recorder, running, 1.6, 50.0)
     for _ in range(60):  # more than before: one has shown that it is possible
-        recorder.end(source.suggest("")["trial_id"], "diverged", "non-finite loss", 1.0)
+        trial_id = suggested(source)["trial_id"]
+        recorder.end(trial_id, "diverged", "non-finite loss", 1.0)
+        ended(source, trial_id)
     recorder.end(running, "diverged", "non-finite loss", 1.7)
-    assert source.suggest("") == Searcher.FINISHED
+    ended(source, running)
+    assert suggested(source) == Searcher.FINISHED
     close(recorder)
-    assert isinstance(searcher(tmp_path, trials=None)[0].suggest(""), dict)
+    assert isinstance(suggested(searcher(tmp_path, trials=None)[0]), dict)
 
 
 def test_a_trial_that_a_budget_cut_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -216,10 +235,7 @@ def test_a_trial_that_a_budget_cut_goes_on_where_it_was(tmp_path: Path) -> None:
     drawn(source)
     report(recorder, "0000", 1.6, 5.0)
     report(recorder, "0001", 1.6, 6.0)
-    recorder.end_all("the time budget is spent")
     close(recorder)
-    reasons = {trial.trial_id: trial.end.reason for trial in recorder.ledger.values() if trial.end}
-    assert reasons == {"0000": "the time budget is spent", "0001": None}, "the second one waited"
     source, recorder = searcher(tmp_path, trials=2)
     (again,) = drawn(source)
     assert (again["trial_id"], again["reported_images"]) == ("0000", 1600)
@@ -229,14 +245,13 @@ def test_a_trial_that_a_budget_cut_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_a_budget_that_is_spent_before_a_promotion_leaves_something_to_resume(tmp_path: Path) -> None:
-    """Nothing else does: all trials were proposed, and all have ended."""
+    """Nothing else does: all trials were proposed, and none runs."""
     source, recorder = searcher(tmp_path, trials=6)
     drawn(source)
     for number, fid in enumerate((5.0, 6.0, 7.0, 7.0, 7.0, 7.0)):
         report(recorder, f"000{number}", 1.6, fid)
     report(recorder, "0000", 14.4, 5.0)
     recorder.end("0000", "completed", None)
-    recorder.end_all("the budget of GPU hours is spent")
     close(recorder)
     source, recorder = searcher(tmp_path, trials=6)
     assert source._queue.is_empty and recorder.may_promote
@@ -250,18 +265,20 @@ def test_of_two_trials_neither_stops_the_other(tmp_path: Path) -> None:
     source, recorder = searcher(tmp_path, trials=2)
     drawn(source)
     assert report(recorder, "0000", 1.6, 5.0) and not report(recorder, "0001", 1.6, 6.0)
-    assert source.suggest("") is None, "while the other trains, more may come"
+    ended(source, "0001")
+    assert suggested(source) is None, "while the other trains, more may come"
     report(recorder, "0000", 14.4, 4.0)
     recorder.end("0000", "completed", None)
     close(recorder)
     source, recorder = searcher(tmp_path, trials=2)
     assert recorder.may_promote
-    assert source.suggest("")["trial_id"] == "0001"
+    assert suggested(source)["trial_id"] == "0001"
     assert recorder.ledger["0001"].decisions[-1].verdict == "goes on"
-    assert source.suggest("") is None
+    assert suggested(source) is None
     report(recorder, "0001", 14.4, 4.5)
     recorder.end("0001", "completed", None)
-    assert source.suggest("") == Searcher.FINISHED
+    ended(source, "0001")
+    assert suggested(source) == Searcher.FINISHED
     close(recorder)
 
 
@@ -280,8 +297,8 @@ def test_a_small_space_is_searched_once(tmp_path: Path) -> None:
         folder.mkdir()
         plan = Plan(RunDir(folder), space, Options(**options))
         recorder = Recorder(plan, Writer(plan.run.results), Ledger(), lambda row, ledger: None)
-        source = QueueSearcher(search_queue(plan, recorder.ledger), recorder, constants={})
-        while isinstance(config := source.suggest(""), dict):
+        source = searcher_of(plan, search_queue(plan, recorder.ledger), recorder)
+        while isinstance(config := suggested(source), dict):
             report(recorder, config["trial_id"], 14.4, 5.0)
             recorder.end(config["trial_id"], "completed", None)
         tried = [trial.start.params for trial in recorder.ledger.values()]
@@ -294,7 +311,7 @@ def test_the_first_refusal_of_the_disk_is_kept(tmp_path: Path) -> None:
     source, recorder = searcher(tmp_path, trials=2)
     (tmp_path / "trials").write_text("in the way")
     with pytest.raises(OSError, match="trials"):
-        source.suggest("")
+        suggested(source)
     assert recorder.fault is not None
     close(recorder)
 
@@ -321,12 +338,12 @@ def test_a_configuration_is_validated_once_and_handed_on_whole(
     plan = Plan(RunDir(tmp_path), SPACE.replaced(base=tiny), Options(trials=3))
     recorder = Recorder(plan, Writer(plan.run.results), Ledger(), lambda row, ledger: None)
     scorer = scorer_for(tiny, torch.device("cpu"))
-    source = QueueSearcher(search_queue(plan, Ledger()), recorder, constants={})
-    source.suggest("the baseline, whose recipe is resolved too")
+    source = searcher_of(plan, search_queue(plan, Ledger()), recorder)
+    suggested(source)  # the baseline, whose recipe is resolved too
     monkeypatch.setattr(TrialConfig, "model_validate", classmethod(counted_validate))
     monkeypatch.setattr(registry, "build", counted_build)
     monkeypatch.setattr(Model, "generator", counted_generator)
-    config = source.suggest("")["config"]
+    config = suggested(source)["config"]
     driver = {"validated": 1, "data built": 1, "model built": 1, "loss built": 1, "metrics built": 1}
     assert counts == driver, "by the driver"
     Trainer(pickle.loads(pickle.dumps(config)), torch.device("cpu"), scorer)

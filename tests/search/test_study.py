@@ -83,15 +83,15 @@ def test_a_journal_that_is_lost_or_damaged_is_written_anew_from_the_rows(
 ) -> None:
     rows, journal = read(search.plan.run.results), tmp_path / "study.journal"
     expected = said(stored(search.plan.run.study_journal))
-    Mirrored(journal, rows).study.close(is_cut=False)
+    Mirrored(journal, rows).study.close()
     assert said(stored(journal)) == expected
     content = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(content[:4]) + b"{}\n" + b"".join(content[5:]))
-    Mirrored(journal, rows).study.close(is_cut=False)
+    Mirrored(journal, rows).study.close()
     assert said(stored(journal)) == expected
     assert "is damaged" in caplog.text
     journal.write_bytes(journal.read_bytes()[:-20])  # half a line
-    Mirrored(journal, rows).study.close(is_cut=False)
+    Mirrored(journal, rows).study.close()
     assert said(stored(journal)) == expected
 
 
@@ -101,7 +101,7 @@ def test_a_second_driver_appends_what_the_journal_lacks(cut: int, search: Virtua
     rows, journal = read(search.plan.run.results), tmp_path / "study.journal"
     Mirrored(journal, []).add(rows[:cut])
     before = journal.read_bytes()
-    Mirrored(journal, rows[: cut + 5 if cut > 0 else None]).add(rows).study.close(is_cut=False)
+    Mirrored(journal, rows[: cut + 5 if cut > 0 else None]).add(rows).study.close()
     assert said(stored(journal)) == said(stored(search.plan.run.study_journal))
     assert journal.read_bytes().startswith(before)
 
@@ -117,22 +117,22 @@ def test_a_program_that_has_the_journal_open_reads_on_after_a_resume(search: Vir
     second.add(rows[half : half + 20])
     assert len(second.ledger) > len(first.ledger)
     assert len(dashboard.get_all_trials(study_id)) == len(second.ledger)
-    second.add(rows).study.close(is_cut=False)
+    second.add(rows).study.close()
     assert said(dashboard.get_all_trials(study_id)) == said(stored(search.plan.run.study_journal))
 
 
-def test_trials_that_a_budget_cut_wait_in_optuna_s_study_and_go_on_there(tmp_path: Path) -> None:
+def test_trials_that_a_budget_cut_run_on_in_optuna_s_study(tmp_path: Path) -> None:
     """Neither a resumed search nor its end writes the study anew, so the page of a dashboard stays what it was."""
     plan = plan_of(tmp_path, trials=20)
     search = VirtualSearch(plan, slots=2)
     with closing(Writer(plan.run.results)) as writer:
         search._drive(writer, budget=15)
-    cut = [trial for trial in search.ledger.values() if trial.status == "stopped"]
+    cut = [trial for trial in search.ledger.values() if trial.end is None]
     assert any(trial.is_held for trial in cut) and any(not trial.is_held for trial in cut)
     dashboard = opened(plan.run.study_journal)
     study_id = dashboard.get_study_id_from_name(tmp_path.name)
     states = [one.state for one in dashboard.get_all_trials(study_id)]
-    assert [states[trial.number] for trial in cut] == [TrialState.WAITING] * len(cut)
+    assert [states[trial.number] for trial in cut] == [TrialState.RUNNING] * len(cut)
     search.finish()
     seen = dashboard.get_all_trials(study_id)
     assert [one.state for one in seen] == [STATES[trial.status] for trial in search.ledger.values()]

@@ -16,13 +16,20 @@ import pytest
 import torch
 
 from gansearch.config import TrialConfig
-from gansearch.errors import UserError
+from gansearch.metrics.reference import Reference
 from gansearch.metrics.scorer import scorer_for
-from gansearch.search.ray.trainable import GANTrial
+from gansearch.search.ray import trainable
+from gansearch.search.ray.trainable import GANTrial, TrialFailure
 from gansearch.training.feasibility import check
 from gansearch.training.loop import Diverged, evaluate_next
+from gansearch.training.storage import Storage
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainable, "_node", lambda: "this node")
 
 
 def told(config: TrialConfig, folder: Path, trial_id: str) -> dict[str, Any]:
@@ -34,16 +41,28 @@ def told(config: TrialConfig, folder: Path, trial_id: str) -> dict[str, Any]:
         "reported_images": 0,
         "continues": None,
         "objects": {},
-        "root_id": trial_id,
+        "token": "of the driver",
         "cpus": 1,
         "gpus": 0,
     }
 
 
 def actor(config: TrialConfig, folder: Path) -> GANTrial:
+    return begun(told(config, folder, "0000"), scorer_for(config, CPU).reference)
+
+
+def begun(config: dict[str, Any], reference: Reference) -> GANTrial:
+    """A trial after its first step, on a node that sees the storage of the driver."""
+    Storage(config["checkpoints"]).write(".token", b"of the driver")
     trial = object.__new__(GANTrial)  # Tune's constructor opens log files in the user's home
-    trial.setup(told(config, folder, "0000"), scorer_for(config, CPU).reference)
+    trial.setup(config, reference)
+    assert trial.step() == {"pid": os.getpid(), "node": "this node", "done": False}
     return trial
+
+
+def begin_next(trial: GANTrial, config: dict[str, Any]) -> None:
+    assert trial.reset_config(config)
+    trial.step()
 
 
 def failing(code: int, where: str) -> Callable[[int], None]:
@@ -66,8 +85,7 @@ def test_what_the_driver_measured_is_not_measured_again(
 ) -> None:
     reference = scorer_for(tiny, CPU).reference
     monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path / "of another node"))
-    trial = object.__new__(GANTrial)
-    trial.setup(told(tiny, tmp_path / "trials", "0000"), pickle.loads(pickle.dumps(reference)))
+    trial = begun(told(tiny, tmp_path / "trials", "0000"), pickle.loads(pickle.dumps(reference)))
     evaluate(trial)
     assert trial._trainer.evaluations[0].protocol == reference.protocol.hash
     assert not (tmp_path / "of another node").exists()
@@ -76,15 +94,34 @@ def test_what_the_driver_measured_is_not_measured_again(
 def test_a_node_with_other_images_is_refused(tiny: TrialConfig, tmp_path: Path) -> None:
     reference = scorer_for(tiny, CPU).reference
     other = replace(reference, protocol=replace(reference.protocol, data="0" * 64))
-    with pytest.raises(UserError, match=r"this node measures otherwise than the driver \(data 0000.* / .*copy data"):
-        object.__new__(GANTrial).setup(told(tiny, tmp_path, "0000"), other)
+    with pytest.raises(
+        TrialFailure, match=r"this node measures otherwise than the driver \(data 0000.* / .*copy data"
+    ) as failure:
+        begun(told(tiny, tmp_path, "0000"), other)
+    assert (failure.value.cause, failure.value.node) == ("refused", "this node")
+
+
+@pytest.mark.parametrize("token", [None, b"of another driver", b""])
+def test_a_node_that_does_not_see_the_storage_refuses_the_trial(
+    token: bytes | None, tiny: TrialConfig, tmp_path: Path
+) -> None:
+    """It would train from zero, onto a disk of its own."""
+    trial = actor(tiny, tmp_path)
+    Storage(str(tmp_path)).remove(".token")
+    if token is not None:
+        Storage(str(tmp_path)).write(".token", token)
+    trial.reset_config(told(tiny, tmp_path, "0001"))
+    with pytest.raises(TrialFailure, match="this node does not see the files of the run in") as failure:
+        trial.step()
+    assert failure.value.cause == "refused"
+    assert not (tmp_path / "0001").exists()
 
 
 def test_a_trial_that_the_scheduler_stops_gets_its_gif(tiny: TrialConfig, tmp_path: Path) -> None:
     trial = actor(tiny, tmp_path)
     evaluate(trial)
     assert not (tmp_path / "0000/samples.gif").exists()
-    assert trial.reset_config(told(tiny, tmp_path, "0001"))
+    begin_next(trial, told(tiny, tmp_path, "0001"))
     assert (tmp_path / "0000/samples.gif").exists()
     evaluate(trial)
     trial.cleanup()
@@ -111,7 +148,7 @@ def test_a_trial_leaves_nothing_to_the_next(tiny: TrialConfig, tmp_path: Path) -
     states, flags = [], []
     for number, config in enumerate([tiny, others[0], tiny, others[1], tiny]):
         if number:
-            trial.reset_config(told(config, tmp_path, f"{number:04d}"))
+            begin_next(trial, told(config, tmp_path, f"{number:04d}"))
         with suppress(Diverged):
             while not trial._trainer.done:
                 evaluate(trial)
@@ -132,7 +169,7 @@ def test_an_actor_does_not_grow_with_its_trials(tiny: TrialConfig, tmp_path: Pat
     trial = actor(tiny, tmp_path)
     alive = []
     for number in range(1, 7):
-        trial.reset_config(told(tiny.override(BUSY if number % 2 else {}), tmp_path, f"{number:04d}"))
+        begin_next(trial, told(tiny.override(BUSY if number % 2 else {}), tmp_path, f"{number:04d}"))
         evaluate(trial)
         gc.collect()
         alive.append(sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects()))
@@ -143,8 +180,9 @@ def test_a_trial_that_was_completed_before_a_restart_gets_its_gif(tiny: TrialCon
     first = actor(tiny, tmp_path)
     while not first._trainer.done:
         evaluate(first)
-    again = object.__new__(GANTrial)
-    again.setup(told(tiny, tmp_path, "0000") | {"reported_images": tiny.train.max_images}, first._scorer.reference)
+    assert first._scorer is not None
+    config = told(tiny, tmp_path, "0000") | {"reported_images": tiny.train.max_images}
+    again = begun(config, first._scorer.reference)
     assert again.step() == {"images": tiny.train.max_images, "done": True}
     content = (tmp_path / "0000/samples.gif").read_bytes()
     (tmp_path / "0000/samples.gif").unlink()
@@ -163,8 +201,8 @@ def test_a_trial_that_continues_another_is_the_long_one(checkpoint: str, tiny: T
             evaluate(trial)
     if checkpoint == "gone":
         shutil.rmtree(tmp_path / "a/0000")
-    known = {"continues": "0000", "root_id": "0000"}
-    whole.reset_config(told(longer, tmp_path / "a", "0001") | known)
+    known = {"continues": "0000"}
+    begin_next(whole, told(longer, tmp_path / "a", "0001") | known)
     while not whole._trainer.done:
         evaluate(whole)
     states = [
@@ -184,8 +222,9 @@ def test_a_checkpoint_of_another_configuration_is_not_continued(tiny: TrialConfi
     trial = actor(tiny, tmp_path)
     evaluate(trial)
     for other in ({"optim.g_lr": 1e-3}, {"train.max_kimg": 0.96}, {"train.evaluations": 6, "train.max_kimg": 0.48}):
-        with pytest.raises(UserError, match="another configuration"):
-            trial.reset_config(told(tiny.override(other), tmp_path, "0001") | {"continues": "0000"})
+        with pytest.raises(TrialFailure, match="another configuration") as failure:
+            begin_next(trial, told(tiny.override(other), tmp_path, "0001") | {"continues": "0000"})
+        assert failure.value.cause == "error", "another node would do the same"
 
 
 def test_a_trial_that_diverges_before_anything_is_recorded(tiny: TrialConfig, tmp_path: Path) -> None:
@@ -202,13 +241,14 @@ def test_a_full_disk_ends_the_search(
 ) -> None:
     trial = actor(tiny, tmp_path)
     monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC, where))
-    full = {"disk_full": f"{tmp_path}/0000: [Errno 28] No space left on device", "done": True}
-    assert trial.step() == full
-    trial.cleanup()
+    with pytest.raises(TrialFailure, match="No space left on device") as failure:
+        trial.step()
+    assert failure.value.cause == "disk full"
     assert trial._checkpoints.newest() is None
     if where == "checkpoint_":  # which implies the artifacts, so they come first
         names = [path.name for path in (tmp_path / "0000").rglob("*") if path.is_file()]
         assert sorted(names) == ["000000160.png", "events.out.tfevents.000000160"]
+    trial.cleanup()
 
 
 def test_a_gif_that_can_t_be_written_is_logged_and_costs_the_next_trial_nothing(
@@ -218,7 +258,7 @@ def test_a_gif_that_can_t_be_written_is_logged_and_costs_the_next_trial_nothing(
     evaluate(trial)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", failing(errno.EIO, "0000/."))
-        trial.reset_config(told(tiny, tmp_path, "0001"))
+        begin_next(trial, told(tiny, tmp_path, "0001"))
     assert f"{tmp_path}/0000: the animation of its samples is missing" in caplog.text
     evaluate(trial)
     assert trial._checkpoints.newest() is not None
@@ -229,5 +269,7 @@ def test_another_fault_of_the_disk_is_the_trials_own(
 ) -> None:
     trial = actor(tiny, tmp_path)
     monkeypatch.setattr(os, "fsync", failing(errno.EIO, "samples"))
-    with pytest.raises(OSError, match="Input/output error"):
+    with pytest.raises(TrialFailure, match="Input/output error") as failure:
         trial.step()
+    assert failure.value.cause == "error"
+    assert "Traceback" in pickle.loads(pickle.dumps(failure.value)).text

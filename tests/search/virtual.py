@@ -21,11 +21,16 @@ from gansearch.run.manifest import Options, Plan
 from gansearch.run.paths import RunDir
 from gansearch.run.rows import Eval, Evaluation, Row, Start, Writer, read
 from gansearch.run.space import Space, When
-from gansearch.search.queue import search_queue
+from gansearch.search.health import Health
+from gansearch.search.queue import TrialQueue, search_queue
 from gansearch.search.ray.callbacks import TrialEvents
+from gansearch.search.ray.cluster import Cluster
+from gansearch.search.ray.limits import Limits
+from gansearch.search.ray.placement import Placement
 from gansearch.search.ray.scheduler import RecordingScheduler
 from gansearch.search.ray.searcher import QueueSearcher
 from gansearch.search.recorder import Recorder
+from gansearch.search.shutdown import GracefulShutdown
 
 EVALUATIONS = 9
 SPACE = Space(
@@ -72,6 +77,24 @@ class Rows(list[Row]):
         return Ledger(self)
 
 
+class FixedCluster(Cluster):
+    """A cluster without Ray."""
+
+    def slots_by_node(self) -> dict[str, int]:
+        return {"node": self.slots}
+
+
+def placement_of(slots: int, health: Health) -> Placement:
+    return Placement(FixedCluster(1, 0, slots, ()), health, lambda: 0)
+
+
+def searcher_of(plan: Plan, queue: TrialQueue, recorder: Recorder, slots: int = 1000) -> QueueSearcher:
+    """A searcher that hands out trials as long as fewer than `slots` run."""
+    health = Health(recorder.ledger, queue)
+    limits = Limits(plan, 0, recorder, health, GracefulShutdown())
+    return QueueSearcher(queue, recorder, placement_of(slots, health), limits, {"cpus": 1})
+
+
 class Killed(BaseException):
     """`kill -9`: no handler of the driver sees it."""
 
@@ -95,7 +118,7 @@ class VirtualSearch:
     ledger: Ledger
 
     def __init__(self, plan: Plan, slots: int) -> None:
-        self.plan, self.clock, self.drivers = plan, 0.0, 0
+        self.plan, self.clock, self.drivers, self.suggestions = plan, 0.0, 0, 0
         self.slots: list[str | None] = [None] * slots
         self.since: dict[str, tuple[float, int]] = {}  # by trial: when it was handed out, and its evaluations then
         self.journals: list[bytes] = []  # as each driver found it
@@ -137,24 +160,35 @@ class VirtualSearch:
         self.recorder = recorder = Recorder(self.plan, writer, ledger, lambda row, ledger: None)
         recorder.catch_up()
         queue = search_queue(self.plan, ledger)
-        searcher = QueueSearcher(queue, recorder, constants={})
-        self.events, self.scheduler = TrialEvents(recorder), RecordingScheduler(recorder)
+        self.searcher, self.tune_ids = searcher_of(self.plan, queue, recorder, len(self.slots)), {}
+        health = Health(ledger, queue)
+        self.events = TrialEvents(recorder, health, placement_of(len(self.slots), health), None)
+        self.scheduler = RecordingScheduler(recorder)
         self.slots = [one if one and ledger[one].is_unfinished else None for one in self.slots]
         while queue.unfinished:
-            self._place(searcher.suggest(""))
+            self._place(self._suggested())
         while (slot := self._next(overdue=True)) is not None:  # rows that the killed driver had yet to write
             self._report(slot)
         while budget > 0:
-            while None in self.slots and isinstance(found := searcher.suggest(""), dict):
+            while isinstance(found := self._suggested(), dict):
                 self._place(found)
             slot = self._next()
             if slot is None:
-                assert searcher.suggest("") == Searcher.FINISHED
+                assert self._suggested() == Searcher.FINISHED
                 break
             self._report(slot)
             budget -= 1
-        recorder.end_all("the time budget is spent" if budget <= 0 else None)
+        if budget > 0:
+            recorder.end_waiting()
         return budget > 0
+
+    def _suggested(self) -> Any:
+        tune_id = f"{self.suggestions}"
+        self.suggestions += 1
+        found = self.searcher.suggest(tune_id)
+        if isinstance(found, dict):
+            self.tune_ids[found["trial_id"]] = tune_id
+        return found
 
     def _place(self, config: dict[str, Any]) -> None:
         trial_id = config["trial_id"]
@@ -185,7 +219,8 @@ class VirtualSearch:
         result: dict[str, Any] = {"images": trial.images, "done": True}
         if step <= EVALUATIONS:
             result = self._result(trial, step)
-        tune = SimpleNamespace(config={"trial_id": trial_id, "config": SPACE.base}, last_result=result)
+        tune_id, config = self.tune_ids[trial_id], {"trial_id": trial_id, "config": SPACE.base}
+        tune = SimpleNamespace(trial_id=tune_id, config=config, last_result=result)
         if result["done"]:  # of the last result Tune tells the callbacks only
             self.events.on_trial_result(0, [], tune, result)
             over = True
@@ -193,6 +228,7 @@ class VirtualSearch:
             over = self.scheduler.on_trial_result(None, tune, result) == "STOP"
             self.events.on_trial_result(0, [], tune, result)
         if over:
+            self.searcher.on_trial_complete(tune_id)
             self.events.on_trial_complete(0, [], tune)
             self.slots[slot] = None
 

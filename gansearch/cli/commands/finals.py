@@ -5,7 +5,7 @@ import json
 import logging
 import shlex
 
-from gansearch.cli.arguments import add_allow_code, add_resources, add_run, given_resources, loaded_run
+from gansearch.cli.arguments import add_allow_code, add_resources, add_run, add_timeout, given_resources, loaded_run
 from gansearch.cli.command import Command
 from gansearch.cli.parser import NO_FID, OK, Parser, positive_int, two_or_more
 from gansearch.cli.results import conclude, no_fid
@@ -23,6 +23,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--seeds", metavar="N", type=two_or_more, default=5, help="seeds of each (default: 5)")
     parser.add_argument("--json", action="store_true", help="print the finalists as JSON; draw and export nothing")
     add_resources(parser)
+    add_timeout(parser)
 
 
 def _run(args: argparse.Namespace) -> int:

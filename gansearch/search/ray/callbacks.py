@@ -1,55 +1,38 @@
-"""Callbacks of Tune: `TrialEvents` records what trials report, `BudgetStopper` ends a search before the last trial."""
+"""The callback of Tune that records what trials report, and what becomes of those that fail or hang."""
 
+import logging
+import os
+import signal
 import time
-from dataclasses import fields
-from pathlib import Path
+from dataclasses import dataclass, fields
 from typing import Any
 
-from ray.tune import Callback, Stopper
+import ray
+from ray.tune import Callback
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from gansearch.run.rows import Evaluation
+from gansearch.errors import one_line
+from gansearch.run.rows import Cause, Evaluation
+from gansearch.search.health import Failure, Health
+from gansearch.search.ray.placement import Placement
+from gansearch.search.ray.trainable import TrialFailure
 from gansearch.search.recorder import Recorder
-from gansearch.search.shutdown import GracefulShutdown
+
+logger = logging.getLogger(__name__)
+
+_TIMES_THE_LONGEST = 10  # as long as the longest interval between two evaluations
+_LEAST_TIMEOUT = 600  # seconds
 
 
-class BudgetStopper(Stopper):
-    """Ends the search when it is interrupted, can't write any more, or has spent a budget.
+@dataclass
+class _Running:
+    """A trial on its actor: what Tune knows it by, where it runs, and since when nothing came from it."""
 
-    The wall-clock budget counts from the start of this driver. GPU hours are counted over all evaluations in the rows,
-    also over those of earlier drivers.
-    """
-
-    def __init__(
-        self,
-        recorder: Recorder,
-        shutdown: GracefulShutdown,
-        *,
-        seconds: float | None,
-        gpu_hours: float | None,
-        gpus: float,
-    ) -> None:
-        self._recorder, self._shutdown = recorder, shutdown
-        self._gpu_hours, self._gpus = gpu_hours, gpus
-        self._deadline = None if seconds is None else time.monotonic() + seconds
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return False
-
-    def stop_all(self) -> bool:
-        return bool(self._shutdown.signal or self._recorder.fault or self.spent)
-
-    @property
-    def spent(self) -> str | None:
-        """A sentence that names the budget that is spent; None where no budget is spent."""
-        if self._deadline is not None and time.monotonic() > self._deadline:
-            return "the time budget is spent"
-        if self._gpu_hours is not None and self._recorder.ledger.gpu_hours(self._gpus) >= self._gpu_hours:
-            return "the budget of GPU hours is spent"
-        return None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Returns nothing: Tune pickles stoppers for Tune's own way of resuming, which is not used here."""
-        return {}
+    trial: Any
+    since: float
+    node: str | None = None
+    pid: int | None = None
+    timeout: str | None = None
 
 
 def evaluation_of(result: dict[str, Any]) -> Evaluation:
@@ -58,20 +41,33 @@ def evaluation_of(result: dict[str, Any]) -> Evaluation:
 
 
 class TrialEvents(Callback):
-    """Passes Tune's events to the recorder."""
+    """Passes Tune's events to the recorder. A trial from which nothing comes for too long loses its process.
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    Args:
+        recorder: Records what happens to trials.
+        health: Judges the failures.
+        placement: Knows the nodes.
+        timeout: Seconds between two evaluations of a trial; None for ten times the longest that was seen.
+    """
+
+    def __init__(self, recorder: Recorder, health: Health, placement: Placement, timeout: float | None) -> None:
+        self._recorder, self._health, self._placement, self._timeout = recorder, health, placement, timeout
+        self._running: dict[str, _Running] = {}  # by Tune's id
+        self._seen = 0  # trials of Tune
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
+        running, trial_id = self._of(trial), trial.config["trial_id"]
+        running.since = time.monotonic()
+        if "pid" in result:
+            running.node, running.pid = result["node"], result["pid"]
         if "fid" in result:  # of the last evaluation Tune does not tell the scheduler
-            self._recorder.evaluation(trial.config["trial_id"], evaluation_of(result), result["node"])
+            self._recorder.evaluation(trial_id, evaluation_of(result), result["node"])
+            self._health.evaluated(trial_id, result["node"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        self._running.pop(trial.trial_id, None)
         trial_id, result = trial.config["trial_id"], trial.last_result or {}
-        if "disk_full" in result:  # not the trial's fault: no end is recorded, so a resume continues the trial
-            self._recorder.fault = self._recorder.fault or OSError(result["disk_full"])
-        elif "diverged" in result:
+        if "diverged" in result:
             self._recorder.end(trial_id, "diverged", result["diverged"], result["kimg"])
         elif result.get("images", 0) >= trial.config["config"].train.max_images:
             self._recorder.end(trial_id, "completed", None)
@@ -79,5 +75,66 @@ class TrialEvents(Callback):
             self._recorder.end_if_stopped(trial_id)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        text = Path(trial.error_file).read_text() if trial.error_file else "the trial failed without a message"
-        self._recorder.failed(trial.config["trial_id"], text)
+        running = self._of(trial)
+        del self._running[trial.trial_id]
+        failure, text = self._failure_of(trial, running)
+        trial_id = failure.trial_id
+        if failure.cause == "disk full":
+            self._recorder.fault = self._recorder.fault or OSError(failure.reason)
+            return  # no end is recorded, so a resume continues the trial
+        is_over = self._health.failed(failure, self._placement.nodes())
+        what = "has failed" if is_over else "is tried again"
+        logger.warning("trial %s %s: %s", trial_id, what, failure.reason)
+        self._recorder.note_failure(trial_id, text)
+        if is_over:
+            self._recorder.end(trial_id, "failed", failure.reason, cause=failure.cause)
+
+    def _failure_of(self, trial: Any, running: _Running) -> tuple[Failure, str]:
+        """Returns what has failed, and the whole text of it."""
+        error, node = trial.get_pickled_error(), running.node
+        trial_id, found = trial.config["trial_id"], getattr(error, "cause", None)
+        if isinstance(found, TrialFailure):
+            failure = Failure(trial_id=trial_id, cause=found.cause, reason=found.reason, node=found.node)
+            return failure, found.text
+        cause: Cause = "lost"
+        reason = "its process was lost"
+        if running.timeout is not None:
+            cause, reason = "timeout", running.timeout
+        elif node is not None and node not in self._placement.nodes():
+            cause, reason = "node", "its node was lost"
+        failure = Failure(trial_id=trial_id, cause=cause, reason=reason, node=node, has_begun=node is not None)
+        return failure, f"{reason}: {one_line(error)}"
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **_: Any) -> None:
+        """Kills the processes of trials from which nothing came for too long."""
+        for trial in trials[self._seen :]:
+            if not trial.is_finished():
+                self._of(trial)
+        self._seen = len(trials)
+        now, limit = time.monotonic(), self._limit
+        for running in list(self._running.values()):
+            actor = running.trial.temporary_state.ray_actor
+            if actor is None:  # it waits for a slot
+                running.since = now
+            elif running.timeout is None and limit is not None and now > running.since + limit:
+                running.timeout = f"no evaluation came within {limit:.0f} s"
+                _kill(actor, running.node, running.pid)
+
+    def _of(self, trial: Any) -> _Running:
+        return self._running.setdefault(trial.trial_id, _Running(trial, time.monotonic()))
+
+    @property
+    def _limit(self) -> float | None:
+        """The seconds that a trial may take for an evaluation; None where that is not known yet."""
+        if self._timeout is not None:
+            return self._timeout
+        longest = self._recorder.ledger.longest_interval
+        return max(_LEAST_TIMEOUT, _TIMES_THE_LONGEST * longest) if longest else None
+
+
+def _kill(actor: Any, node: str | None, pid: int | None) -> None:
+    """Kills an actor: by Ray, and by a task on its node, since a process that is stopped does not hear Ray."""
+    ray.kill(actor)
+    if node is not None and pid is not None:
+        there = NodeAffinitySchedulingStrategy(node, soft=False)
+        ray.remote(os.kill).options(num_cpus=0, scheduling_strategy=there).remote(pid, signal.SIGKILL)

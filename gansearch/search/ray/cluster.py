@@ -1,22 +1,25 @@
 """Starts Ray on this machine or joins a cluster, and computes how many trials of a search fit on it at once."""
 
+import json
 import logging
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import joblib
 import ray
 import torch
+from ray.autoscaler.v2.sdk import get_cluster_status
+from ray.experimental.internal_kv import _internal_kv_get
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from gansearch.errors import UserError, one_line
 from gansearch.run.manifest import Plan
 from gansearch.run.space import Space
+from gansearch.search.ray.token import sees
 from gansearch.training.device import best_device, best_precision
 
 T = TypeVar("T")
@@ -84,32 +87,40 @@ class Cluster:
     Args:
         cpus: CPU cores of a trial.
         gpus: The share of a GPU, or the number of GPUs, of a trial.
-        slots: How many trials run at once.
-        nodes: The nodes that are alive, as `ray.nodes()` describes them.
+        slots: How many trials run at once, as the cluster was when it was asked.
+        nodes: The nodes that were alive then, as `ray.nodes()` describes them.
+        max_concurrent: How many trials shall run at once at most.
+        is_elastic: Whether an autoscaler can add nodes.
     """
 
     cpus: float
     gpus: float
     slots: int
     nodes: tuple[dict[str, Any], ...]
+    max_concurrent: int | None = None
+    is_elastic: bool = False
 
     @classmethod
     def fit(cls, plan: Plan, nodes: Iterable[dict[str, Any]] | None = None) -> Self:
-        """Chooses GPU or CPU and computes how many trials fit at once; raises UserError where not even one fits.
+        """Chooses GPU or CPU and computes how many trials fit at once.
 
         The `nodes` are those of the Ray of this process unless others are given.
+
+        Raises:
+            UserError: Not even one trial fits, and no autoscaler can add a node.
         """
         options = plan.options
+        is_elastic = nodes is None and options.address is not None and _has_autoscaler()
         nodes = tuple(node for node in (ray.nodes() if nodes is None else nodes) if node["Alive"])
         most_gpus, most_cpus = (max(node["Resources"].get(kind, 0) for node in nodes) for kind in ("GPU", "CPU"))
         cpus, gpus = options.cpus_per_trial, options.gpus_per_trial
         if gpus is None:
             gpus = 1.0 if most_gpus else 0.0
-        if gpus > most_gpus:
+        if gpus > most_gpus and not is_elastic:
             raise UserError(
                 f"--gpus-per-trial {gpus:g}: the largest node has {most_gpus:g} GPU; give at most that, or 0"
             )
-        if cpus > most_cpus:
+        if cpus > most_cpus and not is_elastic:
             raise UserError(
                 f"--cpus-per-trial {cpus:g}: the largest node has {most_cpus:g} CPU cores; give at most that"
             )
@@ -120,16 +131,20 @@ class Cluster:
                 f"--gpus-per-trial {gpus:g}: above 1 give whole numbers, trials can share one card but not several"
             )
         slots = sum(_slots(node["Resources"], cpus, gpus) for node in nodes)
-        if not slots:
+        if not slots and not is_elastic:
             raise UserError(f"no node has {cpus:g} CPU cores and {gpus:g} GPU together: lower --cpus-per-trial")
-        return cls(cpus, gpus, min(slots, options.max_concurrent or slots), nodes)
+        slots = max(1, slots)
+        return cls(cpus, gpus, min(slots, options.max_concurrent or slots), nodes, options.max_concurrent, is_elastic)
 
-    def check_shared(self, checkpoints: str) -> None:
-        """Raises UserError where some node does not see the folder for checkpoints. A URI is not checked."""
-        if "://" in checkpoints:
-            return
-        Path(checkpoints).mkdir(parents=True, exist_ok=True)
-        seen = self._ask(self.nodes, lambda: Path(checkpoints).is_dir(), gpus=0)
+    def slots_by_node(self) -> dict[str, int]:
+        """Returns how many trials each node that is alive now can hold, by the node's id."""
+        return {
+            node["NodeID"]: _slots(node["Resources"], self.cpus, self.gpus) for node in ray.nodes() if node["Alive"]
+        }
+
+    def check_shared(self, checkpoints: str, token: str) -> None:
+        """Raises UserError where some node does not see the storage for checkpoints, which has the `token`."""
+        seen = self._ask(self.nodes, lambda: sees(checkpoints, token), gpus=0)
         blind = [node["NodeManagerAddress"] for node, sees in zip(self.nodes, seen, strict=True) if not sees]
         if blind:
             raise UserError(
@@ -145,19 +160,32 @@ class Cluster:
         if space.base.train.precision != "auto":
             return space
         holding = [node for node in self.nodes if _slots(node["Resources"], self.cpus, self.gpus)]
-        found = set(self._ask(holding, lambda: best_precision(best_device()), gpus=self.gpus))
+        found = set(self._ask(holding or (None,), lambda: best_precision(best_device()), gpus=self.gpus))
         precision = "bf16" if found == {"bf16"} else "float32"
         return space.replaced(base=space.base.override({"train.precision": precision}))
 
     @staticmethod
-    def _ask(nodes: Iterable[dict[str, Any]], question: Callable[[], T], *, gpus: float) -> list[T]:
-        """Runs `question` on each node, with `gpus` of a GPU each time, and returns the answers."""
+    def _ask(nodes: Iterable[dict[str, Any] | None], question: Callable[[], T], *, gpus: float) -> list[T]:
+        """Runs `question` on each node, with `gpus` of a GPU each time, and returns the answers.
+
+        None stands for the first node that an autoscaler starts.
+        """
         asked = ray.remote(question)
         answers = []
         for node in nodes:
-            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) if node else None
             answers.append(asked.options(num_cpus=0, num_gpus=gpus, scheduling_strategy=there).remote())
         return ray.get(answers)
+
+
+def _has_autoscaler() -> bool:
+    """Returns whether nodes have types. Only an autoscaler gives them; else Ray names the type after the node."""
+    status = get_cluster_status(ray.get_runtime_context().gcs_address)
+    types = [node.ray_node_type_name for node in (*status.active_nodes, *status.idle_nodes)]
+    older = _internal_kv_get("__autoscaling_status")  # of the autoscaler before version 2
+    report = json.loads(older).get("autoscaler_report", {}) if older else {}
+    types += (report.get("node_type_mapping") or {}).values()
+    return not all(name.startswith("node_") for name in types)
 
 
 def _slots(resources: dict[str, float], cpus: float, gpus: float) -> int:

@@ -8,52 +8,86 @@ from gansearch.config import TrialConfig
 from gansearch.logs import warn_once
 from gansearch.run.ledger import TrialState
 from gansearch.search.queue import TrialQueue
+from gansearch.search.ray.limits import Limits
+from gansearch.search.ray.placement import Placement
 from gansearch.search.recorder import Recorder
 
 
 class QueueSearcher(Searcher):
     """Suggests the trials of a queue, and between them those that waited and are promoted.
 
-    The recorder takes account of outcomes, so `on_trial_complete` does nothing. The searcher saves no state for
-    Tune, because the rows of the run are the state.
+    A trial is proposed when there is a slot for it and no earlier, so that its sampler knows all that is known then.
+    The recorder takes account of outcomes. The searcher saves no state for Tune, because the rows of the run are the
+    state.
+
+    Args:
+        queue: The trials to start.
+        recorder: Starts them.
+        placement: Says how many trials may run at once, and on which nodes.
+        limits: Say whether anything more is to start. While Tune waits for a trial, it asks nobody else.
+        constants: Go into the Ray config of every trial.
     """
 
-    def __init__(self, queue: TrialQueue, recorder: Recorder, constants: dict[str, Any]) -> None:
-        """`constants` go into the Ray config of every trial."""
+    def __init__(
+        self,
+        queue: TrialQueue,
+        recorder: Recorder,
+        placement: Placement,
+        limits: Limits,
+        constants: dict[str, Any],
+    ) -> None:
         super().__init__(metric="fid", mode="min")
-        self._queue, self._recorder, self._constants = queue, recorder, constants
-        self._handed_out: set[str] = set()
+        self._queue, self._recorder, self._placement = queue, recorder, placement
+        self._limits, self._constants = limits, constants
+        self._handed_out: dict[str, str] = {}  # trial ids by Tune's
 
     def suggest(self, trial_id: str) -> Any:
+        if self._limits.stop_all():
+            return Searcher.FINISHED
+        if len(self._handed_out) >= self._placement.slots():
+            return None
         found = self._next()
         if found is None:
             # With None Tune asks again after the next event.
-            return None if self._is_busy else Searcher.FINISHED
+            return None if self._handed_out else Searcher.FINISHED
         trial, config = found
-        self._handed_out.add(trial.trial_id)
+        self._handed_out[trial_id] = trial.trial_id
         return {
             **self._constants,
             "trial_id": trial.trial_id,
             "config": config,
-            "continues": trial.start.parent if trial.start.relation == "continuation" else None,
+            "continues": self._recorder.ledger.continued(trial.trial_id),
             "reported_images": trial.images,
+            "avoid": self._placement.avoided(),
         }
 
     def _next(self) -> tuple[TrialState, TrialConfig] | None:
-        """Returns an unfinished trial, else a promoted one, else a new one; None where nothing is to start now."""
-        queue, recorder = self._queue, self._recorder
+        """Returns the trial that starts now; None where none does.
+
+        An unfinished one is the first, then one that is promoted, then a new one. One that has failed comes after
+        another one, if there is any.
+        """
+        queue = self._queue
+        if not self._limits.allow_interval(len(self._handed_out)):
+            return None
         if queue.unfinished:
-            trial = queue.unfinished.popleft()
-            return trial, recorder.restart(trial)
-        if queue.promotes:
-            promoted = recorder.promote()
-            if promoted is not None:
-                return promoted, recorder.restart(promoted)
-        started = self._new()
-        if started is None and queue.promotes and queue.is_empty and not self._is_busy:
-            promoted = recorder.promote(is_end=True)
-            return None if promoted is None else (promoted, recorder.restart(promoted))
-        return started
+            return self._restarted(queue.unfinished.popleft())
+        if queue.again and not queue.another_first:
+            return self._restarted(queue.again.popleft())
+        found = self._promoted() or self._new()
+        queue.another_first = False
+        if found is None and queue.again:
+            return self._restarted(queue.again.popleft())
+        if found is None and queue.is_empty and not self._handed_out:
+            return self._promoted(is_end=True)
+        return found
+
+    def _restarted(self, trial: TrialState) -> tuple[TrialState, TrialConfig]:
+        return trial, self._recorder.restart(trial)
+
+    def _promoted(self, *, is_end: bool = False) -> tuple[TrialState, TrialConfig] | None:
+        trial = self._recorder.promote(is_end=is_end) if self._queue.promotes else None
+        return None if trial is None else self._restarted(trial)
 
     def _new(self) -> tuple[TrialState, TrialConfig] | None:
         queue, recorder = self._queue, self._recorder
@@ -64,6 +98,8 @@ class QueueSearcher(Searcher):
                 "see in `status` what is wrong, fix that, then resume"
             )
             return None
+        if queue.new_trials() == 0 or not self._limits.allow_new(len(self._handed_out)):
+            return None
         proposal = queue.next_proposal()
         if proposal is None:
             return None
@@ -73,15 +109,8 @@ class QueueSearcher(Searcher):
             queue.exhaust()
         return started
 
-    @property
-    def _is_busy(self) -> bool:
-        """Whether a trial that was handed out is still running, so that its result can decide what starts next."""
-        ledger = self._recorder.ledger
-        self._handed_out = {trial_id for trial_id in self._handed_out if ledger[trial_id].status == "running"}
-        return bool(self._handed_out)
-
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        pass
+        self._handed_out.pop(trial_id, None)
 
     def save(self, checkpoint_path: str) -> None:
         pass

@@ -2,6 +2,8 @@
 
 import errno
 import logging
+import os
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,11 +16,12 @@ from ray import tune
 from gansearch import foreign
 from gansearch.config import TrialConfig
 from gansearch.data.loader import load_images
-from gansearch.errors import one_line
+from gansearch.errors import UserError, kind_and_message, one_line
 from gansearch.metrics.reference import Reference, protocol_of
 from gansearch.metrics.scorer import Scorer
 from gansearch.run.paths import join
-from gansearch.run.rows import Evaluation
+from gansearch.run.rows import Cause, Evaluation
+from gansearch.search.ray.token import sees
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Diverged, Trainer, evaluate_next
@@ -29,27 +32,45 @@ logger = logging.getLogger(__name__)
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
-class GANTrial(tune.Trainable):
-    """One step trains until the next evaluation. A checkpoint is saved before its evaluation is reported.
+class TrialFailure(Exception):  # noqa: N818 - an outcome of a trial, which travels to the driver
+    """A trial can't go on here. It has plain data only, so every driver can read it.
 
-    So every evaluation that the driver has written has a checkpoint. A trial that is started again, by Tune after a
-    lost node or by `resume`, restores the newest one. Artifacts are written before the checkpoint that implies them.
+    Args:
+        cause: What failed.
+        reason: What happened, on one line.
+        node: The id of the node.
+        text: The traceback.
     """
 
+    def __init__(self, cause: Cause, reason: str, node: str, text: str) -> None:
+        super().__init__(cause, reason, node, text)
+        self.cause, self.reason, self.node, self.text = cause, reason, node, text
+
+
+class _RefusedError(UserError):
+    """This node lacks what any trial of the search needs."""
+
+
+class GANTrial(tune.Trainable):
+    """The first step of a trial begins it and says where; every other one trains until the next evaluation.
+
+    A checkpoint is saved before its evaluation is reported. So every evaluation that the driver has written has a
+    checkpoint. A trial that is started again, after a failure or by `resume`, restores the newest one. Artifacts are
+    written before the checkpoint that implies them.
+    """
+
+    _trainer: Trainer | None = None
     _unfinished: Artifacts | None = None
-    _disk_full: str | None = None
 
     def setup(self, config: dict[str, Any], reference: Reference) -> None:  # type: ignore[override]
-        _take_code(config)
-        self._device = device_of(config["cpus"], config["gpus"])
-        self._scorer = local_scorer(config["config"], reference, self._device)  # one for all trials of a search
-        self._begin(config)
+        self._reference = reference
+        self._scorer: Scorer | None = None
+        self._next_config = config
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        _take_code(new_config)
-        del self._trainer  # frees the memory for the next trainer
+        self._trainer = None  # frees the memory for the next trainer
         self.cleanup()
-        self._begin(new_config)
+        self._next_config = new_config
         return True
 
     def cleanup(self) -> None:
@@ -59,46 +80,63 @@ class GANTrial(tune.Trainable):
         except OSError as error:
             logger.warning("%s: the animation of its samples is missing (%s)", self._root, one_line(error))
 
-    def _begin(self, config: dict[str, Any]) -> None:
+    def step(self) -> dict[str, Any]:
+        """Returns the `pid` of the trial that begins; after that the next evaluation, or `diverged` in its place.
+
+        `done` is set with the last.
+
+        Raises:
+            TrialFailure: The trial can't go on here.
+        """
+        with _explained():
+            if self._trainer is None:
+                self._trainer = self._begun(self._next_config)
+                return {"pid": os.getpid(), "node": _node(), "done": False}
+            result = self._next(self._trainer)
+            if result["done"]:
+                self._finish()
+            return result
+
+    def _begun(self, config: dict[str, Any]) -> Trainer:
+        foreign.permit(config["config"].component_names)  # as the driver has
+        foreign.receive(config["objects"])  # what the driver's script has defined
+        if not sees(config["checkpoints"], config["token"]):
+            raise _RefusedError(f"this node does not see the files of the run in {config['checkpoints']}")
+        device = device_of(config["cpus"], config["gpus"])
         trial: TrialConfig = config["config"]
-        self._trainer = Trainer(trial, self._device, self._scorer)
+        if self._scorer is None:  # one for all trials of a search
+            try:
+                self._scorer = local_scorer(trial, self._reference, device)
+            except UserError as error:
+                raise _RefusedError(str(error)) from None
+        trainer = Trainer(trial, device, self._scorer)
         self._root = join(config["checkpoints"], config["trial_id"])
         self._checkpoints = CheckpointDir(self._root)
         self._artifacts = self._unfinished = Artifacts(self._root, trial.artifacts)
         if self._checkpoints.newest():
-            self._trainer.restore(self._checkpoints)
+            trainer.restore(self._checkpoints)
         elif config["continues"]:
             before = CheckpointDir(join(config["checkpoints"], config["continues"]))
             if before.newest():  # else the trial trains from the start
-                self._trainer.continue_from(before)
+                trainer.continue_from(before)
         known = config["reported_images"] / 1000
-        self._unreported = [row for row in self._trainer.evaluations if row.kimg > known]
+        self._unreported = [row for row in trainer.evaluations if row.kimg > known]
+        return trainer
 
-    def step(self) -> dict[str, Any]:
-        """Returns the next evaluation, or `diverged` or `disk_full` in place of one; `done` is set with the last."""
-        if self._disk_full is None:
-            with self._noting_full_disk():
-                result = self._next()
-                if result["done"]:
-                    self._finish()
-                return result
-        return {"disk_full": self._disk_full, "done": True}
-
-    def _next(self) -> dict[str, Any]:
+    def _next(self, trainer: Trainer) -> dict[str, Any]:
         if self._unreported:
-            return self._report(self._unreported.pop(0))
-        if self._trainer.done:  # the driver was killed between the last evaluation's row and the end row
-            return {"images": self._trainer.shown, "done": True}
+            return self._report(trainer, self._unreported.pop(0))
+        if trainer.done:  # the driver was killed between the last evaluation's row and the end row
+            return {"images": trainer.shown, "done": True}
         try:
-            evaluation = evaluate_next(self._trainer, self._checkpoints, self._artifacts)
+            evaluation = evaluate_next(trainer, self._checkpoints, self._artifacts)
         except Diverged as divergence:
             return {"diverged": str(divergence), "kimg": divergence.kimg, "done": True}
-        return self._report(evaluation)
+        return self._report(trainer, evaluation)
 
-    def _report(self, evaluation: Evaluation) -> dict[str, Any]:
-        done = self._trainer.done and not self._unreported
-        node = ray.get_runtime_context().get_node_id()
-        return {**asdict(evaluation), "images": evaluation.images, "node": node, "done": done}
+    def _report(self, trainer: Trainer, evaluation: Evaluation) -> dict[str, Any]:
+        done = trainer.done and not self._unreported
+        return {**asdict(evaluation), "images": evaluation.images, "node": _node(), "done": done}
 
     def _finish(self) -> None:
         """Finishes the trial's artifacts, once: at its end, or when the scheduler has stopped it."""
@@ -106,22 +144,25 @@ class GANTrial(tune.Trainable):
         if artifacts is not None:
             artifacts.finish()
 
-    @contextmanager
-    def _noting_full_disk(self) -> Iterator[None]:
-        """Records a full disk in place of raising: the trial has no fault, and the search has to end."""
-        try:
-            yield
-        except OSError as error:
-            if error.errno not in _DISK_FULL:
-                raise
-            self._unfinished = None
-            self._disk_full = f"{self._root}: {one_line(error)}"
+
+def _node() -> str:
+    return ray.get_runtime_context().get_node_id()
 
 
-def _take_code(config: dict[str, Any]) -> None:
-    """Permits the code that a trial names, as the driver has, and takes over what the driver's script has defined."""
-    foreign.permit(config["config"].component_names)
-    foreign.receive(config["objects"])
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turns whatever a trial raises into a TrialFailure: the process ends, and what failed is known to the driver."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - raised again, as what the driver can read
+        reason = one_line(error) if isinstance(error, UserError) else kind_and_message(error)
+        raise TrialFailure(_cause_of(error), reason, _node(), traceback.format_exc()) from None
+
+
+def _cause_of(error: Exception) -> Cause:
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        return "disk full"
+    return "refused" if isinstance(error, _RefusedError) else "error"
 
 
 def device_of(cpus: float, gpus: float) -> torch.device:

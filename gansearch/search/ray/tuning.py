@@ -7,49 +7,68 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from gansearch import foreign
-from gansearch.errors import UserError, one_line
-from gansearch.search.ray.callbacks import BudgetStopper, TrialEvents
+from gansearch.errors import TooManyFailures, UserError, one_line
+from gansearch.search.health import Health
+from gansearch.search.ray.callbacks import TrialEvents
+from gansearch.search.ray.limits import Limits
+from gansearch.search.ray.placement import Placement, bundle
 from gansearch.search.ray.scheduler import RecordingScheduler
 from gansearch.search.ray.searcher import QueueSearcher
-from gansearch.search.ray.trainable import GANTrial
 
 if TYPE_CHECKING:
     from gansearch.search.search import Search
 
 logger = logging.getLogger(__name__)
 
-_MOST_FAILURES = 2  # of one trial: enough for a lost node, few for a faulty configuration
+_MOST_PENDING = 1000  # trials; the searcher hands out as many as there are slots
 
 
-def tune_trials(search: "Search") -> None:
+def tune_trials(search: "Search") -> bool:
     """Lets Tune run the queue of a search, in the Ray of this process.
 
+    Returns:
+        Whether nothing is left to train. Else trials that run or wait stay unfinished.
+
     Raises:
-        UserError: Rows or checkpoints can't be written. Trials that were running stay unfinished.
+        UserError: Rows or checkpoints can't be written.
+        TooManyFailures: Trials fail for a reason that is not their own.
     """
-    options, cluster, recorder = search.plan.options, search.cluster, search.recorder
-    stopper = BudgetStopper(
-        recorder, search.shutdown, seconds=options.time_budget, gpu_hours=options.gpu_hours, gpus=cluster.gpus
-    )
-    tuner = _tuner(search, stopper)
-    # All slots fill at once. Tune asks for a trial only where a slot is free, so no proposal is made early.
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(cluster.slots)
+    plan, recorder, queue = search.plan, search.recorder, search.queue
+    health = Health(search.ledger, queue)
+    limits = Limits(plan, search.cluster.gpus, recorder, health, search.shutdown)
+    placement = Placement(search.cluster, health, queue.count)
+    tuner = _tuner(search, limits, placement, TrialEvents(recorder, health, placement, plan.options.trial_timeout))
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_MOST_PENDING)
     search.shutdown.tuning = True
     try:
-        if not stopper.stop_all():
+        if not limits.stop_all():
             tuner.fit()
     except Exception:
         if recorder.fault is None:
             raise
     finally:
         search.shutdown.tuning = False
+        placement.close()
     if recorder.fault is not None:
         raise UserError(f"can't write ({one_line(recorder.fault)}): fix that, then {search.how_to_continue}")
-    if search.queue.promotes and not search.shutdown.signal:
-        spent = stopper.spent
-        recorder.end_all(spent)
-        if spent is not None:
-            logger.info("%s; to go on, %s with another budget", spent, search.how_to_continue)
+    if search.shutdown.signal:
+        return False
+    if health.ends is not None:
+        raise TooManyFailures(f"{health.ends}; trials are unfinished: fix that, then {search.how_to_continue}")
+    if _is_complete(search):
+        if queue.promotes:
+            recorder.end_waiting()
+        return True
+    if limits.reached is not None:
+        logger.info("%s; to go on, %s with another budget", limits.reached, search.how_to_continue)
+    return False
+
+
+def _is_complete(search: "Search") -> bool:
+    """Returns whether nothing is left to train."""
+    queue = search.queue
+    is_open = any(trial.is_unfinished and trial.is_final != queue.promotes for trial in search.ledger.values())
+    return queue.is_empty and not is_open and not (queue.promotes and search.recorder.may_promote)
 
 
 class _NoReport(tune.ProgressReporter):
@@ -62,22 +81,22 @@ class _NoReport(tune.ProgressReporter):
         pass
 
 
-def _tuner(search: "Search", stopper: BudgetStopper) -> tune.Tuner:
+def _tuner(search: "Search", limits: Limits, placement: Placement, events: TrialEvents) -> tune.Tuner:
     plan, cluster = search.plan, search.cluster
     constants = {
         "checkpoints": plan.checkpoints,
+        "token": search.token,
         "cpus": cluster.cpus,
         "gpus": cluster.gpus,
         "objects": foreign.objects(plan.component_names),
     }
-    trainable = tune.with_parameters(GANTrial, reference=search.reference)
+    trainable = tune.with_parameters(search.trainable, reference=search.reference)
     return tune.Tuner(
-        tune.with_resources(trainable, {"cpu": cluster.cpus, "gpu": cluster.gpus}),
+        tune.with_resources(trainable, bundle),
         tune_config=tune.TuneConfig(
-            search_alg=QueueSearcher(search.queue, search.recorder, constants),
+            search_alg=QueueSearcher(search.queue, search.recorder, placement, limits, constants),
             scheduler=RecordingScheduler(search.recorder),
             num_samples=-1,  # the searcher says when there are no more
-            max_concurrent_trials=cluster.slots,
             reuse_actors=True,
             trial_name_creator=lambda trial: trial.config["trial_id"],
             trial_dirname_creator=lambda trial: trial.config["trial_id"],
@@ -85,10 +104,12 @@ def _tuner(search: "Search", stopper: BudgetStopper) -> tune.Tuner:
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(plan.run.ray.absolute()),
-            stop=stopper,
-            callbacks=[TrialEvents(search.recorder)],
+            stop=limits,
+            callbacks=[events],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the trial saves by itself
-            failure_config=tune.FailureConfig(max_failures=_MOST_FAILURES),
+            # A trial that fails has ended for Tune, whose count of failures is not that of a trial's processes. The
+            # queue hands it out again.
+            failure_config=tune.FailureConfig(max_failures=0),
             progress_reporter=_NoReport(),
             verbose=0,
         ),

@@ -1,0 +1,90 @@
+"""Where trials may run: the slots that a cluster has by now, and nodes that an autoscaler shall add."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray.tune import PlacementGroupFactory
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+
+from gansearch.search.health import Health
+from gansearch.search.ray.cluster import Cluster
+
+_FRESH = 1  # seconds for which Ray's answer counts
+
+
+class Placement:
+    """The slots of the nodes that are alive by now, without those that are avoided.
+
+    An autoscaler starts nodes for what is pending. A trial is handed out where a slot is free only, so placement groups
+    without a trial are pending here: as many as trials could run, at most as many as there are slots. One that gets its
+    node is removed, and leaves the node to a trial.
+
+    Args:
+        cluster: The share of a trial, and what limits the number of slots.
+        health: Says which nodes are avoided.
+        work: Returns how many trials could start now; None where there is no end.
+    """
+
+    def __init__(self, cluster: Cluster, health: Health, work: Callable[[], int | None]) -> None:
+        self._cluster, self._health, self._work = cluster, health, work
+        self._slots: dict[str, int] = {}  # by node
+        self._pending: list[tuple[PlacementGroup, ray.ObjectRef]] = []
+        self._asked = -float("inf")
+
+    def slots(self) -> int:
+        """Returns how many trials may run at once."""
+        self._ask()
+        slots = sum(slots for node, slots in self._slots.items() if node not in self._health.avoided)
+        return min(slots, self._cluster.max_concurrent or slots)
+
+    def nodes(self) -> set[str]:
+        """Returns the ids of the nodes that are alive and can hold a trial."""
+        self._ask()
+        return {node for node, slots in self._slots.items() if slots}
+
+    def avoided(self) -> list[str]:
+        """Returns the ids of the nodes that are alive and get no trial."""
+        return sorted(self.nodes() & self._health.avoided)
+
+    def close(self) -> None:
+        """Asks for no more nodes."""
+        self._ask_for_nodes(0)
+
+    def _ask(self) -> None:
+        if time.monotonic() < self._asked + _FRESH:
+            return
+        self._slots, self._asked = self._cluster.slots_by_node(), time.monotonic()
+        if self._cluster.is_elastic:
+            work, there = self._work(), sum(self._slots.values())
+            wanted = max(1, there) if work is None else min(work, max(1, there))
+            limit = self._cluster.max_concurrent
+            self._ask_for_nodes(wanted if limit is None else min(wanted, max(0, limit - there)))
+
+    def _ask_for_nodes(self, count: int) -> None:
+        """Lets so many placement groups be pending."""
+        ready, _ = ray.wait([ref for _, ref in self._pending], num_returns=len(self._pending), timeout=0)
+        got = set(ready)
+        kept = [(group, ref) for group, ref in self._pending if ref not in got][:count]
+        for group, ref in self._pending:
+            if (group, ref) not in kept:
+                remove_placement_group(group)
+        while len(kept) < count:
+            group = placement_group([share_of(self._cluster.cpus, self._cluster.gpus)])
+            kept.append((group, group.ready()))
+        self._pending = kept
+
+
+def share_of(cpus: float, gpus: float) -> dict[str, float]:
+    """Returns the resources of a trial, as Ray names them."""
+    return {"CPU": cpus, "GPU": gpus} if gpus else {"CPU": cpus}
+
+
+def bundle(config: dict[str, Any]) -> PlacementGroupFactory:
+    """Returns what a trial with this Ray config reserves: its share of a node that is not avoided."""
+    share = share_of(config["cpus"], config["gpus"])
+    if not config["avoid"]:
+        return PlacementGroupFactory([share])
+    elsewhere = {"ray.io/node-id": f"!in({','.join(config['avoid'])})"}
+    return PlacementGroupFactory([share], bundle_label_selector=[elsewhere])
