@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -137,4 +138,9 @@ def _kill(actor: Any, node: str | None, pid: int | None) -> None:
     ray.kill(actor)
     if node is not None and pid is not None:
         there = NodeAffinitySchedulingStrategy(node, soft=False)
-        ray.remote(os.kill).options(num_cpus=0, scheduling_strategy=there).remote(pid, signal.SIGKILL)
+        ray.remote(_kill_process).options(num_cpus=0, scheduling_strategy=there).remote(pid)
+
+
+def _kill_process(pid: int) -> None:
+    with suppress(ProcessLookupError):  # Ray was faster
+        os.kill(pid, signal.SIGKILL)

@@ -104,12 +104,7 @@ class GANTrial(tune.Trainable):
             raise _RefusedError(f"this node does not see the files of the run in {config['checkpoints']}")
         device = device_of(config["cpus"], config["gpus"])
         trial: TrialConfig = config["config"]
-        if self._scorer is None:  # one for all trials of a search
-            try:
-                self._scorer = local_scorer(trial, self._reference, device)
-            except UserError as error:
-                raise _RefusedError(str(error)) from None
-        trainer = Trainer(trial, device, self._scorer)
+        trainer = self.trainer_of(trial, device)
         self._root = join(config["checkpoints"], config["trial_id"])
         self._checkpoints = CheckpointDir(self._root)
         self._artifacts = self._unfinished = Artifacts(self._root, trial.artifacts)
@@ -122,6 +117,15 @@ class GANTrial(tune.Trainable):
         known = config["reported_images"] / 1000
         self._unreported = [row for row in trainer.evaluations if row.kimg > known]
         return trainer
+
+    def trainer_of(self, trial: TrialConfig, device: torch.device) -> Trainer:
+        """Returns the trainer of a trial that begins."""
+        if self._scorer is None:  # one for all trials of a search
+            try:
+                self._scorer = local_scorer(trial, self._reference, device)
+            except UserError as error:
+                raise _RefusedError(str(error)) from None
+        return Trainer(trial, device, self._scorer)
 
     def _next(self, trainer: Trainer) -> dict[str, Any]:
         if self._unreported:

@@ -1,0 +1,74 @@
+"""A trial that sleeps in place of training: for tests and benchmarks of what surrounds a trial."""
+
+import random
+import time
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from gansearch.config import TrialConfig
+from gansearch.run.rows import Evaluation
+from gansearch.search.ray.trainable import GANTrial
+from gansearch.training.artifacts.writer import Artifacts
+from gansearch.training.checkpoint import About, CheckpointDir
+from gansearch.training.loop import Trainer
+
+SECONDS = 0.5  # of one evaluation
+
+
+class SleepingTrainer(Trainer):
+    """Its FID is a function of the parameters and of the images shown. Its checkpoints are real ones."""
+
+    def __init__(self, config: TrialConfig, protocol: str, seconds: float = SECONDS) -> None:
+        self.config, self._protocol, self._seconds = config, protocol, seconds
+        self.shown = 0
+        self.evaluations: list[Evaluation] = []
+        self._best: dict[str, torch.Tensor] = {}
+
+    def train_until_evaluation(self) -> Evaluation:
+        time.sleep(self._seconds)
+        self.shown += self.config.train.eval_images
+        lr = self.config.optim.g_lr
+        noise = random.Random(f"{lr} {self.shown}").random()
+        fid = 20 + 1e4 * abs(lr - 1e-3) + 1e4 / self.shown + noise
+        evaluation = Evaluation(
+            kimg=self.kimg,
+            fid=fid,
+            protocol=self._protocol,
+            train_seconds=self._seconds,
+            eval_seconds=0.0,
+            d_loss_real=0.0,
+            d_loss_fake=0.0,
+            g_loss=0.0,
+            images_per_second=1.0,
+        )
+        self.evaluations.append(evaluation)
+        self._best = {"weight": torch.tensor([self.shown])}
+        return evaluation
+
+    def write_artifacts(self, artifacts: Artifacts) -> Evaluation:
+        return self.evaluations[-1]
+
+    def save(self, checkpoints: CheckpointDir) -> None:
+        best = min(self.evaluations, key=lambda row: row.fid)
+        last = {"shown": self.shown, "evaluations": [asdict(row) for row in self.evaluations]}
+        about = About(
+            config=self.config.model_dump(mode="json"),
+            images=self.shown,
+            channels=1,
+            classes=(),
+            best_fid=best.fid,
+            best_kimg=best.kimg,
+        )
+        checkpoints.save(last, self._best, about)
+
+    def restore(self, checkpoints: CheckpointDir) -> None:
+        last, self._best = checkpoints.last(torch.device("cpu"))
+        self.shown = last["shown"]
+        self.evaluations = [Evaluation(**row) for row in last["evaluations"]]
+
+
+class SleepingTrial(GANTrial):
+    def trainer_of(self, trial: TrialConfig, device: Any) -> Trainer:
+        return SleepingTrainer(trial, self._reference.protocol.hash)
