@@ -2,10 +2,12 @@
 
 import logging
 import os
+import pickle
 import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -92,7 +94,7 @@ class TrialEvents(Callback):
 
     def _failure_of(self, trial: Any, running: _Running) -> tuple[Failure, str]:
         """Returns what has failed, and the whole text of it."""
-        error, node = trial.get_pickled_error(), running.node
+        error, node = _error_of(trial), running.node
         trial_id, found = trial.config["trial_id"], getattr(error, "cause", None)
         if isinstance(found, TrialFailure):
             failure = Failure(trial_id=trial_id, cause=found.cause, reason=found.reason, node=found.node)
@@ -131,6 +133,13 @@ class TrialEvents(Callback):
             return self._timeout
         longest = self._recorder.ledger.longest_interval
         return max(_LEAST_TIMEOUT, _TIMES_THE_LONGEST * longest) if longest else None
+
+
+def _error_of(trial: Any) -> Exception:
+    """Returns what Tune has caught, which it hands to no callback, but has just written to a file."""
+    if trial.pickled_error_file is None:
+        return RuntimeError(Path(trial.error_file).read_text())
+    return pickle.loads(Path(trial.pickled_error_file).read_bytes())
 
 
 def _kill(actor: Any, node: str | None, pid: int | None) -> None:
