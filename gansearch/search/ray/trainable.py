@@ -1,6 +1,5 @@
 """A trial as a Ray actor. The actor outlives its trial: process, CUDA context, data and extractor serve the next."""
 
-import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,11 +21,9 @@ from gansearch.run.rows import Evaluation
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Diverged, Trainer, evaluate_next
+from gansearch.training.storage import DISK_FULL
 
 logger = logging.getLogger(__name__)
-
-# Errors that no retry fixes, and that would fail every later trial: the search has to end.
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 class GANTrial(tune.Trainable):
@@ -65,12 +62,8 @@ class GANTrial(tune.Trainable):
         self._root = join(config["checkpoints"], config["trial_id"])
         self._checkpoints = CheckpointDir(self._root)
         self._artifacts = self._unfinished = Artifacts(self._root, trial.artifacts)
-        if self._checkpoints.newest():
-            self._trainer.restore(self._checkpoints)
-        elif config["continues"]:
-            before = CheckpointDir(join(config["checkpoints"], config["continues"]))
-            if before.newest():  # else the trial trains from the start
-                self._trainer.continue_from(before)
+        if not self._trainer.restore(self._checkpoints) and config["continues"]:
+            self._trainer.continue_from(CheckpointDir(join(config["checkpoints"], config["continues"])))
         known = config["reported_images"] / 1000
         self._unreported = [row for row in self._trainer.evaluations if row.kimg > known]
 
@@ -112,7 +105,7 @@ class GANTrial(tune.Trainable):
         try:
             yield
         except OSError as error:
-            if error.errno not in _DISK_FULL:
+            if error.errno not in DISK_FULL:
                 raise
             self._unfinished = None
             self._disk_full = f"{self._root}: {one_line(error)}"
