@@ -219,11 +219,11 @@ def test_a_full_disk_ends_the_search(
 def test_a_gif_that_can_t_be_written_is_logged_and_costs_the_next_trial_nothing(
     tiny: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(storage, "PATIENCE", 0)
     trial = actor(tiny, tmp_path)
     evaluate(trial)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", failing(errno.EIO, "0000/."))
-        patch.setattr(storage, "PATIENCE", 0)
         trial.reset_config(told(tiny, tmp_path, "0001"))
     assert f"{tmp_path}/0000: the animation of its samples is missing" in caplog.text
     evaluate(trial)
