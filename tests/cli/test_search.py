@@ -90,6 +90,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str, program: Callab
         (["start", "digits", "--seed", "-1"], ["--seed", "-1"]),
         (["start", "digits", "--set", "metrics.weights=5"], ["metrics.weights", "string"]),
         (["start", "digits", "--storage", "/proc/store"], ["/proc/store", "--storage"]),
+        (["start", "digits", "--or-resume"], ["--or-resume needs --name"]),
         (["start", "digits", "--address", "127.0.0.1:1"], ["127.0.0.1:1", "ray start"]),
         (["start", "digits", "--dry-run", "--address", "127.0.0.1:1"], ["127.0.0.1:1", "ray start"]),
         (["start", "digits", "--dry-run", "--gpus-per-trial", "99"], ["--gpus-per-trial 99", "the largest node"]),
