@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from gansearch.metrics.floor import floor_of
 from gansearch.program import command
 from gansearch.recipes import RECIPES, recipe
 from gansearch.run import Ledger, Options, Plan, RunDir, Space
-from gansearch.run.rows import Eval, Evaluation, Row, Writer
+from gansearch.run.rows import Eval, Evaluation, Row
 from gansearch.search.new_run import write_new_run
 from gansearch.search.queue import Proposal
 from gansearch.search.recorder import Recorder
@@ -73,16 +72,20 @@ def _is_of_an_export(text: str) -> bool:
 def run_trial(config: TrialConfig, run_dir: RunDir, origin: str) -> int:
     """Trains a resolved `config` to the end and prints the best FID. Returns the exit code."""
     plan = Plan(run_dir, Space(base=config, params={}, trials=1), Options(trials=1, seed=config.seed))
-    device, shutdown = best_device(), GracefulShutdown()
+    device = best_device()
+
+    def farewell() -> None:
+        if run_dir.search_json.exists():
+            logger.info("interrupted; continue with: %s", command("resume", run_dir.path, *plan.code_flag))
+
+    shutdown = GracefulShutdown(farewell)
     with shutdown.handling(), locked_run(plan) as lock:
         trainer = Trainer(config, device)
         floor = floor_of(config, trainer.reference, device)
         write_new_run(plan, load_images(config.data, "train"), trainer.reference.protocol, floor)
         lock.commit()
-        with closing(Writer(run_dir.results)) as writer:
-            return _train(trainer, Recorder(plan, writer, Ledger(), _log), Proposal({}, origin, config.seed), run_dir)
-    if run_dir.search_json.exists():
-        logger.info("interrupted; continue with: %s", command("resume", run_dir.path, *plan.code_flag))
+        recorder = Recorder(plan, lock.writer, Ledger(), _log)
+        return _train(trainer, recorder, Proposal({}, origin, config.seed), run_dir)
     return shutdown.exit_code
 
 

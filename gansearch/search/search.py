@@ -1,6 +1,7 @@
 """The driver of a search: starts, resumes or extends a run, or trains finals."""
 
 import logging
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -24,8 +25,9 @@ from gansearch.search.loggers.base import Listener
 from gansearch.search.loggers.opened import open_loggers
 from gansearch.search.new_run import write_new_run
 from gansearch.search.queue import TrialQueue, finals_queue, search_queue
-from gansearch.search.ray.cluster import Cluster, ray_session, this_machine
+from gansearch.search.ray.cluster import Cluster, this_machine
 from gansearch.search.ray.noise import measure_noise
+from gansearch.search.ray.session import ray_session
 from gansearch.search.ray.tuning import tune_trials
 from gansearch.search.recorder import Recorder
 from gansearch.search.remaining import Remaining, TimeLeft
@@ -47,6 +49,7 @@ class Search:
         plan: The run, the space and the options. For an existing run they come from the manifest, but for the cluster,
             the resources and the budgets, which may be others.
         listener: Called with each new row and the ledger that contains the row.
+        shutdown: What ends the search on a signal.
     """
 
     recorder: Recorder
@@ -54,11 +57,11 @@ class Search:
     cluster: Cluster
     _manifest: Manifest
 
-    def __init__(self, plan: Plan, listener: Listener) -> None:
+    def __init__(self, plan: Plan, listener: Listener, shutdown: GracefulShutdown | None = None) -> None:
         self.plan, self.ledger, self.queue = plan, Ledger(), TrialQueue()
         foreign.require(plan.space.base.code, plan.component_names)
         policy_of(plan)  # a scheduler that can't be built is refused before anything is written
-        self.shutdown = GracefulShutdown()
+        self.shutdown = shutdown or GracefulShutdown()
         self.how_to_continue = f"run `{command('resume', plan.run.path, *plan.code_flag)}`"
         self._listener = listener
         self._remaining: Remaining | None = None
@@ -74,9 +77,9 @@ class Search:
                 self.plan = replace(self.plan, space=self.cluster.with_precision(self.plan.space))
                 images = load_images(self.plan.space.base.data, "train")
                 manifest = write_new_run(self.plan, images, self.reference.protocol, floor, self.cluster.gpus)
-                with closing(Writer(run.results)) as writer, self._listeners(Run(run, manifest, self.ledger)) as listen:
+                with self._listeners(Run(run, manifest, self.ledger)) as listen:
                     lock.commit()
-                    self.recorder = Recorder(self.plan, writer, self.ledger, listen)
+                    self.recorder = Recorder(self.plan, lock.writer, self.ledger, listen)
                     self.queue = search_queue(self.plan, self.ledger)
                     self._log_start("")
                     self._train()
@@ -173,8 +176,10 @@ class Search:
             return
         try:
             measure_noise(self)
-        except KeyboardInterrupt:  # the search is complete: only the noise is not measured
-            self.shutdown.signal = None
+        except KeyboardInterrupt:
+            if self.shutdown.signal != signal.SIGINT:
+                raise
+            self.shutdown.reset()  # the search is complete: only the noise is not measured
             logger.info("the noise of FIDs was not measured")
 
     def time_left(self) -> TimeLeft | None:
@@ -189,8 +194,9 @@ class Search:
     @contextmanager
     def _session(self) -> Iterator[None]:
         """Starts or joins Ray within the block, with the code from outside the package, and sets `cluster`."""
-        with ray_session(self.plan.options.address, foreign.travelling(self.plan.space.base.code)):
+        with ray_session(self.plan.options.address, foreign.travelling(self.plan.space.base.code)) as kill:
             self.shutdown.install()  # Ray has replaced the signal handlers
+            self.shutdown.abandon = kill
             self.cluster = Cluster.fit(self.plan)
             self.cluster.check_shared(self.plan.checkpoints)
             yield

@@ -23,7 +23,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from gansearch.errors import UserError, one_line
-from gansearch.run.paths import ABOUT, BEST, CHECKPOINT_PREFIX, LAST, checkpoint_name
+from gansearch.run.paths import ABOUT, BEST, CHECKPOINT_PREFIX, LAST, PROBE, checkpoint_name
 from gansearch.training.storage import open_storage, write_synced
 
 _READ_TRIES = 5
@@ -81,18 +81,19 @@ class CheckpointDir:
                     self._fs.delete_dir(f"{self._path}/{old}")
 
     def is_empty(self) -> bool:
-        """Returns whether the folder is missing or empty; UserError where it can't be read."""
+        """Returns whether the folder is missing, or empty but for a `probe`; UserError where it can't be read."""
         try:
-            return not self._fs.get_file_info(arrow.FileSelector(self._path, allow_not_found=True))
+            found = self._fs.get_file_info(arrow.FileSelector(self._path, allow_not_found=True))
+            return all(info.base_name == PROBE for info in found)
         except OSError as error:
             raise self._unusable(error) from None
 
     def probe(self) -> None:
         """Writes and removes a file; UserError where that fails (no such bucket, no credentials)."""
-        folder = f"{self._path}/probe"
+        folder = f"{self._path}/{PROBE}"
         try:
             self._fs.create_dir(folder)
-            with self._fs.open_output_stream(f"{folder}/probe") as stream:
+            with self._fs.open_output_stream(f"{folder}/{PROBE}") as stream:
                 stream.write(b"probe")
             self._fs.delete_dir(folder)
             if not self._fs.get_file_info(arrow.FileSelector(self._path)):

@@ -34,15 +34,12 @@ def tune_trials(search: "Search") -> None:
     tuner = _tuner(search, stopper)
     # All slots fill at once. Tune asks for a trial only where a slot is free, so no proposal is made early.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(cluster.slots)
-    search.shutdown.tuning = True
     try:
         if not stopper.stop_all():
             tuner.fit()
     except Exception:
         if recorder.fault is None:
             raise
-    finally:
-        search.shutdown.tuning = False
     if recorder.fault is not None:
         raise UserError(f"can't write ({one_line(recorder.fault)}): fix that, then {search.how_to_continue}")
     if search.queue.promotes and not search.shutdown.signal:
