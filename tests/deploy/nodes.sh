@@ -42,14 +42,13 @@ none)
     fi
     ip route add default dev "$NODE"
     echo $! >>"$local/tasks"
-    until [ -e "$folder/stop" ] || ! kill -0 $! 2>/dev/null; do sleep 0.1; done
+    until [ -e "$folder/stop" ] || [ -e "$folder/kill" ] || ! kill -0 $! 2>/dev/null; do sleep 0.1; done
     if [ -e "$folder/stop" ]; then xargs kill <"$local/tasks" || true; fi
     if [ "$NODE" = first ]; then
         code=0
         wait $! || code=$?
         echo $code >"$folder/code"
-    else
-        until [ -e "$folder/kill" ] || ! kill -0 $! 2>/dev/null; do sleep 0.1; done
     fi
+    until [ -e "$folder/kill" ]; do sleep 0.1; done
     ;;
 esac
