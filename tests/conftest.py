@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
@@ -20,6 +21,15 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Reference statistics are cached for the session, away from the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANSEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_ray() -> Iterator[None]:
+    """Ray notes clusters, and looks for them, in a folder of the session; a socket's path has to be short."""
+    folder = TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True)
+    with folder as short, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", short)
         yield
 
 

@@ -26,6 +26,7 @@ from gansearch.search.loggers.opened import open_loggers
 from gansearch.search.new_run import write_new_run
 from gansearch.search.queue import TrialQueue, finals_queue, search_queue
 from gansearch.search.ray.cluster import Cluster, this_machine
+from gansearch.search.ray.joining import check_address
 from gansearch.search.ray.noise import measure_noise
 from gansearch.search.ray.session import ray_session
 from gansearch.search.ray.tuning import tune_trials
@@ -70,6 +71,7 @@ class Search:
         """Runs a new search. A UserError is raised before the first trial, and then the run's directory is removed."""
         run = self.plan.run
         with self.shutdown.handling(), locked_run(self.plan) as lock:
+            self._check_address()
             self._prepare()
             floor = floor_of(self.plan.space.base, self.reference, best_device())
             unload()  # the memory of a GPU belongs to the trials
@@ -84,6 +86,11 @@ class Search:
                     self._log_start("")
                     self._train()
 
+    def _check_address(self) -> None:
+        """Refuses an address of no cluster before anything is measured."""
+        if self.plan.options.address is not None:
+            check_address(self.plan.options.address)
+
     def _prepare(self) -> None:
         """Makes all checks of a new search and measures the reference; the plan then has the sources of its code."""
         self.reference = prepare(self.plan)
@@ -97,6 +104,7 @@ class Search:
         resources are counted.
         """
         with self.shutdown.handling(), locked_run(self.plan):
+            self._check_address()
             self._prepare()
             if self.plan.options.address is None:
                 self.cluster = Cluster.fit(self.plan, [this_machine()])

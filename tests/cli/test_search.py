@@ -150,12 +150,14 @@ def test_storage_that_holds_another_run_of_that_name(capsys: pytest.CaptureFixtu
 
 
 def test_two_starts_of_one_name_leave_the_first_alone() -> None:
-    """The second finds the name free, and taken when it makes the directory."""
+    """What the first has written so far could be the remains of a start that was killed, but for its lock."""
     plan = Plan(RunDir(Path("runs/mine")), find_space("digits"), Options(trials=1))
-    plan.run.trials.mkdir(parents=True)
-    with pytest.raises(UserError, match="exists already"), locked_run(plan):
-        pass
-    assert plan.run.trials.is_dir()
+    with locked_run(plan):
+        plan.run.trials.mkdir()
+        with pytest.raises(UserError, match="by another process"), locked_run(plan):
+            pass
+        assert plan.run.trials.is_dir()
+    assert not plan.run.path.exists()
 
 
 @pytest.mark.parametrize(

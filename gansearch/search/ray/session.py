@@ -15,9 +15,11 @@ import ray
 from ray._common.utils import get_default_system_temp_dir
 from ray._private import ray_constants, services
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+from ray.exceptions import RayError, RuntimeEnvSetupError
 
 from gansearch.errors import UserError, one_line
 from gansearch.search.ray.cluster import cores
+from gansearch.search.ray.joining import check_address, check_nodes, no_cluster, own_source
 
 # Tune reads these in the driver.
 _TUNE_ENVIRONMENT = {
@@ -29,7 +31,7 @@ _TUNE_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 _OBJECT_STORE = 200 * 1024**2  # bytes; trials send each other nothing
-_LONGEST_TMP = 16  # characters: what Ray appends to it must stay a path that a socket can have
+_LONGEST_TMP = 20  # characters: what Ray appends to it must stay a path that a socket can have
 
 
 @contextmanager
@@ -40,6 +42,9 @@ def ray_session(address: str | None, code: Sequence[str] = ()) -> Iterator[Calla
     function that the block gets ends a Ray of the driver's own at once.
     """
     os.environ.update(_TUNE_ENVIRONMENT)
+    if address is not None:
+        check_address(address)
+        code = [*code, *own_source()]
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if code:
         common["runtime_env"] = {"py_modules": list(code)}
@@ -47,11 +52,13 @@ def ray_session(address: str | None, code: Sequence[str] = ()) -> Iterator[Calla
         try:
             with patch.object(ray._private.utils, "set_sigterm_handler"):  # signals end a search in order
                 kill = stack.enter_context(_own_ray(common) if address is None else _joined(address, common))
-        except (OSError, ValueError, RuntimeError) as error:
-            where = f"no Ray cluster at {address}" if address else "Ray does not start"
-            raise UserError(
-                f"{where} ({one_line(error)}); start one with `ray start --head`, or omit --address"
-            ) from None
+        except RuntimeEnvSetupError as error:
+            raise UserError(f"the nodes can't be sent the trials' code ({one_line(error)}): install it there") from None
+        except (OSError, ValueError, RuntimeError, RayError) as error:
+            here = f"Ray does not start ({one_line(error)})"
+            raise UserError(here if address is None else no_cluster(address, one_line(error))) from None
+        if address is not None:
+            check_nodes()
         logging.getLogger("ray").setLevel(logging.CRITICAL)  # a failed trial is in the rows, with its reason
         yield kill
 
@@ -113,10 +120,12 @@ def _own_ray(common: dict[str, Any]) -> Iterator[Callable[[], None]]:
 @contextmanager
 def _own_token() -> Iterator[None]:
     """Lets Ray demand a new token within the block, which stands in the environment of its processes alone."""
-    with patch.dict(os.environ, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}):
+    try:
+        with patch.dict(os.environ, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}):
+            _reread_environment()
+            yield
+    finally:
         _reread_environment()
-        yield
-    _reread_environment()
 
 
 def _reread_environment() -> None:
