@@ -52,7 +52,7 @@ class Slurm:
     """A folder in which one job runs with stubs of Slurm's commands."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.jobs = folder, list[subprocess.Popen[str]]()
         (folder / "bin").mkdir()
         for name, script in STUBS.items():
             self.install(name, script)
@@ -75,9 +75,11 @@ class Slurm:
         for left in ("step", "stop", "kill", "code", "scontrol"):
             (self.folder / left).unlink(missing_ok=True)
         with (self.folder / "job.log").open("a") as log:
-            return subprocess.Popen(
+            job = subprocess.Popen(
                 command, cwd=self.folder, env=self.environment, stdout=log, stderr=subprocess.STDOUT, text=True
             )
+        self.jobs.append(job)
+        return job
 
     @property
     def log(self) -> str:
@@ -93,6 +95,8 @@ class Slurm:
 def slurm(tmp_path: Path) -> Iterator[Slurm]:
     slurm = Slurm(tmp_path)
     yield slurm
+    for job in slurm.jobs:
+        job.kill()
     shutil.rmtree(f"/tmp/gansearch-{slurm.environment['SLURM_JOB_ID']}", ignore_errors=True)
 
 
