@@ -14,6 +14,7 @@ from gansearch.cli.parser import NO_FID, OK
 from gansearch.config import TrialConfig, from_json
 from gansearch.data.loader import load_images
 from gansearch.errors import UserError, one_line
+from gansearch.logs import show
 from gansearch.metrics.floor import floor_of
 from gansearch.program import command
 from gansearch.recipes import RECIPES, recipe
@@ -106,7 +107,7 @@ def _train(trainer: Trainer, recorder: Recorder, proposal: Proposal, run_dir: Ru
         return NO_FID
     if recorder.ledger.evaluation_share is not None:
         logger.info(share_text(recorder.ledger.evaluation_share))
-    print(f"best {result_text(state.best.fid, state.best.kimg)}; run: {run_dir.path}")
+    show(f"best {result_text(state.best.fid, state.best.kimg)}; run: {run_dir.path}")
     return OK
 
 
