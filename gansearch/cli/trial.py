@@ -67,7 +67,7 @@ def trial_config(
 def _is_of_an_export(text: str) -> bool:
     try:
         return "trial" in json.loads(text).keys() - TrialConfig.model_fields
-    except (ValueError, AttributeError):  # no JSON, or no object: for `from_json` to say
+    except (ValueError, AttributeError, RecursionError):  # no JSON, or no object: for `from_json` to say
         return False
 
 

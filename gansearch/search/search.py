@@ -144,6 +144,8 @@ class Search:
         with self.shutdown.handling(), closing(Writer(run.results)) as writer, ExitStack() as stack:
             loaded = load(run)
             loaded.require_its_space()
+            if (other := loaded.manifest.other_versions) is not None:
+                logger.warning("%s", other)
             self._manifest, self.ledger = loaded.manifest, loaded.ledger
             self.reference = prepare(self.plan, self._manifest.protocol)
             unload()
