@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import platform
+import secrets
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -126,6 +127,8 @@ class Manifest(BaseModel):
         num_train: The number of training images: an epoch shows each of them once.
         gpus_per_trial: The share of a GPU that a trial was given at the start.
         checkpoints: A path or URI where checkpoints lie outside the run's folder, else None.
+        storage_token: What the start has written beside them, so that a search goes on only where it began: else a
+            file from a stranger could say where to write. None where they lie in the run's folder.
         versions: Versions of Python and of the packages that decide what a trial computes.
         git_commit: The commit of the source tree that ran, None for an installed package.
         created: When the search was started, in ISO 8601.
@@ -143,6 +146,7 @@ class Manifest(BaseModel):
     num_train: int | None = Field(None, ge=1)
     gpus_per_trial: Annotated[FiniteFloat, Field(ge=0)] = 0.0
     checkpoints: str | None = None
+    storage_token: str | None = None
     versions: dict[str, str] = Field(default_factory=lambda: _versions())
     git_commit: str | None = Field(default_factory=lambda: _git_commit())
     created: Time = Field(default_factory=lambda: _now())
@@ -291,6 +295,7 @@ class Plan:
             num_train=num_train,
             gpus_per_trial=gpus_per_trial,
             checkpoints=None if self.options.storage is None else self.checkpoints,
+            storage_token=None if self.options.storage is None else secrets.token_hex(8),
         )
 
     def amended(self, manifest: Manifest) -> Manifest:
