@@ -82,9 +82,9 @@ class ReplayConfig(Section):
 class TrainConfig(Section):
     """Length, batch and averaging of the training. kimg: thousands of real images shown to D."""
 
-    batch: int = Field(64, ge=2, description="Images in a batch.")
-    max_kimg: float = Field(14.4, gt=0, description="The full length of a trial, in thousands of real images.")
-    evaluations: int = Field(9, ge=1, description="How often FID is measured, at equal distances.")
+    batch: int = Field(64, ge=2, le=2**20, description="Images in a batch.")
+    max_kimg: float = Field(14.4, gt=0, le=1e9, description="The full length of a trial, in thousands of real images.")
+    evaluations: int = Field(9, ge=1, le=100_000, description="How often FID is measured, at equal distances.")
     ema_kimg: float = Field(1.0, ge=0, description="The half-life of the averaged generator, in kimg; 0: no averaging.")
     precision: Literal["auto", "float32", "bf16"] = Field(
         "auto", description="The precision of the layers; `auto` is bf16 where the device has units for it."
@@ -221,7 +221,7 @@ def from_dict(tree: Mapping[str, Any]) -> TrialConfig:
 def from_json(text: str) -> TrialConfig:
     try:
         tree = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"the configuration is not valid JSON ({error}): fix its text") from None
     return from_dict(tree)
 

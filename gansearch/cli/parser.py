@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from gansearch.errors import TooManyFailures, UserError, one_line
+from gansearch.logs import Stderr, visible
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(WRONG_INPUT, visible(f"{self.prog}: {message} (see {self.prog} --help)") + "\n")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         parsed, rest = super().parse_known_args(args, namespace)
@@ -49,19 +50,12 @@ def call(prog: str, command: Callable[[], int]) -> int:
         return OK
 
 
-class _Stderr(logging.Handler):
-    """Writes messages alone to the current `sys.stderr`, which a live table replaces while the table is shown."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
-
-
 def _log_to_stderr() -> None:
     """Sends the package's log messages to stderr; only results go to stdout."""
     package = logging.getLogger("gansearch")
     package.setLevel(logging.INFO)
-    if not any(isinstance(handler, _Stderr) for handler in package.handlers):
-        package.addHandler(_Stderr())
+    if not any(isinstance(handler, Stderr) for handler in package.handlers):
+        package.addHandler(Stderr())
 
 
 def positive_int(text: str) -> int:

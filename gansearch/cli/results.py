@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gansearch.analysis.rank_table import write_ranking
 from gansearch.cli.parser import NO_FID, OK, SOME_FAILED
+from gansearch.logs import show
 from gansearch.program import command
 from gansearch.run import Run
 
@@ -46,7 +47,7 @@ def write_plots(run: Run, out: Path | None = None, more: Iterable[str] = ()) -> 
     from gansearch.analysis.plotting import plot
 
     for path in plot(run, out, more):
-        print(path)
+        show(path)
     return OK
 
 
@@ -54,7 +55,7 @@ def write_comparison(run: Run, trials: tuple[str, str], out: Path | None = None)
     """Draws two trials in one picture into `out` (default: the run's `plots`) and prints its path."""
     from gansearch.analysis.plotting import compare
 
-    print(compare(run, trials, out))
+    show(compare(run, trials, out))
     return OK
 
 
@@ -67,5 +68,7 @@ def conclude(run: Run) -> None:
     write_ranking(run, top=10)
     best = export(run)
     plot(run)
-    print(f"\nplots: {run.dir.plots}/\nbest generator: {best}/ (its sample grid: {best}/samples.png)")
-    print(f"report: {report(run)}")
+    print()
+    show(f"plots: {run.dir.plots}/")
+    show(f"best generator: {best}/ (its sample grid: {best}/samples.png)")
+    show(f"report: {report(run)}")

@@ -13,6 +13,7 @@ from gansearch.cli.parser import NO_FID, OK
 from gansearch.config import TrialConfig, from_json
 from gansearch.data.loader import load_images
 from gansearch.errors import UserError, one_line
+from gansearch.logs import show
 from gansearch.metrics.floor import floor_of
 from gansearch.program import command
 from gansearch.recipes import RECIPES, recipe
@@ -65,7 +66,7 @@ def trial_config(
 def _is_of_an_export(text: str) -> bool:
     try:
         return "trial" in json.loads(text).keys() - TrialConfig.model_fields
-    except (ValueError, AttributeError):  # no JSON, or no object: for `from_json` to say
+    except (ValueError, AttributeError, RecursionError):  # no JSON, or no object: for `from_json` to say
         return False
 
 
@@ -109,7 +110,7 @@ def _train(trainer: Trainer, recorder: Recorder, proposal: Proposal, run_dir: Ru
         return NO_FID
     if recorder.ledger.evaluation_share is not None:
         logger.info(share_text(recorder.ledger.evaluation_share))
-    print(f"best {result_text(state.best.fid, state.best.kimg)}; run: {run_dir.path}")
+    show(f"best {result_text(state.best.fid, state.best.kimg)}; run: {run_dir.path}")
     return OK
 
 

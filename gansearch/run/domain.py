@@ -80,6 +80,8 @@ class Range(Data):
             raise ValueError(f"low={self.low:g}: a logarithmic range starts above 0")
         if self.step is not None and self.step <= 0:
             raise ValueError(f"step={self.step:g}: a step is above 0")
+        if self.step is not None and not math.isfinite((self.high - self.low) / self.step):
+            raise ValueError(f"step={self.step:g} is too small for so long a range")
         if self.step is not None and not _is_whole((self.high - self.low) / self.step):
             raise ValueError(f"high={self.high:g} lies no whole steps of {self.step:g} above low={self.low:g}")
         return self

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from gansearch.run.finals import Finalist, Finals
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Manifest, Plan
 from gansearch.run.paths import ABOUT, BEST, CHECKPOINT_PREFIX, RunDir, checkpoint_images, join
-from gansearch.run.rows import read
+from gansearch.run.rows import Row, read
+
+_MOST_LOST = 1000  # trials without a row before one that has rows
+_YEARS = range(1970, 9999)  # that have a time in every zone
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,11 @@ def load(run: RunDir) -> Run:
         warn_once(fault)
         left_out.append(fault)
 
-    ledger = Ledger(read(run.results, warn) if run.results.exists() else [])
+    rows = read(run.results, warn) if run.results.exists() else []
+    credible = [row for row in rows if _is_credible(row, len(rows))]
+    if len(credible) < len(rows):
+        warn(f"{run.results}: left out {len(rows) - len(credible)} rows with a number or a time that can't be")
+    ledger = Ledger(credible)
     if ledger.without_start:
         ids = ", ".join(sorted(ledger.without_start))
         warn(f"{run.results}: left out the rows of trials whose start row is lost ({ids})")
@@ -153,6 +161,11 @@ def load(run: RunDir) -> Run:
     for fault in itertools.islice(_outside(manifest, ledger), 1):
         warn(f"{run.results}: {fault}: plots and data frames leave it out, and the search can't be resumed")
     return Run(run, manifest, ledger, Finals.load(run), tuple(left_out))
+
+
+def _is_credible(row: Row, num_rows: int) -> bool:
+    """Returns whether a row can be one of `num_rows`: trials are numbered one after another, and written in our age."""
+    return row.number < num_rows + _MOST_LOST and datetime.fromisoformat(row.time).year in _YEARS
 
 
 def _require_one_protocol(run: RunDir, manifest: Manifest, ledger: Ledger) -> None:
@@ -180,7 +193,7 @@ def _measuring_options(run: RunDir, ledger: Ledger, protocol: str) -> dict[str, 
     trial_id = next(id for id, trial in ledger.items() if any(row.protocol == protocol for row in trial.evals))
     try:
         return _flat_measuring(json.loads(Path(run.trial_config(trial_id)).read_text()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 

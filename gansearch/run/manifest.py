@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import platform
+import secrets
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -28,11 +29,16 @@ from gansearch.config import Component, TrainConfig, describe
 from gansearch.errors import UserError, unknown
 from gansearch.run.paths import RunDir, join
 from gansearch.run.protocol import Floor, Protocol
+from gansearch.run.rows import Time
 from gansearch.run.space import Space
 from gansearch.text import kimg_text
 
 SCHEMA_VERSION = 4
+_DECIDING = ("torch", "ray")
 _PACKAGES = ("gansearch", "ray", "torch", "torchvision", "optuna", "torch-fidelity", "numpy")
+MOST_TRIALS = 1_000_000
+_MOST_SECONDS = 1e10  # three hundred years
+_LEAST_CPUS = 1e-4  # Ray counts in these
 _FIRST_RUNG = 1 / 27  # of the full length
 _LAST_RUNG = 1 / 2
 
@@ -46,19 +52,19 @@ class Options:
     search: there is one then.
     """
 
-    trials: Annotated[int, Field(ge=1)] | None
-    seed: Annotated[int, Field(ge=0)] = 0
+    trials: Annotated[int, Field(ge=1, le=MOST_TRIALS)] | None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     sampler: Component = Component(name="tpe")
     scheduler: Component | None = Component(name="asha")
     loggers: Annotated[tuple[Component, ...], Field(strict=False)] = ()
-    eta: Annotated[int, Field(ge=2)] = 3
-    first_rung: Annotated[int, Field(ge=1, description="in evaluations; None: a 27th of all")] | None = None
-    time_budget: Annotated[float, Field(gt=0)] | None = None
-    gpu_hours: Annotated[float, Field(gt=0)] | None = None
-    trial_timeout: Annotated[float, Field(gt=0)] | None = None
-    max_concurrent: Annotated[int, Field(ge=1)] | None = None
-    cpus_per_trial: Annotated[float, Field(gt=0)] = 1
-    gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
+    eta: Annotated[int, Field(ge=2, le=MOST_TRIALS)] = 3
+    first_rung: Annotated[int, Field(ge=1, le=100_000, description="in evaluations; None: a 27th of all")] | None = None
+    time_budget: Annotated[float, Field(gt=0, le=_MOST_SECONDS)] | None = None
+    gpu_hours: Annotated[float, Field(gt=0, le=_MOST_SECONDS)] | None = None
+    trial_timeout: Annotated[float, Field(gt=0, le=_MOST_SECONDS)] | None = None
+    max_concurrent: Annotated[int, Field(ge=1, le=MOST_TRIALS)] | None = None
+    cpus_per_trial: Annotated[float, Field(ge=_LEAST_CPUS, le=MOST_TRIALS)] = 1
+    gpus_per_trial: Annotated[float, Field(ge=0, le=MOST_TRIALS)] | None = None
     address: Annotated[str | None, BeforeValidator(lambda address: None if address == "local" else address)] = None
     storage: str | None = None
 
@@ -130,6 +136,8 @@ class Manifest(BaseModel):
         num_train: The number of training images: an epoch shows each of them once.
         gpus_per_trial: The share of a GPU that a trial was given at the start.
         checkpoints: A path or URI where checkpoints lie outside the run's folder, else None.
+        storage_token: What the start has written beside them, so that a search goes on only where it began: else a
+            file from a stranger could say where to write. None where they lie in the run's folder.
         versions: Versions of Python and of the packages that decide what a trial computes.
         git_commit: The commit of the source tree that ran, None for an installed package.
         created: When the search was started, in ISO 8601.
@@ -145,20 +153,23 @@ class Manifest(BaseModel):
     protocol: ProtocolRecord
     floor: Floor | None = None
     num_train: int | None = Field(None, ge=1)
-    gpus_per_trial: FiniteFloat = 0.0
+    gpus_per_trial: Annotated[FiniteFloat, Field(ge=0)] = 0.0
     checkpoints: str | None = None
+    storage_token: str | None = None
     versions: dict[str, str] = Field(default_factory=lambda: _versions())
     git_commit: str | None = Field(default_factory=lambda: _git_commit())
-    created: str = Field(default_factory=lambda: _now())
-    extended: tuple[str, ...] = ()
+    created: Time = Field(default_factory=lambda: _now())
+    extended: tuple[Time, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
     def _is_of_this_schema(cls, content: Any) -> Any:
         if isinstance(content, Mapping) and content.get("schema_version") != SCHEMA_VERSION:
+            versions = content.get("versions")
+            writer = versions.get("gansearch") if isinstance(versions, Mapping) else None
             raise ValueError(
                 f"schema version {content.get('schema_version')}, this gansearch reads {SCHEMA_VERSION}: "
-                "use the gansearch that wrote the run"
+                f"use the gansearch that wrote the run, {writer or 'whose version it does not say'}"
             )
         return content
 
@@ -201,6 +212,17 @@ class Manifest(BaseModel):
     def rungs_kimg(self) -> list[float]:
         """The kimg at which the scheduler compares trials, the full length last; empty for a trial alone."""
         return [images / 1000 for images in _rungs(self.space, self.options)] if self.options.trials != 1 else []
+
+    @property
+    def other_versions(self) -> str | None:
+        """Says which packages that decide an FID have other versions here than at the start; None where none has."""
+        now = {name: version for name, version in _versions().items() if name in _DECIDING}
+        before = {name: self.versions.get(name, "of an unknown version") for name in now}
+        other = [name for name in now if now[name] != before[name]]
+        if not other:
+            return None
+        then, here = (", ".join(f"{name} {versions[name]}" for name in other) for versions in (before, now))
+        return f"the run was started with {then}, this is {here}: FIDs may differ slightly"
 
     def epochs(self, kimg: float) -> float | None:
         """Returns a training length in epochs, None where the number of training images is not known."""
@@ -282,6 +304,7 @@ class Plan:
             num_train=num_train,
             gpus_per_trial=gpus_per_trial,
             checkpoints=None if self.options.storage is None else self.checkpoints,
+            storage_token=None if self.options.storage is None else secrets.token_hex(8),
         )
 
     def amended(self, manifest: Manifest) -> Manifest:

@@ -27,6 +27,11 @@ TOKEN = ".token"  # below the root of all checkpoints: a node that can read it s
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+def token_file(name: str) -> str:
+    """Returns the name of the file by which the storage of the run `name` is known, beside its checkpoints."""
+    return f"{name}.token"
+
+
 def checkpoint_name(images: int) -> str:
     """Returns the name of the checkpoint after `images` real images."""
     return f"{CHECKPOINT_PREFIX}{images:09d}"

@@ -24,7 +24,7 @@ from gansearch.search.decisions import policy_of
 from gansearch.search.feasibility import check_components, check_space, check_space_data, check_variety
 from gansearch.search.loggers.base import Listener
 from gansearch.search.loggers.opened import open_loggers
-from gansearch.search.new_run import write_new_run
+from gansearch.search.new_run import require_own_storage, write_new_run
 from gansearch.search.queue import TrialQueue, finals_queue, search_queue
 from gansearch.search.ray.cluster import Cluster, this_machine
 from gansearch.search.ray.joining import check_address
@@ -167,6 +167,9 @@ class Search:
         with self.shutdown.handling(), closing(Writer(run.results)) as writer, ExitStack() as stack:
             loaded = load(run)
             loaded.require_its_space()
+            require_own_storage(loaded)
+            if (other := loaded.manifest.other_versions) is not None:
+                logger.warning("%s", other)
             self._manifest, self.ledger = loaded.manifest, loaded.ledger
             self.reference = prepare(self.plan, self._manifest.protocol)
             unload()
