@@ -1,9 +1,12 @@
 """A run read from its directory: the plan of the search and the results. Every command reads a run through `load`."""
 
+import gc
 import itertools
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,13 +114,19 @@ class Run:
         if self.manifest.checkpoints is not None:
             return join(self.manifest.checkpoints, trial_id) if self.ledger[trial_id].evals else None
         # Checkpoints that are still being written have other names. Names have nine digits, or more in a very long run.
-        found = [
-            (int(images), path)
-            for path in self.dir.trial(trial_id).glob(f"{CHECKPOINT_PREFIX}*")
-            if (images := path.name.removeprefix(CHECKPOINT_PREFIX)).isdecimal()
-            and all((path / name).is_file() for name in (BEST, ABOUT))
-        ]
-        return str(max(found)[1]) if found else None
+        # Of many trials a `Path` of each would take longer than to look.
+        try:
+            with os.scandir(f"{self.dir.trials}{os.sep}{trial_id}") as entries:
+                found = [
+                    (int(images), entry.path)
+                    for entry in entries
+                    if entry.name.startswith(CHECKPOINT_PREFIX)
+                    and (images := entry.name.removeprefix(CHECKPOINT_PREFIX)).isdecimal()
+                    and all(Path(entry.path, name).is_file() for name in (BEST, ABOUT))
+                ]
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return max(found)[1] if found else None
 
 
 def load(run: RunDir) -> Run:
@@ -143,7 +152,8 @@ def load(run: RunDir) -> Run:
         warn_once(fault)
         left_out.append(fault)
 
-    ledger = Ledger(read(run.results, warn) if run.results.exists() else [])
+    with _uncollected():
+        ledger = Ledger(read(run.results, warn) if run.results.exists() else [])
     if ledger.without_start:
         ids = ", ".join(sorted(ledger.without_start))
         warn(f"{run.results}: left out the rows of trials whose start row is lost ({ids})")
@@ -151,6 +161,22 @@ def load(run: RunDir) -> Run:
     for fault in itertools.islice(_outside(manifest, ledger), 1):
         warn(f"{run.results}: {fault}: plots and data frames leave it out, and the search can't be resumed")
     return Run(run, manifest, ledger, Finals.load(run), tuple(left_out))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Turns the collector of reference cycles off within the block.
+
+    There are none among rows, of which a large run has a hundred thousand: the collector would go through all of them
+    again and again.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _require_one_protocol(run: RunDir, manifest: Manifest, ledger: Ledger) -> None:
