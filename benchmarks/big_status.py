@@ -1,4 +1,4 @@
-"""How the time of `status` and `rank` grows with the trials: ten times the trials must not take much more than ten times.
+"""How the time of `status` and `rank` grows: ten times the trials must not take much more than ten times the time.
 
     python -m benchmarks.big_status
 

@@ -22,6 +22,7 @@ GENERATOR, CONFIG, GRID, SCORES = "generator.safetensors", "config.json", "sampl
 REAL = "real.png"  # of the run itself too
 CARD = "README.md"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LONGEST_NAME = 150  # characters: most file systems take 255 bytes, and Ray and temporary files append to the name
 
 
 def checkpoint_name(images: int) -> str:
@@ -108,7 +109,9 @@ class RunDir:
 def new_run(name: str, runs_dir: Path) -> RunDir:
     """Returns the directory for a new run; raises UserError where the name is in use or is no plain file name."""
     if not _NAME.fullmatch(name):
-        raise UserError(f"run name {name!r}: use letters, digits, '.', '_' and '-' only")
+        raise UserError(f"run name {name!r}: use letters, digits, '.', '_' and '-' only, a letter or digit first")
+    if len(name) > _LONGEST_NAME:
+        raise UserError(f"run name {name[:20]}... has {len(name)} characters: {_LONGEST_NAME} are the most")
     run = RunDir(runs_dir / name)
     if run.path.exists():
         raise taken(run)
@@ -125,7 +128,7 @@ def dated(source: str) -> str:
     if ":" in source and "/" not in source and not source.endswith(".py"):
         module, _, name = source.rpartition(":")
         label = module.rpartition(".")[2] if name == "SPACE" else name
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("._-")
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("._-")[:100]
     return f"{plain or 'search'}-{datetime.now():%Y%m%d-%H%M%S}"
 
 

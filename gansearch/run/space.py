@@ -11,6 +11,7 @@ from gansearch.config import TrialConfig
 from gansearch.errors import UserError, unknown
 from gansearch.run.domain import DISTRIBUTIONS, GIVE_A_DISTRIBUTION, Data, Domain, Value, as_typed, is_among
 
+MOST_TRIALS = 10**6
 _NOT_GIVEN: Any = object()
 
 
@@ -128,7 +129,7 @@ class Space(Data):
     base: TrialConfig = TrialConfig()
     params: dict[str, Parameter]
     baselines: tuple[str, ...] = ()
-    trials: int = Field(16, ge=1)
+    trials: int = Field(16, ge=1, le=MOST_TRIALS)
     forbidden: tuple[Clause, ...] = ()
 
     @field_validator("baselines", "forbidden", mode="before")
