@@ -9,6 +9,7 @@ from typing import Any
 from gansearch import foreign
 from gansearch.analysis.status import describe
 from gansearch.analysis.text import share_text
+from gansearch.cache import read_small
 from gansearch.cli.parser import NO_FID, OK
 from gansearch.config import TrialConfig, from_json
 from gansearch.data.loader import load_images
@@ -47,7 +48,7 @@ def trial_config(
     """
     if source.endswith(".json") or "/" in source:
         try:
-            text = Path(source).read_text()
+            text = read_small(Path(source))
         except (OSError, UnicodeDecodeError) as error:
             known = ", ".join(RECIPES)
             raise UserError(f"{source}: {one_line(error)}; give a trial's config.json or one of {known}") from None

@@ -186,7 +186,10 @@ class Domain(Data):
             return is_among(value, self.attributes.choices)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        slack = _TOLERANCE * (self.step or 0)
+        step = self.step
+        if step is None or (self.name == "IntDistribution" and step == 1 and isinstance(value, int)):
+            return self.attributes.low <= value <= self.attributes.high
+        slack = _TOLERANCE * step
         is_between = self.attributes.low - slack <= value <= self.attributes.high + slack
         return is_between and abs(self.nearest(value) - value) <= slack
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -25,22 +26,27 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from gansearch.cache import save_text
-from gansearch.config import Component, TrainConfig, describe
+from gansearch.config import MOST_SEED, Component, TrainConfig, describe
 from gansearch.errors import UserError, unknown
 from gansearch.run.paths import RunDir, join
 from gansearch.run.protocol import Floor, Protocol
 from gansearch.run.rows import Time
-from gansearch.run.space import Space
+from gansearch.run.space import MOST_TRIALS, Space
 from gansearch.text import kimg_text
 
 SCHEMA_VERSION = 4
 _DECIDING = ("torch", "ray")
+_TEN_YEARS = 10 * 365 * 86400
+_LEAST_SHARE = 0.01  # of a core or of a GPU
 _PACKAGES = ("gansearch", "ray", "torch", "torchvision", "optuna", "torch-fidelity", "numpy")
-MOST_TRIALS = 1_000_000
-_MOST_SECONDS = 1e10  # three hundred years
-_LEAST_CPUS = 1e-4  # Ray counts in these
 _FIRST_RUNG = 1 / 27  # of the full length
 _LAST_RUNG = 1 / 2
+
+
+def _is_a_share(gpus: float) -> float:
+    if 0 < gpus < _LEAST_SHARE:
+        raise ValueError(f"a trial has no GPU, 0, or at least {_LEAST_SHARE} of one")
+    return gpus
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
@@ -53,18 +59,18 @@ class Options:
     """
 
     trials: Annotated[int, Field(ge=1, le=MOST_TRIALS)] | None
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, Field(ge=0, lt=MOST_SEED)] = 0
     sampler: Component = Component(name="tpe")
     scheduler: Component | None = Component(name="asha")
     loggers: Annotated[tuple[Component, ...], Field(strict=False)] = ()
-    eta: Annotated[int, Field(ge=2, le=MOST_TRIALS)] = 3
-    first_rung: Annotated[int, Field(ge=1, le=100_000, description="in evaluations; None: a 27th of all")] | None = None
-    time_budget: Annotated[float, Field(gt=0, le=_MOST_SECONDS)] | None = None
-    gpu_hours: Annotated[float, Field(gt=0, le=_MOST_SECONDS)] | None = None
-    trial_timeout: Annotated[float, Field(gt=0, le=_MOST_SECONDS)] | None = None
-    max_concurrent: Annotated[int, Field(ge=1, le=MOST_TRIALS)] | None = None
-    cpus_per_trial: Annotated[float, Field(ge=_LEAST_CPUS, le=MOST_TRIALS)] = 1
-    gpus_per_trial: Annotated[float, Field(ge=0, le=MOST_TRIALS)] | None = None
+    eta: Annotated[int, Field(ge=2, le=1000)] = 3
+    first_rung: Annotated[int, Field(ge=1, le=10**4, description="in evaluations; None: a 27th of all")] | None = None
+    time_budget: Annotated[float, Field(gt=0, le=_TEN_YEARS)] | None = None
+    gpu_hours: Annotated[float, Field(gt=0, le=10**8)] | None = None
+    trial_timeout: Annotated[float, Field(gt=0, le=_TEN_YEARS)] | None = None
+    max_concurrent: Annotated[int, Field(ge=1, le=10**5)] | None = None
+    cpus_per_trial: Annotated[float, Field(ge=_LEAST_SHARE, le=10**4)] = 1
+    gpus_per_trial: Annotated[float, Field(ge=0, le=10**3), AfterValidator(_is_a_share)] | None = None
     address: Annotated[str | None, BeforeValidator(lambda address: None if address == "local" else address)] = None
     storage: str | None = None
 
@@ -334,9 +340,8 @@ class Plan:
             options = dataclasses.replace(options, first_rung=self.rungs[0] // base.train.eval_images)
             next_one = base.train.max_kimg + base.train.eval_images / 1000
             base = base.lengthened(max(max_kimg, next_one))
-        if options.trials is not None:
-            options = dataclasses.replace(options, trials=options.trials + more_trials)
-        return Plan(self.run, self.space.replaced(base=base), options)
+        changes = {} if options.trials is None else {"trials": options.trials + more_trials}
+        return Plan(self.run, self.space.replaced(base=base), _replaced(options, changes))
 
     def with_resources(self, changes: Mapping[str, Any]) -> "Plan":
         """Returns this plan with other resources or budgets, which each driver of a run may have of its own.
@@ -349,10 +354,15 @@ class Plan:
             if others[0] in fixed:
                 raise UserError(f"{others[0]} belongs to the run and can't be changed: start a new one")
             raise unknown("resource", others[0], RESOURCES)
-        try:
-            return Plan(self.run, self.space, dataclasses.replace(self.options, **changes))
-        except ValidationError as error:
-            raise UserError(describe(error)) from None
+        return Plan(self.run, self.space, _replaced(self.options, changes))
+
+
+def _replaced(options: Options, changes: Mapping[str, Any]) -> Options:
+    """Returns options with some changed; raises UserError for a wrong value."""
+    try:
+        return dataclasses.replace(options, **changes)
+    except ValidationError as error:
+        raise UserError(describe(error)) from None
 
 
 def _versions() -> dict[str, str]:

@@ -25,6 +25,7 @@ CARD = "README.md"
 PROBE = "probe"  # also below the root of all checkpoints: a folder with a file of that name
 TOKEN = ".token"  # below the root of all checkpoints: a node that can read it sees the same storage as the driver
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LONGEST_NAME = 150  # characters: most file systems take 255 bytes, and Ray and temporary files append to the name
 
 
 def token_file(name: str) -> str:
@@ -131,7 +132,9 @@ def new_run(name: str, runs_dir: Path, *, or_started: bool = False) -> RunDir:
         UserError: The name is in use, or is no plain file name.
     """
     if not _NAME.fullmatch(name):
-        raise UserError(f"run name {name!r}: use letters, digits, '.', '_' and '-' only")
+        raise UserError(f"run name {name!r}: use letters, digits, '.', '_' and '-' only, a letter or digit first")
+    if len(name) > _LONGEST_NAME:
+        raise UserError(f"run name {name[:20]}... has {len(name)} characters: {_LONGEST_NAME} are the most")
     run = RunDir(runs_dir / name)
     if not is_free(run) and not (or_started and run.search_json.exists()):
         raise taken(run)
@@ -163,7 +166,7 @@ def dated(source: str) -> str:
     if ":" in source and "/" not in source and not source.endswith(".py"):
         module, _, name = source.rpartition(":")
         label = module.rpartition(".")[2] if name == "SPACE" else name
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("._-")
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("._-")[:100]
     return f"{plain or 'search'}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
