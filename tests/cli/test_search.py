@@ -126,7 +126,7 @@ def test_a_folder_that_is_no_run(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_name_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("runs/mine").mkdir(parents=True)
+    Path("runs/mine/trials/0000").mkdir(parents=True)
     for more in ([], ["--dry-run"]):
         line = refused(capsys, "start", "digits", "--name", "mine", *more)
         assert "runs/mine exists already" in line and line.endswith("gansearch resume runs/mine")
