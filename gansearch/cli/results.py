@@ -19,20 +19,19 @@ def no_fid(run: Path) -> int:
     return NO_FID
 
 
-def failed_code(run: Run) -> int:
-    """Logs that trials of a search have failed, if some have; returns the exit code for that."""
-    failed = [trial for trial in run.ledger.values() if trial.status == "failed" and not run.ledger.is_followed(trial)]
+def failed_code(run: Run, finals_again: str | None = None) -> int:
+    """Logs that trials of the search have failed, if some have; returns the exit code for that.
+
+    With the command `finals_again`, which tries them again, it is about finals.
+    """
+    failed = [trial for trial in run.ledger.failed() if trial.is_final == (finals_again is not None)]
     if not failed:
         return OK
-    reason = failed[-1].end.reason if failed[-1].end else None
-    logger.warning(
-        "%d of %d trials failed (%s: %s); to try them again: %s --retry-failed",
-        len(failed),
-        len(run.ledger),
-        failed[-1].trial_id,
-        reason,
-        command("resume", run.dir.path, *run.plan.code_flag),
-    )
+    again = finals_again or command("resume", run.dir.path, *run.plan.code_flag, "--retry-failed")
+    last = failed[-1]
+    reason = f"{last.trial_id}: {last.end.reason if last.end else None}"
+    count = f"{len(failed)} trials" if len(failed) > 1 else "1 trial"
+    logger.warning("%s failed (%s); to try them again: %s", count, reason, again)
     return SOME_FAILED
 
 

@@ -251,12 +251,20 @@ class Ledger(dict[str, TrialState]):
         """Returns how many trials there will be once a search has proposed `trials`, with those that have a parent."""
         return None if trials is None else trials + self._num_with_parent
 
-    def is_followed(self, trial: TrialState) -> bool:
-        """Returns whether a later trial takes the place of this one: its retry, or its continuation."""
-        return any(
-            other.start.parent == trial.trial_id and other.start.relation in {"retry", "continuation"}
-            for other in self.values()
-        )
+    def failed(self) -> list[TrialState]:
+        """Returns the trials that have failed, without those that a retry or a continuation has followed.
+
+        Of finals with the same parameters and seed the last one counts.
+        """
+        followed = {trial.start.parent for trial in self.values() if trial.start.relation in {"retry", "continuation"}}
+        finals = {(trial.params_key, trial.start.seed): trial for trial in self.values() if trial.is_final}
+        return [
+            trial
+            for trial in self.values()
+            if trial.status == "failed"
+            and trial.trial_id not in followed
+            and (not trial.is_final or finals[trial.params_key, trial.start.seed] is trial)
+        ]
 
     def root_id(self, trial_id: str) -> str:
         """Returns the trial whose training `trial_id` continues, directly or through others; else `trial_id` itself."""

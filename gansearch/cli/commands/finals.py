@@ -7,8 +7,8 @@ import shlex
 
 from gansearch.cli.arguments import add_allow_code, add_resources, add_run, add_timeout, given_resources, loaded_run
 from gansearch.cli.command import Command
-from gansearch.cli.parser import NO_FID, OK, Parser, positive_int, two_or_more
-from gansearch.cli.results import conclude, no_fid
+from gansearch.cli.parser import NO_FID, Parser, positive_int, two_or_more
+from gansearch.cli.results import conclude, failed_code, no_fid
 from gansearch.cli.searching import train_finals
 from gansearch.program import command, typed_words
 from gansearch.run import load
@@ -51,11 +51,12 @@ def _run(args: argparse.Namespace) -> int:
     if not finals.winner.fids:
         logger.info("%s: no final gave an FID; `%s` gives the reasons", run.dir.path, command("status", run.dir.path))
         return NO_FID
+    run = load(run.dir)
     if args.json:
-        return OK
+        return failed_code(run, again)
     with shutdown.handling():
-        conclude(load(run.dir))
-        return OK
+        conclude(run)
+        return failed_code(run, again)
     return shutdown.exit_code
 
 

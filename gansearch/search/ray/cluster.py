@@ -110,6 +110,7 @@ class Cluster:
         """
         if space.base.train.precision != "auto":
             return space
+        # Where there is none yet, an autoscaler starts one for this question.
         holding = [node for node in self.nodes if _slots(node["Resources"], self.cpus, self.gpus)]
         found = set(self._ask(holding or (None,), lambda: best_precision(best_device()), gpus=self.gpus))
         precision = "bf16" if found == {"bf16"} else "float32"
