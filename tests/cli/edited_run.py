@@ -1,5 +1,6 @@
 """A small whole run, with every kind of row and file, and edits of single values in the files of such a run."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -25,7 +26,7 @@ VALUES: dict[str, Any] = {"optim.g_lr": 2e-4, "optim.d_lr/optim.g_lr": 1.0, "los
 
 
 def make_whole_run(path: Path) -> RunDir:
-    """A search that is over, with finals. Trial 0 was trained; all others are rows, and their files are lost."""
+    """A search that is over, with finals. Trial 0 was trained, the finals have copies of its files, others none."""
     assert main(["trial", "dcgan", "--out", str(path), "--max-kimg", "0.128", *SMALL]) == 0
     before = load(RunDir(path))
     manifest, run = before.manifest, before.dir
@@ -68,6 +69,8 @@ def make_whole_run(path: Path) -> RunDir:
     )
     finals.save(run)
     run.study_journal.unlink()
+    for trial_id in finalist.trials:
+        shutil.copytree(run.trial("0000"), run.trial(trial_id))
     whole = load(run)
     assert not whole.left_out and whole.finals is not None
     whole.require_its_space()

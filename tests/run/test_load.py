@@ -101,6 +101,10 @@ def test_a_broken_search_json_is_refused(tmp_path: Path, text: str) -> None:
             rf"\(schema version 2, this gansearch reads {SCHEMA_VERSION}: use the gansearch that wrote the run",
         ),
         ({"schema_version": None}, "schema version None"),
+        ({"schema_version": 5, "versions": {"gansearch": "9.8"}}, "use the gansearch that wrote the run, 9.8"),
+        ({"schema_version": 5, "versions": None}, "the run, whose version it does not say"),
+        ({"protocol": PROTOCOL.to_record() | {"num_fake": "1024"}}, r"\(protocol: num_fake=1024: "),
+        ({"created": "yesterday"}, r"\(created"),
         ({"protocol": {"hash": PROTOCOL.hash}}, r"\(protocol: not a protocol: missing or unknown .*seed"),
         ({"protocol": PROTOCOL.to_record() | {"seed": 1}}, r"\(protocol: the hash .* is not that of the protocol"),
         ({"protocol": "0123"}, r"\(protocol"),
@@ -244,3 +248,14 @@ def test_the_ratios_of_a_trial_are_read_like_its_other_parameters(tmp_path: Path
     assert run.ledger["0000"].start.params == params
     with pytest.raises(UserError, match=r"trial 0000 has optim\.d_lr/optim\.g_lr=5\.0, which is outside the space"):
         load(make_run(tmp_path / "other", [start(0, params | {key: 5.0})], params=space)).require_its_space()
+
+
+def test_other_versions_of_what_decides_an_fid_are_said(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", [])
+    versions = load(run).manifest.versions
+    assert load(run).manifest.other_versions is None
+    damage(run, versions=versions | {"torch": "1.0", "numpy": "1.0"})
+    other = f"the run was started with torch 1.0, this is torch {versions['torch']}: FIDs may differ slightly"
+    assert load(run).manifest.other_versions == other
+    damage(run, versions={"ray": versions["ray"]})
+    assert "torch of an unknown version" in str(load(run).manifest.other_versions)
