@@ -270,7 +270,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, drivers: Drivers) -> Iter
         env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1"},
         capture_output=True,
         text=True,
-        timeout=1500,
+        timeout=400,
         stdin=subprocess.DEVNULL,
     )
     assert stale.read_text() == "127.0.0.1:1", "a cluster of somebody's stays noted"
