@@ -1,0 +1,172 @@
+"""What failures mean, on a virtual cluster whose trials and nodes fail for reasons that the test knows."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gansearch.run.ledger import Ledger
+from gansearch.run.rows import Cause, Eval, Start, trial_id_of
+from gansearch.search.health import Failure, Health
+from gansearch.search.queue import TrialQueue
+
+INTERVALS = 4  # of a trial
+PATIENCE = 3000  # intervals and failures in which each search here comes to its end
+MEASURES: dict[str, Any] = dict.fromkeys(
+    ("fid", "train_seconds", "eval_seconds", "d_loss_real", "d_loss_fake", "g_loss", "images_per_second"), 1.0
+)
+
+Fails = Callable[[str, str], tuple[Cause, bool] | None]
+"""Why a trial fails on a node, and whether it has begun before; None where it comes to its next evaluation."""
+
+
+class VirtualCluster:
+    """Trials on nodes of one slot; which one comes to its next event is left to chance."""
+
+    def __init__(self, chance: random.Random, fails: Fails, *, trials: int, nodes: int) -> None:
+        self.chance, self.fails = chance, fails
+        self.nodes = [f"node {number}" for number in range(nodes)]
+        self.ledger = Ledger(
+            [Start(trial_id=trial_id_of(n), number=n, params={"x": n}, origin="sampled", seed=0) for n in range(trials)]
+        )
+        self.queue = TrialQueue(self.ledger.values())
+        self.health = Health(self.ledger, self.queue)
+        self.running: dict[str, str] = {}  # trials by node
+        self.failed: set[str] = set()
+        self.failures = 0
+
+    def finish(self) -> "VirtualCluster":
+        for _ in range(PATIENCE):
+            if self.health.ends is not None:
+                return self
+            for node in self.nodes:
+                waiting = self.queue.unfinished or self.queue.again
+                if waiting and node not in self.running and node not in self.health.avoided:
+                    self.running[node] = waiting.popleft().trial_id
+            if not self.running:
+                return self
+            node = self.chance.choice(sorted(self.running))
+            self.event(node, self.running[node])
+        raise AssertionError("the search does not end")
+
+    def event(self, node: str, trial_id: str) -> None:
+        """The trial on a node comes to its next evaluation, or fails."""
+        trial, reason = self.ledger[trial_id], self.fails(trial_id, node)
+        if reason is not None:
+            del self.running[node]
+            self.failures += 1
+            cause, has_begun = reason
+            where = node if has_begun else None
+            failure = Failure(trial_id=trial_id, cause=cause, reason="it failed", node=where, has_begun=has_begun)
+            if self.health.failed(failure, self.nodes):
+                self.failed.add(trial_id)
+            return
+        self.ledger.add(Eval(trial_id=trial_id, number=trial.number, kimg=trial.kimg + 1, protocol="p", **MEASURES))
+        self.health.evaluated(trial_id, node)
+        if len(trial.evals) == INTERVALS:
+            del self.running[node]
+
+    @property
+    def completed(self) -> set[str]:
+        return {trial_id for trial_id, trial in self.ledger.items() if len(trial.evals) == INTERVALS}
+
+
+chances = st.randoms(use_true_random=False)
+own_causes = st.sampled_from(["lost", "timeout", "error"])  # those of a trial
+wheres = st.integers(0, 2)
+
+
+@given(chances, own_causes, st.booleans(), st.integers(0, 11), st.integers(1, 4))
+def test_a_faulty_trial_among_good_ones_is_the_only_one_that_fails(
+    chance: random.Random, cause: Cause, begins: bool, number: int, nodes: int
+) -> None:
+    faulty = trial_id_of(number)
+    reason = (cause, True) if begins else ("lost", False)
+    search = VirtualCluster(chance, lambda id, _: reason if id == faulty else None, trials=12, nodes=nodes).finish()
+    assert search.failed == {faulty}
+    assert search.completed == search.ledger.keys() - {faulty}
+    assert (search.health.ends, search.health.avoided) == (None, set())
+
+
+@given(chances, st.sampled_from(["lost", "timeout", "error", "storage", "refused"]), st.integers(1, 20))
+def test_a_broken_node_of_three_fails_no_trial(chance: random.Random, cause: Cause, trials: int) -> None:
+    broken = "node 1"
+    search = VirtualCluster(chance, lambda _, node: (cause, True) if node == broken else None, trials=trials, nodes=3)
+    search.finish()
+    assert search.failed == set()
+    assert search.completed == set(search.ledger)
+    assert search.health.ends is None
+    assert search.health.avoided <= {broken}
+
+
+@given(chances, st.sampled_from(["lost", "timeout", "error", "storage", "refused"]), st.booleans())
+def test_a_search_ends_where_all_nodes_are_broken_and_fails_no_trial(
+    chance: random.Random, cause: Cause, begins: bool
+) -> None:
+    reason: tuple[Cause, bool] = (cause, True) if begins else ("lost", False)
+    for nodes in (1, 2, 8):
+        search = VirtualCluster(chance, lambda *_: reason, trials=20, nodes=nodes).finish()
+        assert search.health.ends is not None
+        assert search.failed == set()
+        assert search.failures <= 12 * nodes
+
+
+@given(chances, own_causes, st.booleans(), st.integers(1, 8))
+def test_what_breaks_in_the_middle_of_a_search_ends_it_too(
+    chance: random.Random, cause: Cause, begins: bool, nodes: int
+) -> None:
+    reason: tuple[Cause, bool] = (cause, True) if begins else ("lost", False)
+    search = VirtualCluster(chance, lambda *_: None, trials=20, nodes=nodes)
+    search.fails = lambda *_: reason if len(search.completed) > 5 else None
+    search.finish()
+    assert search.health.ends is not None
+    assert search.failed == set()
+
+
+@given(chances, st.floats(0, 0.45), st.integers(1, 4))
+def test_trials_that_are_lost_now_and_then_are_all_completed(
+    chance: random.Random, often: float, nodes: int
+) -> None:
+    def fails(trial_id: str, node: str) -> tuple[Cause, bool] | None:
+        return ("lost", chance.random() < 0.5) if chance.random() < often else None
+
+    search = VirtualCluster(chance, fails, trials=20, nodes=nodes).finish()
+    assert (search.failed, search.health.ends) == (set(), None)
+    assert search.completed == set(search.ledger)
+
+
+@given(chances, st.floats(0, 0.99))
+def test_lost_nodes_end_nothing(chance: random.Random, often: float) -> None:
+    search = VirtualCluster(
+        chance, lambda *_: ("node", True) if chance.random() < often else None, trials=4, nodes=3
+    ).finish()
+    assert (search.failed, search.health.ends, search.health.avoided) == (set(), None, set())
+    assert search.completed == set(search.ledger)
+
+
+@given(chances, own_causes)
+def test_a_trial_that_comes_on_is_tried_again(chance: random.Random, cause: Cause) -> None:
+    """It fails before each evaluation, as often as is allowed less once."""
+    search = VirtualCluster(chance, lambda *_: None, trials=1, nodes=1)
+    limit = {"lost": 5, "timeout": 3, "error": 3}[cause]
+    tries = iter(range(10**6))
+    search.fails = lambda *_: (cause, True) if next(tries) % limit != limit - 1 else None
+    search.finish()
+    assert (search.failed, search.health.ends, search.completed) == (set(), None, {"0000"})
+
+
+def test_a_trial_that_never_ends_failing_is_given_up_however_far_it_came() -> None:
+    search = VirtualCluster(random.Random(0), lambda *_: None, trials=1, nodes=1)
+    tries = iter(range(10**6))
+    search.ledger["0000"].evals  # it has
+    search.fails = lambda *_: ("lost", True) if next(tries) % 2 else None
+    global INTERVALS
+    before, INTERVALS = INTERVALS, 10**6
+    try:
+        search.finish()
+    finally:
+        INTERVALS = before
+    assert search.failed == {"0000"} and search.failures == 50
