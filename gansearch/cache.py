@@ -3,9 +3,10 @@
 import functools
 import hashlib
 import os
+import shutil
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -127,6 +128,9 @@ def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
     Makes the parent folders. Raises OSError where the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_file():  # a device or a pipe must not be replaced
+        write(path)
+        return
     # Not a file of `tempfile`: only its owner may read that, and a cache can be shared.
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
     try:
@@ -134,6 +138,26 @@ def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Writes files into a folder, all of them or none. Makes the folder, and removes it again where that is in vain.
+
+    Raises OSError where a file cannot be written.
+    """
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    staging = folder / f".{uuid.uuid4().hex[:12]}"
+    try:
+        staging.mkdir(parents=True)
+        for name, content in files.items():
+            (staging / name).write_bytes(content)
+        for name in files:
+            (staging / name).replace(folder / name)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        for one in made:
+            with suppress(OSError):  # has the files by now, or was not made
+                one.rmdir()
 
 
 def sha256(path: Path) -> str:

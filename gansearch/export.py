@@ -8,17 +8,18 @@ images = G.sample(8, labels=[G.classes.index("dog")] * 8)
 
 import json
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save
 from torch import Tensor
 
 from gansearch import foreign
-from gansearch.cache import atomic_write
+from gansearch.cache import atomic_write, write_together
 from gansearch.config import TrialConfig, describe, from_dict
 from gansearch.errors import UserError, one_line
 from gansearch.program import command
@@ -48,6 +49,7 @@ class Exported(BaseModel):
         floor: The FID of real images, None where the data set has one split only.
         channels: The channels of an image.
         classes: The names of the classes whose labels the generator takes, empty for a generator without labels.
+        sha256: The SHA-256 of the weights' file.
         trial: The configuration of the trial.
     """
 
@@ -61,6 +63,7 @@ class Exported(BaseModel):
     floor: Floor | None
     channels: int = Field(ge=1)
     classes: tuple[str, ...]
+    sha256: str
     trial: TrialConfig
 
     @classmethod
@@ -89,11 +92,14 @@ def load_generator(folder: str | Path, device: str = "cpu", allow_code: foreign.
     exported = Exported.load(folder)
     foreign.allow(allow_code, exported.trial.component_names)
     try:
-        weights = load_file(folder / GENERATOR, device=device)
-    except (OSError, SafetensorError) as error:
+        content = (folder / GENERATOR).read_bytes()
+    except OSError as error:
         raise UserError(
             f"{folder} holds no exported generator ({one_line(error)}): name a folder of `export`"
         ) from None
+    if sha256(content).hexdigest() != exported.sha256:
+        raise UserError(f"{folder} holds no exported generator ({GENERATOR} is damaged): export it again")
+    weights = load_safetensors(content)
     return _generator(exported, weights, device)
 
 
@@ -128,7 +134,11 @@ def export(run: Run, trial_id: str | None = None, out: Path | None = None, *, lo
         status = command("status", run.dir.path)
         raise UserError(f"{run.dir.path}: no trial has an FID yet; `{status}` shows how far they are")
     root = join(run.manifest.checkpoints or str(run.dir.trials), trial.trial_id)
-    weights, about = CheckpointDir(root).best()
+    try:
+        weights, about = CheckpointDir(root, patience=0).best()
+    except OSError as error:
+        raise UserError(f"can't read {root} ({one_line(error)}): fix that first") from None
+    content = save(weights)
     exported = Exported(
         run=run.dir.name,
         trial_id=trial.trial_id,
@@ -138,20 +148,24 @@ def export(run: Run, trial_id: str | None = None, out: Path | None = None, *, lo
         floor=run.manifest.floor,
         channels=about.channels,
         classes=tuple(about.classes),
+        sha256=sha256(content).hexdigest(),
         trial=from_dict(about.config),
     )
     generator = _generator(exported, weights, "cpu")
     out = out or run.dir.best
     caption = f"{run.dir.name}, trial {trial.trial_id}: {result_text(about.best_fid, about.best_kimg)}"
+    grid = grids.png(grids.sampled(generator.module, generator.z_dim, about.classes, caption))
+    files = {
+        GENERATOR: content,
+        CONFIG: exported.model_dump_json(indent=2).encode(),
+        CARD: _card(run, exported).encode(),
+        GRID: grid,
+    }
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / SCORES).unlink(missing_ok=True)  # the scores of an earlier generator
-        save_file(weights, out / GENERATOR)
-        (out / CONFIG).write_text(exported.model_dump_json(indent=2))
-        (out / CARD).write_text(_card(run, exported))
         if run.dir.real.exists():
-            (out / REAL).write_bytes(run.dir.real.read_bytes())
-        (out / GRID).write_bytes(grids.png(grids.sampled(generator.module, generator.z_dim, about.classes, caption)))
+            files[REAL] = run.dir.real.read_bytes()
+        write_together(out, files)
+        (out / SCORES).unlink(missing_ok=True)  # the scores of an earlier generator
     except OSError as error:
         raise UserError(f"can't write to {out} ({one_line(error)}): name another --out") from None
     return out

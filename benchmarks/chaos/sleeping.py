@@ -69,10 +69,14 @@ class SleepingTrainer(Trainer):
         )
         checkpoints.save(last, self._best, about)
 
-    def restore(self, checkpoints: CheckpointDir) -> None:
-        last, self._best = checkpoints.last(torch.device("cpu"))
+    def restore(self, checkpoints: CheckpointDir) -> bool:
+        found = checkpoints.last(torch.device("cpu"))
+        if found is None:
+            return False
+        last, self._best = found
         self.shown = last["shown"]
         self.evaluations = [Evaluation(**row) for row in last["evaluations"]]
+        return True
 
 
 class SleepingTrial(GANTrial):

@@ -12,6 +12,7 @@ from gansearch.analysis.draw.style import literal
 from gansearch.analysis.info.comparison import comparison_info
 from gansearch.analysis.info.trials import state_text
 from gansearch.analysis.plots.base import Plot
+from gansearch.cache import atomic_write
 from gansearch.errors import UserError, kind_and_message, one_line
 from gansearch.program import command
 from gansearch.run import Run
@@ -80,8 +81,7 @@ def _write(run: Path, drawn: Iterable[tuple[str, Figure]], out: Path) -> list[Pa
 def _save(figure: Figure, path: Path, run: Path) -> Path:
     FigureCanvasAgg(figure)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150, pil_kwargs={"compress_level": 4})
+        atomic_write(path, lambda file: figure.savefig(file, format="png", dpi=150, pil_kwargs={"compress_level": 4}))
     except OSError as error:
         # A command that writes plots into the run writes the report there too.
         others = f"`{command('plot', run)}` and `{command('report', run)}` write elsewhere with --out"

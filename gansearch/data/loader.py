@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 from gansearch import registry
 from gansearch.config import DataConfig
 from gansearch.data.base import Images, Split, to_float
+from gansearch.errors import UserError
 
 
 def load_images(section: DataConfig, split: Split) -> Images:
@@ -68,5 +69,9 @@ class Batches:
         return {"order": self._order, "next": self._next}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores the order; raises UserError where it is of another number of images."""
+        if len(state["order"]) not in (0, len(self._images)):
+            counts = f"{len(self._images)} images, and had {len(state['order'])}"
+            raise UserError(f"the data set has {counts} when the trial began: bring back the data of then")
         self._order = state["order"].to(self._rng.device)
         self._next = state["next"]

@@ -13,7 +13,7 @@ from gansearch.logs import warn_once
 from gansearch.run.finals import Finalist, Finals
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Manifest, Plan
-from gansearch.run.paths import ABOUT, BEST, CHECKPOINT_PREFIX, RunDir, join
+from gansearch.run.paths import ABOUT, BEST, CHECKPOINT_PREFIX, RunDir, checkpoint_images, join
 from gansearch.run.rows import read
 
 
@@ -107,14 +107,16 @@ class Run:
         return self.dir.trial(trial_id) if root is None else Path(root, trial_id)
 
     def checkpoint(self, trial_id: str) -> str | None:
-        """Returns the path or URI of a trial's newest checkpoint that has the best generator; None without any."""
+        """Returns the path or URI of a trial's newest checkpoint that has the best generator; None without any.
+
+        The files are not read here: `export`, which reads them, takes the one before where they are damaged.
+        """
         if self.manifest.checkpoints is not None:
             return join(self.manifest.checkpoints, trial_id) if self.ledger[trial_id].evals else None
-        # Checkpoints that are still being written have other names. Names have nine digits, or more in a very long run.
         found = [
-            (int(images), path)
+            (images, path)
             for path in self.dir.trial(trial_id).glob(f"{CHECKPOINT_PREFIX}*")
-            if (images := path.name.removeprefix(CHECKPOINT_PREFIX)).isdecimal()
+            if (images := checkpoint_images(path.name)) is not None
             and all((path / name).is_file() for name in (BEST, ABOUT))
         ]
         return str(max(found)[1]) if found else None

@@ -25,8 +25,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def checkpoint_name(images: int) -> str:
-    """Returns the name of the checkpoint after `images` real images; names sort by images."""
+    """Returns the name of the checkpoint after `images` real images."""
     return f"{CHECKPOINT_PREFIX}{images:09d}"
+
+
+def checkpoint_images(name: str) -> int | None:
+    """Returns the images shown up to the checkpoint of this name, which has nine digits or more; None for others."""
+    digits = name.removeprefix(CHECKPOINT_PREFIX)
+    return int(digits) if digits != name and digits.isdecimal() else None
 
 
 def curves_file(images: int) -> str:

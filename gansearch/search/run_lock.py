@@ -11,7 +11,8 @@ from gansearch.errors import UserError, one_line
 from gansearch.run.manifest import Plan
 from gansearch.run.paths import taken
 from gansearch.training.build import build_networks, likely_shape
-from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.checkpoint import KEPT
+from gansearch.training.storage import Storage
 
 
 class RunLock:
@@ -33,7 +34,7 @@ def locked_run(plan: Plan) -> Iterator[RunLock]:
             the folder for checkpoints has those of another run.
     """
     run, lock = plan.run, RunLock()
-    checkpoints = CheckpointDir(plan.checkpoints)
+    checkpoints = Storage(plan.checkpoints)
     places = [run.path.absolute()] + ([Path(plan.checkpoints)] if "://" not in plan.checkpoints else [])
     made = [folder for place in places for folder in (place, *place.parents) if not folder.exists()]
     try:
@@ -89,11 +90,11 @@ def _write_probe(plan: Plan) -> None:
 
 
 def checkpoint_bytes(plan: Plan) -> int:
-    """Returns the approximate size of one checkpoint of the space's base."""
+    """Returns the approximate size of the checkpoints that a trial of the space's base keeps."""
     base = plan.space.base
     with torch.device("meta"):
         networks = build_networks(base, likely_shape(base), torch.device("meta"))
     G, D = (sum(parameter.numel() for parameter in network.parameters()) for network in networks)
     replay = base.replay.capacity * 3 * base.data.resolution**2 * 2  # float16
     # In float32: G, the average of G's weights, now and at the best FID, and Adam's two moments; D and two moments.
-    return 4 * (5 * G + 3 * D) + replay
+    return KEPT * (4 * (5 * G + 3 * D) + replay)

@@ -16,6 +16,7 @@ from gansearch.program import command
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.loaded import Run, load
 from gansearch.run.manifest import Manifest, Plan
+from gansearch.run.paths import join
 from gansearch.run.protocol import Protocol
 from gansearch.run.rows import Row, Writer
 from gansearch.search.decisions import policy_of
@@ -36,6 +37,7 @@ from gansearch.search.shutdown import GracefulShutdown
 from gansearch.text import kimg_text, rough_text
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.device import best_device
+from gansearch.training.storage import Storage
 
 logger = logging.getLogger(__name__)
 
@@ -159,6 +161,7 @@ class Search:
             if self.queue.is_empty and not (self.queue.promotes and self._has_waiting_trials()):
                 return
             check_room(self.plan, self.queue.new_trials())
+            self._require_format()
             with self._session():
                 if amend:
                     self.plan.amended(self._manifest).save(run)
@@ -167,6 +170,13 @@ class Search:
                     again = command("finals", run.path, *self.plan.code_flag)
                     logger.info("the finals are void once the search goes on: `%s` again at its end", again)
                 self._train()
+
+    def _require_format(self) -> None:
+        """Raises UserError where the run's checkpoints have another format: one is looked at, all have the same."""
+        for trial in self.ledger.values():
+            root = join(self.plan.checkpoints, trial.trial_id)
+            if trial.evals and CheckpointDir(root, patience=0).require_format():
+                return
 
     def _train(self) -> None:
         """Runs the queue. After that it measures how noisy the FIDs of the best are, except for finals."""
@@ -242,7 +252,7 @@ def prepare(plan: Plan, before: Protocol | None = None) -> Reference:
     Raises:
         UserError: Something is wrong or missing, or FIDs would now have another protocol than `before`.
     """
-    CheckpointDir(plan.checkpoints)  # raises UserError where this is no storage
+    Storage(plan.checkpoints)  # raises UserError where this is no storage
     check_space(plan.space)
     check_components(plan)
     if before is None:

@@ -1,37 +1,39 @@
-"""A trial's checkpoints: one directory per evaluation, whole or absent, on a disk or an object store.
+"""A trial's checkpoints: the newest and the one before, each whole or not used, on a disk or an object store.
 
 `checkpoint_000057600/` (images shown) holds `last.pt`, all that resuming needs, `best.safetensors`, the averaged
-generator at its lowest FID so far, and `checkpoint.json`, which records the kimg and the FID of that generator. Only
-the newest checkpoint remains. On a disk the directory appears by one rename. An object store has no rename, so
-`checkpoint.json` is written last there, and a directory without that file does not count.
+generator at its lowest FID so far, and `checkpoint.json`: the kimg and the FID of that generator, the format, and the
+SHA-256 of each file and of the rest of itself. It is written last, so a checkpoint that a crash cut short has none.
+Whatever damage a file took afterwards shows in its hash, and the checkpoint before is read in place of that one.
 """
 
+import hashlib
 import io
 import json
-import shutil
-import uuid
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from pyarrow import fs as arrow
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
+import gansearch
 from gansearch.errors import UserError, one_line
-from gansearch.run.paths import ABOUT, BEST, CHECKPOINT_PREFIX, LAST, checkpoint_name
-from gansearch.training.storage import open_storage, write_synced
+from gansearch.logs import warn_once
+from gansearch.run.paths import ABOUT, BEST, LAST, checkpoint_images, checkpoint_name, join
+from gansearch.training.storage import Storage, StorageError
 
+# To be raised where a checkpoint of before could be loaded and would then mean something else. Format 1 had no number.
+FORMAT = 2
+KEPT = 2  # checkpoints of a trial
 _READ_TRIES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """The content of `checkpoint.json`: the progress of a trial, its best FID, and what its networks are built from.
+    """The progress of a trial, its best FID, and what its networks are built from.
 
     Args:
         config: The configuration of the trial as JSON data, so that a checkpoint can be exported by itself.
@@ -46,124 +48,195 @@ class About:
     best_kimg: float
 
 
-class CheckpointDir:
-    """The folder of one trial's checkpoints: a path, or a URI such as `s3://bucket/prefix/NAME/0007`."""
+class _Damaged(Exception):  # noqa: N818 - a state of a file
+    """A checkpoint can't be used; the message says which file is damaged, and how."""
 
-    def __init__(self, root: str | Path) -> None:
+
+class CheckpointDir:
+    """The folder of one trial's checkpoints: a path, or a URI such as `s3://bucket/prefix/NAME/0007`.
+
+    A storage that fails is waited for, for `patience` seconds as `Storage` has it; StorageError after that.
+    """
+
+    def __init__(self, root: str | Path, patience: float | None = None) -> None:
         self.root = str(root)
-        self._fs, self._path = open_storage(self.root)
+        self._storage = Storage(self.root, patience)
 
     def save(self, last: dict[str, Any], best: dict[str, Tensor], about: About) -> None:
-        """Writes a checkpoint, then removes older ones.
+        """Writes a checkpoint, then removes all but the one before. One that is there already and whole stays as it is.
 
         Args:
             last: All that resuming needs, as `torch.load` with `weights_only` reads it.
             best: The weights of the averaged generator at its lowest FID.
             about: The progress of the trial.
         """
-        buffer = io.BytesIO()
-        torch.save(last, buffer)
-        files = {
-            LAST: buffer.getvalue(),
-            BEST: save_safetensors(best),
-            ABOUT: json.dumps(about.__dict__).encode(),
-        }
-        name = checkpoint_name(about.images)
-        if isinstance(self._fs, arrow.LocalFileSystem):
-            _write_directory(Path(self._path), name, files)
-        else:
+        name, found = checkpoint_name(about.images), self._found()
+        if name in found and not self._is_whole(name):
+            self._storage.delete(name)
+            del found[name]
+        if name not in found:
+            buffer = io.BytesIO()
+            torch.save(last, buffer)
+            files = {LAST: buffer.getvalue(), BEST: save_safetensors(best)}
+            files[ABOUT] = _sealed(about, files)
             for file, content in files.items():
-                with self._fs.open_output_stream(f"{self._path}/{name}/{file}") as stream:
-                    stream.write(content)
-        for old in self._names():
-            if old < name:
-                with suppress(FileNotFoundError):  # a second writer of the same trial, about to end, was faster
-                    self._fs.delete_dir(f"{self._path}/{old}")
+                self._storage.write(f"{name}/{file}", content)
+        earlier = [old for old, images in found.items() if images < about.images]
+        for old in earlier[: 1 - KEPT]:
+            self._storage.delete(old)
 
-    def is_empty(self) -> bool:
-        """Returns whether the folder is missing or empty; UserError where it can't be read."""
-        try:
-            return not self._fs.get_file_info(arrow.FileSelector(self._path, allow_not_found=True))
-        except OSError as error:
-            raise self._unusable(error) from None
-
-    def probe(self) -> None:
-        """Writes and removes a file; UserError where that fails (no such bucket, no credentials)."""
-        folder = f"{self._path}/probe"
-        try:
-            self._fs.create_dir(folder)
-            with self._fs.open_output_stream(f"{folder}/probe") as stream:
-                stream.write(b"probe")
-            self._fs.delete_dir(folder)
-            if not self._fs.get_file_info(arrow.FileSelector(self._path)):
-                self._fs.delete_dir(self._path)
-        except OSError as error:
-            raise self._unusable(error) from None
-
-    def _unusable(self, error: OSError) -> UserError:
-        return UserError(f"can't use {self.root} ({one_line(error)}): fix that, or name another --storage")
-
-    def newest(self) -> str | None:
-        """Returns the path or key of the newest complete checkpoint, or None."""
-        for name in reversed(self._names()):
-            if name.startswith(CHECKPOINT_PREFIX) and self._fs.get_file_info(f"{self._path}/{name}/{ABOUT}").is_file:
-                return f"{self._path}/{name}"
-        return None
-
-    def last(self, device: torch.device) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    def last(self, device: torch.device) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
         """Returns what `save` got as `last`, on `device`, and the weights of the best generator, on the CPU.
 
+        They are of the newest checkpoint that is whole; None where there is none. Damage is logged, and so is a
+        checkpoint of another version of torch.
+
         Raises:
-            UserError: There is no checkpoint.
+            UserError: The checkpoint has another format.
         """
-        last, best = self._read(LAST, BEST)
+        try:
+            found = self._newest(LAST, BEST)
+        except _Damaged as fault:
+            warn_once(f"{fault}: no other checkpoint is left")
+            return None
+        if found is None:
+            return None
+        content, (last, best) = found
+        if content["torch"] != torch.__version__:
+            versions = f"torch {content['torch']}, and this is torch {torch.__version__}"
+            warn_once(f"a checkpoint was written with {versions}: a trial that goes on may differ in the last digits")
         return torch.load(io.BytesIO(last), map_location=device, weights_only=True), load_safetensors(best)
 
     def best(self) -> tuple[dict[str, Tensor], About]:
         """Returns the weights of the averaged generator at its lowest FID, on the CPU, and the progress of the trial.
 
+        They are of the newest checkpoint in which these files are whole. Damage is logged.
+
         Raises:
-            UserError: There is no checkpoint.
+            UserError: There is no such checkpoint, or it has another format.
         """
-        best, about = self._read(BEST, ABOUT)
-        return load_safetensors(best), About(**json.loads(about))
-
-    def _read(self, *files: str) -> list[bytes]:
-        """Returns files of the newest checkpoint, all of the same one while a running trial replaces it."""
-        for _ in range(_READ_TRIES):
-            newest = self.newest()
-            if newest is None:
-                break
-            try:
-                return [self._content(f"{newest}/{file}") for file in files]
-            except FileNotFoundError:
-                continue
-        raise UserError(
-            f"no checkpoint under {self.root}: it was removed, or the trial has not reached its first evaluation"
-        )
-
-    def _content(self, path: str) -> bytes:
-        with self._fs.open_input_stream(path) as stream:
-            return stream.read()
-
-    def _names(self) -> list[str]:
-        """Returns the names of all checkpoints, oldest first, after those that killed writers left unfinished."""
-        selector = arrow.FileSelector(self._path, allow_not_found=True)
-        names = [info.base_name for info in self._fs.get_file_info(selector)]
-        return sorted(name for name in names if name.lstrip(".").startswith(CHECKPOINT_PREFIX))
-
-
-def _write_directory(parent: Path, name: str, files: dict[str, bytes]) -> None:
-    """Writes `parent/name` so that it appears complete; the same checkpoint from another process is not replaced."""
-    staging = parent / f".{name}.{uuid.uuid4().hex[:8]}"
-    staging.mkdir(parents=True)
-    try:
-        for file, content in files.items():
-            write_synced(staging / file, content)
         try:
-            staging.rename(parent / name)
-        except OSError:
-            if not (parent / name).is_dir():
-                raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+            found = self._newest(BEST)
+        except _Damaged as fault:
+            raise UserError(f"{fault}, and no other checkpoint is left: take another trial") from None
+        if found is None:
+            raise UserError(
+                f"no checkpoint under {self.root}: it was removed, or the trial has not reached its first evaluation"
+            )
+        content, (best,) = found
+        return load_safetensors(best), About(**{field.name: content[field.name] for field in fields(About)})
+
+    def require_format(self) -> bool:
+        """Returns whether there is a checkpoint; raises UserError where it has another format or can't be read."""
+        try:
+            return self._newest() is not None
+        except _Damaged:
+            return True
+        except OSError as error:
+            raise UserError(f"can't read {self.root} ({one_line(error)}): fix that first") from None
+
+    def _found(self) -> dict[str, int]:
+        """Returns the images of each checkpoint by its name, the oldest first, cut short or damaged as it may be."""
+        images = {name: checkpoint_images(name) for name in self._storage.folders()}
+        known = [(count, name) for name, count in images.items() if count is not None]
+        return {name: count for count, name in sorted(known)}
+
+    def _newest(self, *files: str) -> tuple[dict[str, Any], list[bytes]] | None:
+        """Returns `checkpoint.json` and files of the newest checkpoint in which they are whole.
+
+        It is None without any checkpoint.
+
+        Raises:
+            _Damaged: No checkpoint is whole.
+            UserError: The checkpoint has another format.
+        """
+        faults: list[str] = []
+        for _ in range(_READ_TRIES):
+            names = list(self._found())
+            if not names:
+                return None
+            faults = []
+            for name in reversed(names):
+                try:
+                    found = self._whole(name, *files)
+                except _Damaged as fault:
+                    faults.append(str(fault))
+                    continue
+                if faults:
+                    warn_once(f"{'; '.join(faults)}: {name} is used instead")
+                return found
+            if names == list(self._found()):  # else a running trial has replaced them meanwhile
+                break
+        raise _Damaged("; ".join(faults))
+
+    def _is_whole(self, name: str) -> bool:
+        try:
+            self._whole(name, LAST, BEST)
+        except _Damaged:
+            return False
+        return True
+
+    def _whole(self, name: str, *files: str) -> tuple[dict[str, Any], list[bytes]]:
+        """Returns `checkpoint.json` and files of one checkpoint; raises _Damaged where one of them is not whole."""
+        path = join(self.root, name, ABOUT)
+        content = _opened(self._read(name, ABOUT), path)
+        found = [self._read(name, file) for file in files]
+        for file, data in zip(files, found, strict=True):
+            if _hash(data) != content["sha256"][file]:
+                raise _Damaged(f"{join(self.root, name, file)} is damaged")
+        return content, found
+
+    def _read(self, name: str, file: str) -> bytes:
+        try:
+            return self._storage.read(f"{name}/{file}")
+        except StorageError:
+            raise
+        except FileNotFoundError:
+            raise _Damaged(f"{join(self.root, name, file)} is missing") from None
+        except OSError as error:
+            raise _Damaged(f"{join(self.root, name, file)} can't be read ({one_line(error)})") from None
+
+
+def _sealed(about: About, files: dict[str, bytes]) -> bytes:
+    """Returns the content of `checkpoint.json`, which has the SHA-256 of the other `files` and of its own rest."""
+    hashes = {file: _hash(data) for file, data in files.items()}
+    versions = {"format": FORMAT, "gansearch": gansearch.__version__, "torch": torch.__version__}
+    content = {**versions, **asdict(about), "sha256": hashes}
+    hashes[ABOUT] = _seal(content)
+    return json.dumps(content).encode()
+
+
+def _opened(text: bytes, path: str) -> dict[str, Any]:
+    """Returns the content of the `checkpoint.json` at `path`.
+
+    Raises:
+        _Damaged: It is not what was written.
+        UserError: It has another format. That is no damage, which an earlier checkpoint or a new start would mend.
+    """
+    number: Any = FORMAT
+    try:
+        content = json.loads(text)
+        number = content.get("format", 1 if "config" in content and "sha256" not in content else FORMAT)
+        is_whole = content["sha256"][ABOUT] == _seal(content)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):  # no JSON, or something else
+        is_whole = False
+    if type(number) is int and number != FORMAT:
+        version = content.get("gansearch")
+        writer = f"gansearch {ascii(version)[1:-1]}" if isinstance(version, str) else "an earlier gansearch"
+        raise UserError(
+            f"{path} was written by {writer}, format {number}; this one reads format {FORMAT}: "
+            "go on with that version, or start a new search"
+        )
+    if not is_whole:
+        raise _Damaged(f"{path} is damaged")
+    return content
+
+
+def _seal(content: dict[str, Any]) -> str:
+    """Returns the SHA-256 of all that a `checkpoint.json` has, except for that of itself."""
+    hashes = {file: digest for file, digest in content["sha256"].items() if file != ABOUT}
+    return _hash(json.dumps({**content, "sha256": hashes}, sort_keys=True).encode())
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

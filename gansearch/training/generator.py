@@ -11,7 +11,7 @@ from gansearch import foreign, registry
 from gansearch.config import TrialConfig
 from gansearch.data.base import Images
 from gansearch.data.loader import Batches, load_images
-from gansearch.errors import UserError
+from gansearch.errors import UserError, one_line
 from gansearch.models.base import ImageShape
 from gansearch.training.samples import NonFiniteImage, scored_samples
 
@@ -36,12 +36,19 @@ class LoadedGenerator:
         """Builds the network of a trial's `config` with its `weights`, for images of `channels` and these classes.
 
         Raises:
-            UserError: The model is code from outside the package that is missing, has changed or is not allowed.
+            UserError: The weights are of another network, or the model is code from outside the package that is
+                missing, has changed or is not allowed.
         """
         foreign.require(config.code, [config.model.name])
         model = registry.build("model", config.model)
         module = model.generator(ImageShape(channels, config.data.resolution, len(classes)))
-        module.load_state_dict(weights, assign=True)
+        try:
+            module.load_state_dict(weights, assign=True)
+        except RuntimeError as error:
+            raise UserError(
+                f"these weights are not of this {config.model.name} ({one_line(error)}): load them with the version of "
+                "gansearch that trained them"
+            ) from None
         return cls(module.to(device).eval().requires_grad_(False), config, model.z_dim, classes)
 
     @torch.no_grad()

@@ -232,29 +232,58 @@ class Trainer:
         )
         checkpoints.save(last, self._best, about)
 
-    def restore(self, checkpoints: CheckpointDir) -> None:
-        """Continues from the newest checkpoint, on a CPU bit by bit as without a break.
+    def restore(self, checkpoints: CheckpointDir) -> bool:
+        """Continues from the newest whole checkpoint, on a CPU bit by bit as without a break.
 
         The checkpoint may belong to a shorter trial of the same configuration.
 
+        Returns:
+            Whether there was a checkpoint; otherwise nothing has changed.
+
         Raises:
-            UserError: There is no checkpoint, or its trial had another configuration.
+            UserError: The checkpoint has another format, its trial had another configuration or other data, or its
+                networks are not those of this version.
         """
-        last, best = checkpoints.last(self._rng.device)
+        found = checkpoints.last(self._rng.device)
+        if found is None:
+            return False
+        last, best = found
         earlier, train = from_json(last["config"]), self.config.train
         if earlier.train.eval_images != train.eval_images or earlier.lengthened(train.max_kimg) != self.config:
             raise UserError(f"the checkpoint in {checkpoints.root} is of another configuration: use an empty folder")
+        if not self._fits(last, best):
+            raise UserError(
+                f"the checkpoint in {checkpoints.root} has other networks or another kind of device than this trial: "
+                "go on with the version, the data and the device that it was written with"
+            )
         for name, part in self._parts().items():
             part.load_state_dict(last[name])
         self._rng.set_state(last["rng"].cpu())
         self.shown = last["shown"]
         self.evaluations = [Evaluation(**row) for row in last["evaluations"]]
         self._best = best
+        return True
 
     def continue_from(self, checkpoints: CheckpointDir) -> None:
-        """Continues a shorter trial as a new one, which has its own evaluations and its own best generator."""
+        """Continues a shorter trial as a new one, which has its own evaluations and its own best generator.
+
+        Without a checkpoint there it trains from the start.
+        """
         self.restore(checkpoints)
         self.evaluations, self._best = [], {}
+
+    def _fits(self, last: dict[str, Any], best: dict[str, Tensor]) -> bool:
+        """Returns whether a checkpoint has the tensors of this trial.
+
+        Weights have to be in the same order too: an optimiser knows them by their number.
+        """
+        state = self._state
+        networks = {"G": state.G, "D": state.D, "ema": self._ema.model}
+        return (
+            all(_layout(last[name]) == _layout(network.state_dict()) for name, network in networks.items())
+            and dict(_layout(best)) == dict(_layout(last["ema"]))
+            and last["rng"].shape == self._rng.get_state().shape
+        )
 
     def _parts(self) -> dict[str, Any]:
         state = self._state
@@ -275,6 +304,11 @@ def _with_precision(config: TrialConfig, device: torch.device) -> TrialConfig:
         return config
     train = config.train.model_copy(update={"precision": best_precision(device)})
     return config.model_copy(update={"train": train})
+
+
+def _layout(state: dict[str, Tensor]) -> list[tuple[str, tuple[torch.Size, torch.dtype]]]:
+    """Returns the names of tensors in their order, each with its shape and type."""
+    return [(name, (value.shape, value.dtype)) for name, value in state.items()]
 
 
 def _copied(network: nn.Module) -> dict[str, Tensor]:

@@ -2,7 +2,6 @@
 
 import errno
 import gc
-import json
 import os
 import pickle
 import shutil
@@ -20,6 +19,8 @@ from gansearch.metrics.reference import Reference
 from gansearch.metrics.scorer import scorer_for
 from gansearch.search.ray import trainable
 from gansearch.search.ray.trainable import GANTrial, TrialFailure
+from gansearch.training import storage
+from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.feasibility import check
 from gansearch.training.loop import Diverged, evaluate_next
 from gansearch.training.storage import Storage
@@ -73,6 +74,13 @@ def failing(code: int, where: str) -> Callable[[int], None]:
             raise OSError(code, os.strerror(code))
 
     return fsync
+
+
+def saved(folder: Path) -> dict[str, Any]:
+    """What the newest checkpoint of a trial holds."""
+    found = CheckpointDir(folder).last(CPU)
+    assert found is not None
+    return found[0]
 
 
 def evaluate(trial: GANTrial) -> None:
@@ -155,7 +163,7 @@ def test_a_trial_leaves_nothing_to_the_next(tiny: TrialConfig, tmp_path: Path) -
         torch.rand(number + 1)  # whatever else draws from torch's own generator
         flags.append((torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), torch.get_default_dtype()))
         if config == tiny:
-            states.append(torch.load(next((tmp_path / f"{number:04d}").glob("checkpoint_*")) / "last.pt"))
+            states.append(saved(tmp_path / f"{number:04d}"))
     assert len(set(flags)) == 1
     for again in states[1:]:
         for part in ("G", "D", "ema"):
@@ -205,15 +213,11 @@ def test_a_trial_that_continues_another_is_the_long_one(checkpoint: str, tiny: T
     begin_next(whole, told(longer, tmp_path / "a", "0001") | known)
     while not whole._trainer.done:
         evaluate(whole)
-    states = [
-        torch.load(next((tmp_path / one).glob("checkpoint_*")) / "last.pt", weights_only=True)
-        for one in ("b/0000", "a/0001")
-    ]
+    states = [saved(tmp_path / one) for one in ("b/0000", "a/0001")]
     fids = [[row["fid"] for row in state["evaluations"]] for state in states]
     assert len(fids[0]) == 6
     assert fids[1] == (fids[0] if checkpoint == "gone" else fids[0][3:]), "what it reports is its own"
-    about = json.loads(next((tmp_path / "a/0001").glob("checkpoint_*/checkpoint.json")).read_text())
-    assert about["best_fid"] == min(fids[1])
+    assert CheckpointDir(tmp_path / "a/0001").best()[1].best_fid == min(fids[1])
     for name in ("G", "D", "ema"):
         assert all(torch.equal(states[0][name][key], value) for key, value in states[1][name].items())
 
@@ -244,7 +248,7 @@ def test_a_full_disk_ends_the_search(
     with pytest.raises(TrialFailure, match="No space left on device") as failure:
         trial.step()
     assert failure.value.cause == "disk full"
-    assert trial._checkpoints.newest() is None
+    assert trial._checkpoints.last(CPU) is None
     if where == "checkpoint_":  # which implies the artifacts, so they come first
         names = [path.name for path in (tmp_path / "0000").rglob("*") if path.is_file()]
         assert sorted(names) == ["000000160.png", "events.out.tfevents.000000160"]
@@ -254,6 +258,7 @@ def test_a_full_disk_ends_the_search(
 def test_a_gif_that_can_t_be_written_is_logged_and_costs_the_next_trial_nothing(
     tiny: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(storage, "PATIENCE", 0)
     trial = actor(tiny, tmp_path)
     evaluate(trial)
     with monkeypatch.context() as patch:
@@ -261,15 +266,51 @@ def test_a_gif_that_can_t_be_written_is_logged_and_costs_the_next_trial_nothing(
         begin_next(trial, told(tiny, tmp_path, "0001"))
     assert f"{tmp_path}/0000: the animation of its samples is missing" in caplog.text
     evaluate(trial)
-    assert trial._checkpoints.newest() is not None
+    assert saved(tmp_path / "0001")
 
 
-def test_another_fault_of_the_disk_is_the_trials_own(
+def test_a_storage_that_stays_away_is_not_the_trials_fault(
     tiny: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(storage, "PATIENCE", 0)
     trial = actor(tiny, tmp_path)
     monkeypatch.setattr(os, "fsync", failing(errno.EIO, "samples"))
-    with pytest.raises(TrialFailure, match="Input/output error") as failure:
+    with pytest.raises(TrialFailure, match=rf"{tmp_path}/0000: .*Input/output error") as failure:
         trial.step()
-    assert failure.value.cause == "error"
+    assert failure.value.cause == "storage"
     assert "Traceback" in pickle.loads(pickle.dumps(failure.value)).text
+
+
+DAMAGED = {"the newest": ("checkpoint_000000480",), "all": ("checkpoint_000000320", "checkpoint_000000480")}
+
+
+@pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)
+def test_a_trial_with_damaged_checkpoints_goes_the_way_again(
+    damaged: tuple[str, ...], tiny: TrialConfig, tmp_path: Path
+) -> None:
+    """It begins at the checkpoint before, or at the start; evaluations that the driver has are not reported twice."""
+    trial = actor(tiny, tmp_path)
+    while not trial._trainer.done:
+        evaluate(trial)
+    whole = saved(tmp_path / "0000")
+    for name in damaged:
+        (tmp_path / "0000" / name / "last.pt").write_bytes(b"cut")
+    begin_next(trial, told(tiny, tmp_path, "0000") | {"reported_images": 320})
+    assert trial._unreported == [] and len(trial._trainer.evaluations) == (2 if len(damaged) == 1 else 0)
+    while not trial._trainer.done:
+        evaluate(trial)
+    again = saved(tmp_path / "0000")
+    assert [row["fid"] for row in again["evaluations"]] == [row["fid"] for row in whole["evaluations"]]
+    assert all(torch.equal(again["G"][name], value) for name, value in whole["G"].items())
+
+
+def test_a_trial_that_continues_one_with_a_damaged_checkpoint(tiny: TrialConfig, tmp_path: Path) -> None:
+    """It begins at the checkpoint before that one, so that its own evaluations begin there."""
+    trial, longer = actor(tiny, tmp_path), tiny.lengthened(2 * tiny.train.max_kimg)
+    while not trial._trainer.done:
+        evaluate(trial)
+    (tmp_path / "0000/checkpoint_000000480/best.safetensors").unlink()
+    begin_next(trial, told(longer, tmp_path, "0001") | {"continues": "0000"})
+    assert trial._trainer.shown == 320 and trial._unreported == [] and trial._trainer.evaluations == []
+    evaluate(trial)
+    assert [row["kimg"] for row in saved(tmp_path / "0001")["evaluations"]] == [0.48]

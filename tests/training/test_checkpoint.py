@@ -1,4 +1,4 @@
-"""Checkpoints: whole or absent, on a disk and on an object store."""
+"""Checkpoints: whole or not used, on a disk and on an object store."""
 
 import multiprocessing
 import random
@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from gansearch.errors import UserError
-from gansearch.run.paths import join
+from gansearch.run.paths import checkpoint_name, join
 from gansearch.training.checkpoint import About, CheckpointDir
-from gansearch.training.storage import open_storage
+from gansearch.training.storage import Storage
 
 CPU = torch.device("cpu")
+FILES = ("last.pt", "best.safetensors", "checkpoint.json")
 
 
 def save(checkpoints: CheckpointDir, images: int, size: int = 10) -> None:
@@ -27,31 +28,37 @@ def save(checkpoints: CheckpointDir, images: int, size: int = 10) -> None:
 
 def assert_whole(checkpoints: CheckpointDir) -> int:
     """Reads all of the newest checkpoint; returns its number."""
-    last, same = checkpoints.last(CPU)
+    found = checkpoints.last(CPU)
+    assert found is not None
+    last, same = found
     best, about = checkpoints.best()
     assert same.keys() == best.keys() and all(torch.equal(same[name], best[name]) for name in best)
     assert last["shown"] == about.images and about.best_fid == about.images / 8
     assert (last["weights"] == about.images).all() and (best["w"] == about.images).all()
-    newest = checkpoints.newest()
-    assert newest is not None and newest.endswith(f"checkpoint_{about.images:09d}")
     return about.images
 
 
-def test_the_newest_alone_is_kept(tmp_path: Path) -> None:
+def test_the_newest_and_the_one_before_are_kept(tmp_path: Path) -> None:
     checkpoints = CheckpointDir(tmp_path / "deep" / "0001")
-    assert checkpoints.newest() is None
-    for images in (640, 1280, 99_999_999):
-        save(checkpoints, images)
-        assert assert_whole(checkpoints) == images
-        (newest,) = (tmp_path / "deep" / "0001").iterdir()
-        assert sorted(file.name for file in newest.iterdir()) == ["best.safetensors", "checkpoint.json", "last.pt"]
+    assert checkpoints.last(CPU) is None
+    images = [640, 1280, 99_999_999, 999_999_999, 1_000_000_000]  # names sort as numbers, not as texts
+    for number, now in enumerate(images):
+        save(checkpoints, now)
+        assert assert_whole(checkpoints) == now
+        kept = images[max(0, number - 1) : number + 1]
+        folders = list((tmp_path / "deep" / "0001").iterdir())
+        assert {path.name for path in folders} == {checkpoint_name(one) for one in kept}
+        for path in folders:
+            assert sorted(file.name for file in path.iterdir()) == sorted(FILES)
 
 
-def test_what_a_killed_writer_had_begun_is_removed(tmp_path: Path) -> None:
-    (tmp_path / ".checkpoint_000000640.0badcafe").mkdir(parents=True)
+def test_what_a_killed_writer_had_begun_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint_000000640").mkdir()
+    (tmp_path / "checkpoint_000000640" / "last.pt").write_bytes(b"half")
     checkpoints = CheckpointDir(tmp_path)
-    assert checkpoints.newest() is None
+    assert checkpoints.last(CPU) is None
     save(checkpoints, 640)
+    assert assert_whole(checkpoints) == 640
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint_000000640"]
 
 
@@ -94,7 +101,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
         process = context.Process(target=_save_forever, args=(str(tmp_path), reached + 1))
         process.start()
         deadline = time.monotonic() + 60
-        while all(path.name <= f"checkpoint_{reached:09d}" for path in tmp_path.glob("checkpoint_*")):
+        while all(path.parent.name <= checkpoint_name(reached) for path in tmp_path.glob("*/checkpoint.json")):
             assert process.is_alive() and time.monotonic() < deadline
         time.sleep(rng.choice([0, rng.uniform(0, 0.03)]))  # at once: is the new one whole when it appears?
         process.kill()
@@ -128,7 +135,7 @@ def test_parts_are_joined_before_the_query(root: str, parts: tuple[str, ...], jo
 
 def test_a_storage_that_is_none_is_refused() -> None:
     with pytest.raises(UserError, match=r"storage nothing://x: .*; give a path or s3://bucket/prefix"):
-        open_storage("nothing://x")
+        CheckpointDir("nothing://x")
 
 
 def test_a_file_uri_is_a_path(tmp_path: Path) -> None:
@@ -136,26 +143,27 @@ def test_a_file_uri_is_a_path(tmp_path: Path) -> None:
     assert assert_whole(CheckpointDir(tmp_path / "0001")) == 640
 
 
-def test_an_object_store_keeps_the_newest_whole_checkpoint(bucket: str) -> None:
-    checkpoints = CheckpointDir(join(bucket, "run", "0001"))
-    assert checkpoints.newest() is None
+def test_an_object_store_keeps_them_too(bucket: str) -> None:
+    root = join(bucket, "run", "0001")
+    checkpoints = CheckpointDir(root)
+    assert checkpoints.last(CPU) is None
     with pytest.raises(UserError, match="no checkpoint under s3://bucket/prefix/run/0001"):
         checkpoints.best()
-    save(checkpoints, 640)
-    save(checkpoints, 1280)
-    assert assert_whole(CheckpointDir(join(bucket, "run", "0001"))) == 1280
-    assert checkpoints._names() == ["checkpoint_000001280"]
-    assert CheckpointDir(join(bucket, "run", "0002")).newest() is None
+    for images in (640, 1280, 1920):
+        save(checkpoints, images)
+    assert assert_whole(CheckpointDir(root)) == 1920
+    assert Storage(root).folders() == ["checkpoint_000001280", "checkpoint_000001920"]
+    assert CheckpointDir(join(bucket, "run", "0002")).last(CPU) is None
 
 
 def test_a_checkpoint_that_a_crash_cut_short_does_not_count(bucket: str) -> None:
-    """An object store has no rename: the file that is written last shows whether the others are there."""
-    checkpoints = CheckpointDir(join(bucket, "cut", "0001"))
+    """The file that is written last shows whether the others are there."""
+    root = join(bucket, "cut", "0001")
+    checkpoints, storage = CheckpointDir(root), Storage(root)
     save(checkpoints, 640)
     for file in ("last.pt", "best.safetensors"):
-        with checkpoints._fs.open_output_stream(f"{checkpoints._path}/checkpoint_000001280/{file}") as stream:
-            stream.write(b"half")
+        storage.write(f"checkpoint_000001280/{file}", b"half")
     assert assert_whole(checkpoints) == 640
     save(checkpoints, 1280)
     assert assert_whole(checkpoints) == 1280
-    assert checkpoints._names() == ["checkpoint_000001280"]
+    assert storage.folders() == ["checkpoint_000000640", "checkpoint_000001280"]

@@ -20,11 +20,12 @@ from gansearch.search.health import Failure, Health
 from gansearch.search.ray.placement import Placement
 from gansearch.search.ray.trainable import TrialFailure
 from gansearch.search.recorder import Recorder
+from gansearch.training.storage import PATIENCE
 
 logger = logging.getLogger(__name__)
 
 _TIMES_THE_LONGEST = 10  # as long as the longest interval between two evaluations
-_LEAST_TIMEOUT = 600  # seconds
+_LEAST_TIMEOUT = 1.5 * PATIENCE  # seconds: a trial may wait for its storage as long as the storage is waited for
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """A trial as a Ray actor. The actor outlives its trial: process, CUDA context, data and extractor serve the next."""
 
-import errno
 import logging
 import os
 import traceback
@@ -25,11 +24,9 @@ from gansearch.search.ray.token import sees
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Diverged, Trainer, evaluate_next
+from gansearch.training.storage import DISK_FULL, StorageError
 
 logger = logging.getLogger(__name__)
-
-# Errors that no retry fixes, and that would fail every later trial: the search has to end.
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 class TrialFailure(Exception):  # noqa: N818 - an outcome of a trial, which travels to the driver
@@ -108,12 +105,8 @@ class GANTrial(tune.Trainable):
         self._root = join(config["checkpoints"], config["trial_id"])
         self._checkpoints = CheckpointDir(self._root)
         self._artifacts = self._unfinished = Artifacts(self._root, trial.artifacts)
-        if self._checkpoints.newest():
-            trainer.restore(self._checkpoints)
-        elif config["continues"]:
-            before = CheckpointDir(join(config["checkpoints"], config["continues"]))
-            if before.newest():  # else the trial trains from the start
-                trainer.continue_from(before)
+        if not trainer.restore(self._checkpoints) and config["continues"]:
+            trainer.continue_from(CheckpointDir(join(config["checkpoints"], config["continues"])))
         known = config["reported_images"] / 1000
         self._unreported = [row for row in trainer.evaluations if row.kimg > known]
         return trainer
@@ -164,8 +157,10 @@ def _explained() -> Iterator[None]:
 
 
 def _cause_of(error: Exception) -> Cause:
-    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
         return "disk full"
+    if isinstance(error, StorageError):
+        return "storage"
     return "refused" if isinstance(error, _RefusedError) else "error"
 
 
