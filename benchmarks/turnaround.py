@@ -24,7 +24,7 @@ from gansearch.run.manifest import Options, Plan
 from gansearch.run.paths import RunDir
 from gansearch.search.find_space import configure, find_space
 from gansearch.search.ray import tuning
-from gansearch.search.ray.cluster import ray_session
+from gansearch.search.ray.session import ray_session
 from gansearch.search.ray.trainable import GANTrial
 from gansearch.search.search import Search
 

@@ -1,9 +1,11 @@
 """The cache: files that one process computes or downloads and that all later ones share. No torch."""
 
+import errno
 import functools
 import hashlib
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,6 +19,8 @@ from gansearch.logs import warn_once
 
 T = TypeVar("T")
 
+_LARGEST_TEXT = 2**24  # bytes
+
 
 def cache_dir() -> Path:
     """Returns `$GANSEARCH_CACHE`, else `$XDG_CACHE_HOME/gansearch`, else `~/.cache/gansearch`; creates nothing."""
@@ -25,6 +29,21 @@ def cache_dir() -> Path:
         return Path(own).expanduser()
     shared = os.environ.get("XDG_CACHE_HOME")
     return (Path(shared) if shared else Path.home() / ".cache") / "gansearch"
+
+
+def read_small(path: Path) -> str:
+    """Returns the text of a file that a person has written, in UTF-8.
+
+    Raises:
+        OSError: The file can't be read, is no regular file (a pipe would be read for ever), or is larger than 16 MiB.
+        UnicodeDecodeError: The file is no text.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
+    if status.st_size > _LARGEST_TEXT:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return path.read_text(encoding="utf-8")
 
 
 def make_once(path: Path, *, what: str, read: Callable[[], T | None], make: Callable[[], T]) -> T:

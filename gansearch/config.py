@@ -14,6 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from gansearch.errors import UserError, unknown
 from gansearch.text import kimg_text
 
+# Far more than any search needs: a slip of the finger shall not fill the memory, or train until the sun is out.
+MOST_KIMG = 10**7  # ten billion images
+MOST_FAKE = 10**7
+MOST_SEED = 2**32  # NumPy takes no larger seed, and finals count up from the seed of the search
+
 
 def whole_kimg(max_kimg: float, *, evaluations: int, batch: int) -> float:
     """Returns the length nearest to `max_kimg` that is `evaluations` times a whole number of batches."""
@@ -44,7 +49,10 @@ class DataConfig(Component):
 
     name: str = "digits"
     resolution: int = Field(
-        32, ge=8, description="The rows and columns of the images, which are resized to it. Models take powers of two."
+        32,
+        ge=8,
+        le=1024,
+        description="The rows and columns of the images, which are resized to it. Models take powers of two.",
     )
 
 
@@ -63,29 +71,33 @@ class LossConfig(Component):
 class OptimConfig(Section):
     """Adam for G and D. Training repeats `d_steps` D steps and `g_steps` G steps."""
 
-    g_lr: float = Field(2e-4, gt=0, description="The learning rate of G.")
-    d_lr: float = Field(2e-4, gt=0, description="The learning rate of D.")
+    g_lr: float = Field(2e-4, gt=0, le=1000, description="The learning rate of G.")
+    d_lr: float = Field(2e-4, gt=0, le=1000, description="The learning rate of D.")
     beta1: float = Field(0.5, ge=0, lt=1, description="How slowly Adam's mean of the gradients changes.")
     beta2: float = Field(0.999, ge=0, lt=1, description="How slowly Adam's mean of their squares changes.")
-    d_steps: int = Field(1, ge=1, description="D steps in a turn; each takes a batch of real images.")
-    g_steps: int = Field(1, ge=1, description="G steps in a turn, after the D steps.")
+    d_steps: int = Field(1, ge=1, le=1000, description="D steps in a turn; each takes a batch of real images.")
+    g_steps: int = Field(1, ge=1, le=1000, description="G steps in a turn, after the D steps.")
 
 
 class ReplayConfig(Section):
     """Experience replay: every `every` D steps (0: never) the share `fraction` of the fake batch is earlier fakes."""
 
-    every: int = Field(0, ge=0, description="D steps from one replay to the next; 0: never.")
+    every: int = Field(0, ge=0, le=10**6, description="D steps from one replay to the next; 0: never.")
     fraction: float = Field(0.5, gt=0, le=1, description="The share of the fake batch that is replayed.")
-    capacity: int = Field(1024, ge=1, description="How many earlier fakes are kept.")
+    capacity: int = Field(1024, ge=1, le=10**7, description="How many earlier fakes are kept.")
 
 
 class TrainConfig(Section):
     """Length, batch and averaging of the training. kimg: thousands of real images shown to D."""
 
-    batch: int = Field(64, ge=2, description="Images in a batch.")
-    max_kimg: float = Field(14.4, gt=0, description="The full length of a trial, in thousands of real images.")
-    evaluations: int = Field(9, ge=1, description="How often FID is measured, at equal distances.")
-    ema_kimg: float = Field(1.0, ge=0, description="The half-life of the averaged generator, in kimg; 0: no averaging.")
+    batch: int = Field(64, ge=2, le=2**16, description="Images in a batch.")
+    max_kimg: float = Field(
+        14.4, gt=0, le=MOST_KIMG, description="The full length of a trial, in thousands of real images."
+    )
+    evaluations: int = Field(9, ge=1, le=10**4, description="How often FID is measured, at equal distances.")
+    ema_kimg: float = Field(
+        1.0, ge=0, le=MOST_KIMG, description="The half-life of the averaged generator, in kimg; 0: no averaging."
+    )
     precision: Literal["auto", "float32", "bf16"] = Field(
         "auto", description="The precision of the layers; `auto` is bf16 where the device has units for it."
     )
@@ -123,11 +135,14 @@ class MetricsConfig(Component):
         "float32", description="The precision of the extractor; bf16 is faster and gives nearly the same FID."
     )
     split: Literal["train", "test"] = Field("train", description="The real images that FID compares with.")
-    num_fake: int = Field(1024, ge=2, description="How many images are generated for a FID.")
+    num_fake: int = Field(1024, ge=2, le=MOST_FAKE, description="How many images are generated for a FID.")
     chunk: int | None = Field(
-        None, ge=2, description="FID is the mean over chunks of so many real and fake images; null: no chunks."
+        None,
+        ge=2,
+        le=MOST_FAKE,
+        description="FID is the mean over chunks of so many real and fake images; null: no chunks.",
     )
-    seed: int = Field(0, ge=0, lt=2**63, description="The seed of z, the same at every evaluation.")
+    seed: int = Field(0, ge=0, lt=MOST_SEED, description="The seed of z, the same at every evaluation.")
 
 
 class ArtifactsConfig(Section):
@@ -156,7 +171,7 @@ class TrialConfig(Section):
     `code` has the source of each module from outside the package that the run uses.
     """
 
-    seed: int = Field(0, ge=0, lt=2**63, description="The seed of all that is random in the training.")
+    seed: int = Field(0, ge=0, lt=MOST_SEED, description="The seed of all that is random in the training.")
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
@@ -193,8 +208,10 @@ class TrialConfig(Section):
         for path, value in sorted(changes.items(), key=lambda item: not item[0].endswith(".name")):
             _set(tree, path, reference(value))
         if max_kimg is not None:
-            if not 0 < max_kimg < math.inf:
-                raise UserError(f"a length of {max_kimg:g} kimg is not possible: give a positive number")
+            if not 0 < max_kimg <= MOST_KIMG:
+                raise UserError(f"a length of {max_kimg:g} kimg is not possible: give one above 0, to {MOST_KIMG}")
+            if "train.max_kimg" in changes:
+                raise UserError(f"train.max_kimg={changes['train.max_kimg']} and --max-kimg set one option: give one")
             evaluations, batch = tree["train"]["evaluations"], tree["train"]["batch"]
             if all(isinstance(number, int) and number > 0 for number in (evaluations, batch)):  # else refused below
                 tree["train"]["max_kimg"] = whole_kimg(max_kimg, evaluations=evaluations, batch=batch)
@@ -221,7 +238,7 @@ def from_dict(tree: Mapping[str, Any]) -> TrialConfig:
 def from_json(text: str) -> TrialConfig:
     try:
         tree = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"the configuration is not valid JSON ({error}): fix its text") from None
     return from_dict(tree)
 

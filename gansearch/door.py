@@ -23,6 +23,7 @@ from gansearch.run import Plan, RunDir, Space, find_run, new_run
 from gansearch.run import Run as Loaded
 from gansearch.run import load as load_run
 from gansearch.run.finals import Finalist
+from gansearch.run.manifest import RESOURCES
 from gansearch.run.paths import DEFAULT_RUNS_DIR, dated
 from gansearch.run.rows import Row
 from gansearch.text import fid_text
@@ -178,6 +179,7 @@ def search(
     space: str | Path | Space,
     *,
     name: str | None = None,
+    or_resume: bool = False,
     trials: int | None = None,
     max_kimg: float | None = None,
     data: str | type | Path | None = None,
@@ -194,6 +196,7 @@ def search(
     Args:
         space: A `Space`, the name of one (`gansearch spaces` lists them), or a file that defines SPACE.
         name: The name of the run; by default that of the space and the time.
+        or_resume: Continues the run of that name where it was started before, and returns it where it is complete.
         trials: How many trials; by default as many as fit into a budget that is given, else as many as the space says.
         max_kimg: The full length of a trial in thousands of real images; by default that of the space.
         data: The name of a data set, a data set class of your own (also one of torch), or a folder of images.
@@ -212,13 +215,24 @@ def search(
     _check_types(space=space, name=name, trials=trials, max_kimg=max_kimg, options=options, runs_dir=runs_dir)
     from gansearch.search.find_space import find_space, permit_named, permitted
     from gansearch.search.planning import plan_search
+    from gansearch.search.requeue import earlier_start, is_complete
 
+    if or_resume and name is None:
+        raise UserError("or_resume=True needs a name: a run that has none yet can't be found again")
     found = permitted("space", space) if isinstance(space, Space) else find_space(str(space))
-    run = new_run(name or dated("search" if isinstance(space, Space) else str(space)), Path(runs_dir))
+    label = "search" if isinstance(space, Space) else str(space)
+    run = new_run(name or dated(label), Path(runs_dir), or_started=or_resume)
     changes = {str(path): reference(value) for path, value in {**_data_options(data), **(options or {})}.items()}
     permit_named(changes)
     search_options |= {} if trials is None else {"trials": trials}
-    return _run(plan_search(found, run, changes, max_kimg, **search_options), lambda search: search.start(), on_row)
+    plan = plan_search(found, run, changes, max_kimg, **search_options)
+    started = earlier_start(plan) if or_resume else None
+    if started is None:
+        return _run(plan, lambda search: search.start(), on_row)
+    if is_complete(started):
+        return Run(run)
+    resources = {option: value for option, value in search_options.items() if option in RESOURCES}
+    return Run(run).resume(on_row=on_row, **resources)
 
 
 def _check_types(**arguments: Any) -> None:

@@ -18,24 +18,49 @@ _LOGGER = logging.getLogger("gansearch")
 _SILENT_SECONDS = 3.0
 
 
+def visible(text: str) -> str:
+    r"""Returns a text with everything that is no plain character written out, as `repr` does: `\x1b`, `\n`, `\u202e`.
+
+    Files of a run, and errors in a user's code, say what they like: nothing of that may steer a terminal, hide a line
+    or turn it around. All that a command prints goes through here, once or several times.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def visible_lines(text: str) -> str:
+    """Returns what `visible` does, of a text that may have several lines."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
+def show(text: object) -> None:
+    """Prints one line of a command's results."""
+    print(visible(str(text)), flush=True)
+
+
 @cache
 def warn_once(message: str) -> None:
     """Logs a warning, the same message only once per process."""
-    # A file's name may hold bytes that are no text, which neither a log file nor another process could take.
-    _LOGGER.warning("%s", message.encode("utf-8", "backslashreplace").decode())
+    _LOGGER.warning("%s", visible(message))
 
 
-class _Stderr(logging.Handler):
-    """Writes messages alone to the current `sys.stderr`, which a live table replaces while the table is shown."""
+class Stderr(logging.Handler):
+    """Writes messages to the current `sys.stderr`, which a live table replaces while the table is shown.
+
+    A message is one line, below which a traceback may follow.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
+        message = record.getMessage()
+        traceback = self.format(record).removeprefix(message)
+        print(visible(message) + visible_lines(traceback), file=sys.stderr, flush=True)
 
 
 @contextmanager
 def shown_on_stderr() -> Iterator[None]:
     """Writes the package's messages to stderr within the block."""
-    handler, level = _Stderr(), _LOGGER.level
+    handler, level = Stderr(), _LOGGER.level
     _LOGGER.addHandler(handler)
     _LOGGER.setLevel(logging.INFO)
     try:

@@ -1,8 +1,16 @@
-"""Writes FIDs and lengths, in one way in every table, caption, message and plot."""
+"""Writes FIDs and lengths, in one way in every table, caption, message and plot; and knows a number by its text."""
 
+import math
+import re
 from decimal import Decimal
 
 MISSING = "-"
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
+
+
+def is_number(text: str) -> bool:
+    """Returns whether a text is a finite decimal number; Python reads `1_000`, other scripts' digits and `nan` too."""
+    return len(text) <= 400 and _NUMBER.fullmatch(text) is not None and math.isfinite(float(text))
 
 
 def fid_text(fid: float | None) -> str:

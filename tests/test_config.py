@@ -14,7 +14,7 @@ RATES = st.floats(1e-9, 10)
 CHANGES = st.fixed_dictionaries(
     {},
     optional={
-        "seed": st.integers(0, 2**63 - 1),
+        "seed": st.integers(0, 2**32 - 1),
         "data.resolution": st.sampled_from([8, 32, 256]),
         "data.dir": st.text(),
         "model.attention_at": st.sampled_from(["none", 8, 16]),
@@ -91,7 +91,7 @@ def test_an_unknown_path_names_the_nearest(path: str, hint: str) -> None:
     ("path", "value"),
     [
         ("seed", -1),
-        ("seed", 2**63),
+        ("seed", 2**32),
         ("metrics.seed", -1),
         ("optim.g_lr", 0),
         ("optim.d_lr", float("nan")),
@@ -161,7 +161,7 @@ def test_a_length_between_batches_is_refused_with_the_nearest() -> None:
 
 @pytest.mark.parametrize("length", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_length_that_is_none_is_refused(length: float) -> None:
-    with pytest.raises(UserError, match="positive number"):
+    with pytest.raises(UserError, match="is not possible"):
         TrialConfig().override({}, length)
 
 

@@ -248,3 +248,61 @@ def test_a_conditional_generator_draws_the_classes_it_is_asked_for(
 def test_labels_for_a_generator_that_takes_none_are_refused(run: RunDir) -> None:
     with pytest.raises(UserError, match="takes no labels: leave them out"):
         load_generator(export(load(run))).sample(2, labels=[0, 1])
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(run: RunDir, full_disk: Path) -> None:
+    for out in (full_disk, full_disk / "deep" / "out"):
+        with pytest.raises(UserError, match=rf"can't write to {out} \(.*No space left on device\): name another --out"):
+            export(load(run), out=out)
+        assert [path.name for path in full_disk.iterdir()] == ["old"]
+
+
+def test_an_export_that_fails_leaves_the_one_before(run: RunDir, tmp_path: Path, full_disk: Path) -> None:
+    before = export(load(run), out=tmp_path / "out")
+    (full_disk / "old").unlink()
+    kept = {path.name: path.read_bytes() for path in before.iterdir() if path.stat().st_size < 20_000}
+    for name, content in kept.items():
+        (full_disk / name).write_bytes(content)
+    with pytest.raises(UserError, match="No space left"):
+        export(load(run), out=full_disk)
+    assert {path.name: path.read_bytes() for path in full_disk.iterdir()} == kept
+
+
+@pytest.mark.parametrize("out", ["/dev/full", "/dev/null", "/proc/out"])
+def test_what_is_no_folder_is_refused(out: str, run: RunDir) -> None:
+    with pytest.raises(UserError, match=rf"can't write to {out} \(.*\): name another --out"):
+        export(load(run), out=Path(out))
+    assert Path("/dev/full").is_char_device()
+
+
+def test_weights_with_a_changed_byte_are_refused(run: RunDir, tmp_path: Path) -> None:
+    weights = export(load(run), out=tmp_path) / "generator.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(UserError, match=r"generator\.safetensors is damaged\): export it again"):
+        load_generator(tmp_path)
+
+
+def test_the_one_before_is_exported_where_the_newest_checkpoint_is_damaged(
+    run: RunDir, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = RunDir(tmp_path / "run")
+    shutil.copytree(run.path, copy.path)
+    names = sorted(path.name for path in copy.trial("0000").glob("checkpoint_*"))
+    assert len(names) == 2
+    best = [copy.trial("0000") / name / "best.safetensors" for name in names]
+    best[1].write_bytes(best[1].read_bytes()[:100])
+    exported = Exported.load(export(load(copy)))
+    fids = {row.kimg: row.fid for row in load(copy).ledger["0000"].evals}
+    assert exported.kimg in list(fids)[:2] and exported.fid == fids[exported.kimg]
+    assert f"{best[1]} is damaged: {names[0]} is used instead" in caplog.text
+    best[0].unlink()
+    with pytest.raises(
+        UserError, match=rf"{best[1]} is damaged; {best[0]} is missing, and no other checkpoint is left"
+    ):
+        export(load(copy))
+    content = json.loads((copy.trial("0000") / names[1] / "checkpoint.json").read_text())
+    (copy.trial("0000") / names[1] / "checkpoint.json").write_text(json.dumps(content | {"format": 99}))
+    with pytest.raises(UserError, match=r"format 99; this one reads format 2: go on with that version"):
+        export(load(copy))

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
         plan = load(directory).plan.with_resources(resources)
     else:
         plan = plan_search(SPACE, directory, {}, trials=args.trials, seed=args.seed, **resources)
-    search = Search(plan, lambda row, ledger: print(row.event, row.trial_id, flush=True), SleepingTrial)
+    search = Search(plan, lambda row, ledger: print(row.event, row.trial_id, flush=True), trainable=SleepingTrial)
     if directory.search_json.exists():
         search.resume(retry_failed=args.retry_failed)
     else:

@@ -112,8 +112,10 @@ def _noise_of_finals(ledger: Ledger, rung: int) -> float | None:
     """Returns the standard deviation at a rung of log FIDs between seeds, pooled over the parameters of the finals."""
     groups: dict[str, list[float]] = defaultdict(list)
     for trial in ledger.values():
+        if not trial.is_final or trial.images < rung:
+            continue
         fid = ledger.fid_at(trial.trial_id, rung)
-        if trial.is_final and trial.images >= rung and fid is not None and fid > 0:
+        if fid is not None and fid > 0:
             groups[trial.params_key].append(math.log(fid))
     return _pooled(groups.values())
 

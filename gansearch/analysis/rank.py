@@ -4,9 +4,9 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gansearch.analysis.noise import fid_noise
 from gansearch.analysis.text import reason_text
@@ -14,9 +14,6 @@ from gansearch.run.finals import Finalist
 from gansearch.run.ledger import Standing, TrialState, by_best
 from gansearch.run.loaded import Run
 from gansearch.run.rows import Relation
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +71,7 @@ def rank(run: Run) -> list[Ranked]:
     ranks = _ranks([trial.best.fid for trial in searched if trial.best], fid_noise(run.ledger) or 0.0)
     by_params = {run.ledger[one.trial_id].params_key: one for one in run.finalists}
     return [
-        _ranked(run, trial, rank, by_params.get(trial.params_key))
+        _ranked(run, trial, rank, by_params.get(trial.params_key) if by_params else None)
         for trial, rank in zip((*searched, *finals), itertools.chain(ranks, itertools.repeat(None)), strict=False)
     ]
 
@@ -121,6 +118,6 @@ def _ranked(run: Run, trial: TrialState, rank: int | None, finalist: Finalist | 
     )
 
 
-def to_json(rows: Iterable["DataclassInstance"]) -> str:
-    """Returns dataclasses as a list of objects in strict JSON; what is not known is null."""
-    return json.dumps([asdict(row) for row in rows], indent=2, allow_nan=False)
+def to_json(rows: Iterable[Ranked]) -> str:
+    """Returns a list of objects in strict JSON, one on each line; what is not known is null."""
+    return "[" + ",\n ".join(json.dumps(vars(row), allow_nan=False) for row in rows) + "]"

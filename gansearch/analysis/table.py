@@ -9,6 +9,8 @@ from typing import NamedTuple, TextIO
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
+from gansearch.logs import visible
+
 # The colours of a trial's status in a terminal.
 STATUS_COLOURS = {
     "completed": "green",
@@ -69,7 +71,8 @@ class Table:
             details: What stands beneath the row, folded where it is too long.
             style: The rich style of the row.
         """
-        self._rows.append(_Row([Text(cell) if isinstance(cell, str) else cell for cell in cells], details, style))
+        texts = [Text(visible(cell)) if isinstance(cell, str) else cell for cell in cells]
+        self._rows.append(_Row(texts, visible(details), style))
 
     def write(self, file: TextIO | None = None, *, wide: bool = False) -> None:
         """Writes the table to a file, stdout by default.
@@ -85,11 +88,11 @@ class Table:
         if missing := self._names[len(widths) :]:
             notes.append(f"left out for lack of room: {', '.join(missing)}{'; ' if self._hint else ''}{self._hint}")
         for note in notes:
-            console.print(Text("\n".join(_folded(note, console.width))), crop=False, soft_wrap=True)
+            console.print(Text("\n".join(_folded(visible(note), console.width))), crop=False, soft_wrap=True)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         yield from self._lines(self._widths(options.max_width), options.max_width)
-        yield from (Text(note, no_wrap=True, overflow="ignore") for note in self.notes)
+        yield from (Text(visible(note), no_wrap=True, overflow="ignore") for note in self.notes)
 
     def _lines(self, widths: Sequence[int], width: float) -> Iterator[Text]:
         """Yields the lines of all rows, with details folded to `width` beneath a row, or beside it without a limit."""

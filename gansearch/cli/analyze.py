@@ -10,6 +10,7 @@ from gansearch.cli.command import Command, Group, command_names, load_command, p
 from gansearch.cli.parser import OK, Parser
 from gansearch.cli.results import write_plots
 from gansearch.errors import UserError, unknown
+from gansearch.logs import show
 from gansearch.program import command, typed_program
 from gansearch.run import find_run, load
 
@@ -57,7 +58,7 @@ def _run(args: argparse.Namespace) -> int:
     if code == OK:
         from gansearch.cli.report import report  # imports plotly and torch
 
-        print(report(run))
+        show(report(run))
     return code
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from gansearch.cache import read_small
 from gansearch.config import Component, TrialConfig
 from gansearch.errors import UserError, one_line
 from gansearch.search.find_space import with_absolute_paths
@@ -26,7 +27,7 @@ def read_config(path: Path) -> dict[str, Any]:
             takes, such as a list.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_small(path)
         tree = json.loads(text, object_pairs_hook=_unique) if path.suffix == ".json" else yaml.load(text, _Loader)
         return with_absolute_paths(_unique(_flat({} if tree is None else tree)))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:

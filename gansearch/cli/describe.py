@@ -8,6 +8,7 @@ from gansearch.analysis.table import Table, console_of
 from gansearch.analysis.text import value_text
 from gansearch.config import TrialConfig
 from gansearch.data.base import Dataset
+from gansearch.logs import visible
 from gansearch.models.base import ImageShape, Model
 from gansearch.text import kimg_text
 from gansearch.training.build import likely_shape
@@ -26,7 +27,7 @@ def print_description(config: TrialConfig) -> None:
     model: Model = registry.build("model", config.model)
     shape, width = likely_shape(config), console_of(sys.stdout).width
     for name, text in _facts(config, model, shape).items():
-        print(textwrap.fill(text, width, initial_indent=f"{name:<11}", subsequent_indent=" " * 11))
+        print(textwrap.fill(visible(text), width, initial_indent=f"{name:<11}", subsequent_indent=" " * 11))
     for name, network in describe_networks(config, shape, model.z_dim, model.conditional).items():
         size = f"{network.parameters:,} parameters, {_short(network.macs)} multiply-adds an image"
         print("\n" + textwrap.fill(f"{name}: {size}", width))

@@ -17,6 +17,7 @@ from gansearch.cli.parser import OK, WRONG_INPUT
 from gansearch.cli.progress import range_text
 from gansearch.data.loader import load_images
 from gansearch.errors import UserError, one_line
+from gansearch.logs import show
 from gansearch.metrics.extractors.base import Extractor, unload
 from gansearch.metrics.reference import reference_of
 from gansearch.run import Ledger, Plan, Space
@@ -48,13 +49,13 @@ def examine(plan: Plan, runs_dir: Path) -> int:
     folder = next(path for path in (runs_dir.absolute(), *runs_dir.absolute().parents) if path.exists())
     writable = os.access(folder, os.W_OK)
     free = shutil.disk_usage(folder).free
-    print(f"runs go to {runs_dir} ({free / _MIB:.0f} MiB free{'' if writable else ', NOT writable'})")
+    show(f"runs go to {runs_dir} ({free / _MIB:.0f} MiB free{'' if writable else ', NOT writable'})")
     missing, space = 0 if writable else 1, plan.space
     try:
         check_space(space)
         check_components(plan)
         check_variety(plan)
-        print(f"space: {len(space.params)} parameters, baselines {', '.join(space.baselines) or 'none'}")
+        show(f"space: {len(space.params)} parameters, baselines {', '.join(space.baselines) or 'none'}")
         if not _to_download(space):
             _cost(plan)
     except UserError as error:
@@ -76,7 +77,7 @@ def _to_download(space: Space) -> bool:
     if lacks is None:
         return False
     check_space_data(space, load_images(base.data, "train"))
-    print(f"data are here; a start downloads what is not: {lacks}; the cost can be estimated after that")
+    show(f"data are here; a start downloads what is not: {lacks}; the cost can be estimated after that")
     return True
 
 

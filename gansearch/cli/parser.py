@@ -1,17 +1,25 @@
 """Shared by both command lines: one-line errors, nearest names, exit codes, and logging to stderr."""
 
 import argparse
+import errno
 import logging
+import re
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from gansearch.errors import TooManyFailures, UserError, one_line
+from gansearch.logs import Stderr, visible
+from gansearch.text import is_number
 
 logger = logging.getLogger(__name__)
 
 OK, WRONG_INPUT, NO_FID, FAILING, SOME_FAILED, INTERRUPTED = 0, 2, 3, 4, 5, 130
+
+# What the system says of a path that can't be: too long, links in a circle, a file in place of a folder or the reverse.
+_WRONG_PATH = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES)
+_MOST = 2**31 - 1  # of any number: the domains of the options are narrower
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,7 +30,24 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        line = visible(" ".join(f"{self.prog}: {message} (see {self.prog} --help)".split()))
+        self.exit(WRONG_INPUT, line + "\n")
+
+    def _get_value(self, action: argparse.Action, text: str) -> Any:
+        """Converts the text of any argument of any command, after what holds for all of them.
+
+        Raises:
+            argparse.ArgumentError: The text is empty, or is none that a file or a message can hold.
+        """
+        name = action.option_strings[0] if action.option_strings else action.metavar
+        path, equals, value = text.partition("=")
+        if not text.strip():
+            self.error(f"{name} is empty: is a shell variable unset?")
+        if action.metavar == "PATH=VALUE" and equals and not value.strip():
+            self.error(f"{name} {path}= is empty: is a shell variable unset?")
+        if "\0" in text or (not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)):
+            self.error(f"{name} {text!r} is no UTF-8 text without NUL: write it anew")
+        return super()._get_value(action, text)  # argparse has no public hook for all arguments
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         parsed, rest = super().parse_known_args(args, namespace)
@@ -34,13 +59,21 @@ class Parser(argparse.ArgumentParser):
 
 
 def call(prog: str, command: Callable[[], int]) -> int:
-    """Runs a command; a UserError becomes one line on stderr and exit code 2, TooManyFailures one and exit code 4."""
+    """Runs a command and returns its exit code.
+
+    A UserError, or a path that can't be, becomes one line on stderr and exit code 2, TooManyFailures exit code 4.
+    """
     _log_to_stderr()
     try:
         return command()
     except (UserError, TooManyFailures) as error:
         logger.error("%s: %s", prog, one_line(error))
         return WRONG_INPUT if isinstance(error, UserError) else FAILING
+    except OSError as error:
+        if error.errno not in _WRONG_PATH:
+            raise
+        logger.error("%s: %s: give another path", prog, one_line(error))
+        return WRONG_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -49,35 +82,24 @@ def call(prog: str, command: Callable[[], int]) -> int:
         return OK
 
 
-class _Stderr(logging.Handler):
-    """Writes messages alone to the current `sys.stderr`, which a live table replaces while the table is shown."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
-
-
 def _log_to_stderr() -> None:
     """Sends the package's log messages to stderr; only results go to stdout."""
     package = logging.getLogger("gansearch")
     package.setLevel(logging.INFO)
-    if not any(isinstance(handler, _Stderr) for handler in package.handlers):
-        package.addHandler(_Stderr())
+    if not any(isinstance(handler, Stderr) for handler in package.handlers):
+        package.addHandler(Stderr())
 
 
 def positive_int(text: str) -> int:
-    return _number(text, int, "a whole number above 0", lambda value: value > 0)
+    return _whole(text, 1)
 
 
 def non_negative_int(text: str) -> int:
-    return _number(text, int, "a whole number from 0", lambda value: value >= 0)
-
-
-def positive_float(text: str) -> float:
-    return _number(text, float, "a number above 0", lambda value: 0 < value < float("inf"))
+    return _whole(text, 0)
 
 
 def int_from_two(text: str) -> int:
-    return _number(text, int, "a whole number from 2", lambda value: value >= 2)
+    return _whole(text, 2)
 
 
 def two_or_more(text: str) -> int:
@@ -87,15 +109,20 @@ def two_or_more(text: str) -> int:
     return int(text)
 
 
-def non_negative_float(text: str) -> float:
-    return _number(text, float, "a number from 0", lambda value: 0 <= value < float("inf"))
-
-
-def _number(text: str, kind: Callable[[str], Any], wanted: str, fits: Callable[[Any], bool]) -> Any:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not fits(value):
-        raise argparse.ArgumentTypeError(f"{text} is not {wanted}")
+def positive_float(text: str) -> float:
+    value = non_negative_float(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return value
+
+
+def non_negative_float(text: str) -> float:
+    if not is_number(text) or not 0 <= float(text) <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to {_MOST}, such as 12 or 0.5")
+    return float(text)
+
+
+def _whole(text: str, least: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,10}", text) or not least <= int(text) <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from {least} to {_MOST}")
+    return int(text)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gansearch.analysis.rank_table import write_ranking
 from gansearch.cli.parser import NO_FID, OK, SOME_FAILED
+from gansearch.logs import show
 from gansearch.program import command
 from gansearch.run import Run
 
@@ -18,20 +19,19 @@ def no_fid(run: Path) -> int:
     return NO_FID
 
 
-def failed_code(run: Run) -> int:
-    """Logs that trials of a search have failed, if some have; returns the exit code for that."""
-    failed = [trial for trial in run.ledger.values() if trial.status == "failed" and not run.ledger.is_followed(trial)]
+def failed_code(run: Run, finals_again: str | None = None) -> int:
+    """Logs that trials of the search have failed, if some have; returns the exit code for that.
+
+    With the command `finals_again`, which tries them again, it is about finals.
+    """
+    failed = [trial for trial in run.ledger.failed() if trial.is_final == (finals_again is not None)]
     if not failed:
         return OK
-    reason = failed[-1].end.reason if failed[-1].end else None
-    logger.warning(
-        "%d of %d trials failed (%s: %s); to try them again: %s --retry-failed",
-        len(failed),
-        len(run.ledger),
-        failed[-1].trial_id,
-        reason,
-        command("resume", run.dir.path, *run.plan.code_flag),
-    )
+    again = finals_again or command("resume", run.dir.path, *run.plan.code_flag, "--retry-failed")
+    last = failed[-1]
+    reason = f"{last.trial_id}: {last.end.reason if last.end else None}"
+    count = f"{len(failed)} trials" if len(failed) > 1 else "1 trial"
+    logger.warning("%s failed (%s); to try them again: %s", count, reason, again)
     return SOME_FAILED
 
 
@@ -46,7 +46,7 @@ def write_plots(run: Run, out: Path | None = None, more: Iterable[str] = ()) -> 
     from gansearch.analysis.plotting import plot
 
     for path in plot(run, out, more):
-        print(path)
+        show(path)
     return OK
 
 
@@ -54,7 +54,7 @@ def write_comparison(run: Run, trials: tuple[str, str], out: Path | None = None)
     """Draws two trials in one picture into `out` (default: the run's `plots`) and prints its path."""
     from gansearch.analysis.plotting import compare
 
-    print(compare(run, trials, out))
+    show(compare(run, trials, out))
     return OK
 
 
@@ -67,5 +67,7 @@ def conclude(run: Run) -> None:
     write_ranking(run, top=10)
     best = export(run)
     plot(run)
-    print(f"\nplots: {run.dir.plots}/\nbest generator: {best}/ (its sample grid: {best}/samples.png)")
-    print(f"report: {report(run)}")
+    print()
+    show(f"plots: {run.dir.plots}/")
+    show(f"best generator: {best}/ (its sample grid: {best}/samples.png)")
+    show(f"report: {report(run)}")

@@ -9,10 +9,10 @@ from gansearch.analysis.text import share_text
 from gansearch.cli.results import conclude, failed_code, no_fid
 from gansearch.program import command
 from gansearch.run import Ledger, Plan, Run, TrialState, load
+from gansearch.search.shutdown import GracefulShutdown
 
 if TYPE_CHECKING:
     from gansearch.search.search import Search
-    from gansearch.search.shutdown import GracefulShutdown
 
 logger = logging.getLogger(__name__)
 
@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 def run_search(plan: Plan, work: "Callable[[Search], None]") -> int:
     """Calls `work` with the search of a plan and shows the progress; then ranks, plots and exports the results.
 
-    Returns the exit code: 0, 3 where no trial has a finite FID, 5 where some trials have failed, 130 or 143 where a
-    signal has ended the search.
+    Returns the exit code: 0, 3 where no trial has a finite FID, 5 where some trials have failed, 128 and its number
+    where a signal has ended the search.
 
     Raises:
         UserError: Something is wrong or missing.
@@ -33,31 +33,37 @@ def run_search(plan: Plan, work: "Callable[[Search], None]") -> int:
     progress = Progress(
         lambda ledger: ledger.total(plan.options.trials), plan.space.base.train.max_kimg, lambda: search.time_left()
     )
-    search = Search(plan, progress.listen)
+    shutdown = GracefulShutdown(lambda: _log_interrupted(search))
+    search = Search(plan, progress.listen, shutdown)
     with progress.shown():
         work(search)
-    if search.shutdown.signal is not None:
-        if search.is_saved:
-            logger.info(
-                "interrupted, everything is saved; continue with: %s", command("resume", plan.run.path, *plan.code_flag)
-            )
-        else:
-            logger.info("interrupted before the first trial; nothing is left behind")
-        return search.shutdown.exit_code
+    if shutdown.signal is not None:
+        return shutdown.exit_code
     if search.ledger.best is None:
         return no_fid(plan.run.path)
-    run = load(plan.run)
-    conclude(run)
-    for rung in noisy_rungs(run):
-        logger.warning("%s", rung)
-    if search.ledger.evaluation_share is not None:
-        logger.info(share_text(search.ledger.evaluation_share))
-    return failed_code(run)
+    with shutdown.handling():
+        run = load(plan.run)
+        conclude(run)
+        for rung in noisy_rungs(run):
+            logger.warning("%s", rung)
+        if search.ledger.evaluation_share is not None:
+            logger.info(share_text(search.ledger.evaluation_share))
+        return failed_code(run)
+    return shutdown.exit_code
+
+
+def _log_interrupted(search: "Search") -> None:
+    if search.is_saved:
+        plan = search.plan
+        again = command("resume", plan.run.path, *plan.code_flag)
+        logger.info("interrupted, everything is saved; continue with: %s", again)
+    else:
+        logger.info("interrupted before the first trial; nothing is left behind")
 
 
 def train_finals(
-    run: Run, finalists: list[TrialState], seeds: int, resources: Mapping[str, Any]
-) -> "GracefulShutdown | None":
+    run: Run, finalists: list[TrialState], seeds: int, resources: Mapping[str, Any], shutdown: GracefulShutdown
+) -> None:
     """Trains the finals that a run lacks, and shows the progress.
 
     Args:
@@ -65,14 +71,12 @@ def train_finals(
         finalists: The trials whose parameters are trained again.
         seeds: How many seeds each of them has.
         resources: The fields of `Options` that are other than in the search.
-
-    Returns:
-        The shutdown of the search, with the signal that has ended it; None where no final was missing.
+        shutdown: What ends the training on a signal.
     """
     from gansearch.search.queue import finals_queue
 
     if finals_queue(run.plan, run.ledger, finalists, seeds).is_empty:
-        return None
+        return
     from gansearch.cli.progress import Progress
     from gansearch.search.search import Search
 
@@ -83,7 +87,6 @@ def train_finals(
         return sum(not trial.is_final for trial in ledger.values()) + len(finalists) * seeds
 
     progress = Progress(total, plan.space.base.train.max_kimg, lambda: search.time_left())
-    search = Search(plan, progress.listen)
+    search = Search(plan, progress.listen, shutdown)
     with progress.shown():
         search.finals(finalists, seeds)
-    return search.shutdown

@@ -3,22 +3,23 @@
 import json
 import logging
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from gansearch import foreign
 from gansearch.analysis.status import describe
 from gansearch.analysis.text import share_text
+from gansearch.cache import read_small
 from gansearch.cli.parser import NO_FID, OK
 from gansearch.config import TrialConfig, from_json
 from gansearch.data.loader import load_images
 from gansearch.errors import UserError, one_line
+from gansearch.logs import show
 from gansearch.metrics.floor import floor_of
 from gansearch.program import command
 from gansearch.recipes import RECIPES, recipe
 from gansearch.run import Ledger, Options, Plan, RunDir, Space
-from gansearch.run.rows import Eval, Evaluation, Row, Writer
+from gansearch.run.rows import Eval, Evaluation, Row
 from gansearch.search.new_run import write_new_run
 from gansearch.search.queue import Proposal
 from gansearch.search.recorder import Recorder
@@ -47,7 +48,7 @@ def trial_config(
     """
     if source.endswith(".json") or "/" in source:
         try:
-            text = Path(source).read_text()
+            text = read_small(Path(source))
         except (OSError, UnicodeDecodeError) as error:
             known = ", ".join(RECIPES)
             raise UserError(f"{source}: {one_line(error)}; give a trial's config.json or one of {known}") from None
@@ -66,23 +67,27 @@ def trial_config(
 def _is_of_an_export(text: str) -> bool:
     try:
         return "trial" in json.loads(text).keys() - TrialConfig.model_fields
-    except (ValueError, AttributeError):  # no JSON, or no object: for `from_json` to say
+    except (ValueError, AttributeError, RecursionError):  # no JSON, or no object: for `from_json` to say
         return False
 
 
 def run_trial(config: TrialConfig, run_dir: RunDir, origin: str) -> int:
     """Trains a resolved `config` to the end and prints the best FID. Returns the exit code."""
     plan = Plan(run_dir, Space(base=config, params={}, trials=1), Options(trials=1, seed=config.seed))
-    device, shutdown = best_device(), GracefulShutdown()
+    device = best_device()
+
+    def farewell() -> None:
+        if run_dir.search_json.exists():
+            logger.info("interrupted; continue with: %s", command("resume", run_dir.path, *plan.code_flag))
+
+    shutdown = GracefulShutdown(farewell)
     with shutdown.handling(), locked_run(plan) as lock:
         trainer = Trainer(config, device)
         floor = floor_of(config, trainer.reference, device)
         write_new_run(plan, load_images(config.data, "train"), trainer.reference.protocol, floor)
         lock.commit()
-        with closing(Writer(run_dir.results)) as writer:
-            return _train(trainer, Recorder(plan, writer, Ledger(), _log), Proposal({}, origin, config.seed), run_dir)
-    if run_dir.search_json.exists():
-        logger.info("interrupted; continue with: %s", command("resume", run_dir.path, *plan.code_flag))
+        recorder = Recorder(plan, lock.writer, Ledger(), _log)
+        return _train(trainer, recorder, Proposal({}, origin, config.seed), run_dir)
     return shutdown.exit_code
 
 
@@ -106,7 +111,7 @@ def _train(trainer: Trainer, recorder: Recorder, proposal: Proposal, run_dir: Ru
         return NO_FID
     if recorder.ledger.evaluation_share is not None:
         logger.info(share_text(recorder.ledger.evaluation_share))
-    print(f"best {result_text(state.best.fid, state.best.kimg)}; run: {run_dir.path}")
+    show(f"best {result_text(state.best.fid, state.best.kimg)}; run: {run_dir.path}")
     return OK
 
 

@@ -1,9 +1,12 @@
 """The base class of data sets: real images as uint8 in memory, with a fingerprint of their bytes."""
 
+import contextlib
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -74,7 +77,7 @@ class Dataset(ABC):
     known_shape: ClassVar[tuple[int, int] | None] = None
     """The channels of its images and the number of its classes, where they are known before the data are read."""
 
-    resolution: Annotated[int, Field(ge=8)] = 32
+    resolution: Annotated[int, Field(ge=8, le=1024)] = 32
 
     @abstractmethod
     def load(self, split: Split) -> Images:
@@ -88,6 +91,15 @@ class Dataset(ABC):
         """
 
 
+def require_memory(size: int, what: str) -> None:
+    """Raises UserError where `what` takes `size` bytes and the machine has less, before anything is allocated."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):  # no control group, or one without a limit
+        memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    if size > memory:
+        raise UserError(f"{what} take {size / 2**30:.1f} GiB, and this machine has {memory / 2**30:.1f}: set it lower")
+
+
 def resize(pixels: Tensor, resolution: int) -> Tensor:
     """Resizes uint8 images (N, C, H, W), H = W, to `resolution`: bicubic, antialiased, rounded, clamped to uint8.
 
@@ -95,6 +107,9 @@ def resize(pixels: Tensor, resolution: int) -> Tensor:
     """
     if pixels.shape[-1] == resolution:
         return pixels
+    require_memory(
+        pixels.shape[0] * pixels.shape[1] * resolution**2, f"data.resolution={resolution}: {len(pixels)} images"
+    )
     resized = pixels.new_empty((*pixels.shape[:2], resolution, resolution))
     # Few images at a time: float64 takes eight times the memory of uint8.
     for chunk, target in zip(pixels.split(256), resized.split(256), strict=True):

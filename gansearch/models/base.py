@@ -41,7 +41,7 @@ class Model(ABC):
         dropout: The share of features that is dropped before the head of D.
     """
 
-    z_dim: Annotated[int, Field(ge=1)] = 100
+    z_dim: Annotated[int, Field(ge=1, le=2**14)] = 100
     conditioning: Literal["none", "concat", "projection", "acgan"] = "none"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 

@@ -27,7 +27,7 @@ class DCGAN(Model):
         init: The initialisation: N(0, 0.02), or that of Glorot & Bengio.
     """
 
-    features: Annotated[int, Field(ge=8)] = 64
+    features: Annotated[int, Field(ge=8, le=4096)] = 64
     g_slope: Annotated[float, Field(ge=0, lt=1)] = 0.0
     leaky_slope: Annotated[float, Field(ge=0, lt=1)] = 0.2
     attention_at: AttentionAt = "none"

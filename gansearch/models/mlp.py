@@ -24,7 +24,7 @@ class MLP(Model):
         leaky_slope: The slope of leaky ReLU in G and D.
     """
 
-    features: Annotated[int, Field(ge=8, multiple_of=2)] = 256
+    features: Annotated[int, Field(ge=8, le=2**14, multiple_of=2)] = 256
     leaky_slope: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
     def upsampler(self, inputs: int, shape: ImageShape) -> nn.Module:

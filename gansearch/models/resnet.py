@@ -80,9 +80,9 @@ class ResNet(Model):
         spectral_norm: Puts spectral norm on all layers of D.
     """
 
-    z_dim: Annotated[int, Field(ge=1)] = 128
-    features: Annotated[int, Field(ge=8)] = 256
-    d_features: Annotated[int, Field(ge=8)] = 128
+    z_dim: Annotated[int, Field(ge=1, le=2**14)] = 128
+    features: Annotated[int, Field(ge=8, le=4096)] = 256
+    d_features: Annotated[int, Field(ge=8, le=4096)] = 128
     spectral_norm: bool = True
 
     def upsampler(self, inputs: int, shape: ImageShape) -> nn.Module:

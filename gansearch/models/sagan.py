@@ -27,7 +27,7 @@ class SAGAN(Model):
         attention_at: Puts self-attention after the maps with this many rows, in G and in D.
     """
 
-    features: Annotated[int, Field(ge=8)] = 64
+    features: Annotated[int, Field(ge=8, le=4096)] = 64
     leaky_slope: Annotated[float, Field(ge=0, lt=1)] = 0.1
     attention_at: AttentionAt = 8
 

@@ -24,7 +24,7 @@ class Uniform(Model):
         leaky_slope: The slope of leaky ReLU in G and D.
     """
 
-    features: Annotated[int, Field(ge=8)] = 128
+    features: Annotated[int, Field(ge=8, le=4096)] = 128
     leaky_slope: Annotated[float, Field(ge=0, lt=1)] = 0.2
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
 

@@ -80,6 +80,8 @@ class Range(Data):
             raise ValueError(f"low={self.low:g}: a logarithmic range starts above 0")
         if self.step is not None and self.step <= 0:
             raise ValueError(f"step={self.step:g}: a step is above 0")
+        if self.step is not None and not math.isfinite((self.high - self.low) / self.step):
+            raise ValueError(f"step={self.step:g} is too small for so long a range")
         if self.step is not None and not _is_whole((self.high - self.low) / self.step):
             raise ValueError(f"high={self.high:g} lies no whole steps of {self.step:g} above low={self.low:g}")
         return self
@@ -184,7 +186,10 @@ class Domain(Data):
             return is_among(value, self.attributes.choices)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        slack = _TOLERANCE * (self.step or 0)
+        step = self.step
+        if step is None or (self.name == "IntDistribution" and step == 1 and isinstance(value, int)):
+            return self.attributes.low <= value <= self.attributes.high
+        slack = _TOLERANCE * step
         is_between = self.attributes.low - slack <= value <= self.attributes.high + slack
         return is_between and abs(self.nearest(value) - value) <= slack
 

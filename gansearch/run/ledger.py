@@ -31,13 +31,17 @@ def key_of(params: Mapping[str, Any]) -> str:
 
 @dataclass
 class TrialState:
-    """The state of one trial, computed from the rows so far."""
+    """The state of one trial, computed from the rows so far.
+
+    `best` is the evaluation with the lowest FID, the earlier of two equal ones.
+    """
 
     start: Start
     evals: list[Eval] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     end: End | None = None
     noise: Noise | None = None
+    best: Eval | None = None
 
     @property
     def trial_id(self) -> str:
@@ -91,11 +95,6 @@ class TrialState:
     def may_go_on(self) -> bool:
         """Whether the trial has ended as stopped, and a resumed search may let it go on nevertheless."""
         return self.status == "stopped" and not (self.decisions and self.decisions[-1].verdict == "stops")
-
-    @property
-    def best(self) -> Eval | None:
-        """The evaluation with the lowest FID; the earlier of two equal ones."""
-        return min(self.evals, key=by_fid, default=None)
 
     @property
     def has_noise(self) -> bool:
@@ -160,7 +159,10 @@ class Ledger(dict[str, TrialState]):
         self.comparisons: dict[float, Decision] = {}
         self._lowest: Eval | None = None
         self._highest_number = -1
+        self._num_with_parent = 0
         self._search_seconds = 0.0
+        self._train_seconds = 0.0  # of finals too
+        self._eval_seconds = 0.0
         self.num_searched = 0
         self.longest_interval = 0.0
         for row in rows:
@@ -191,27 +193,35 @@ class Ledger(dict[str, TrialState]):
         if self.is_duplicate(row):
             return
         self.rows.append(row)
+        if isinstance(row, Start):
+            self[row.trial_id] = TrialState(row)
+            self._highest_number = max(self._highest_number, row.number)
+            self._num_with_parent += row.parent is not None
+            return
+        trial = self[row.trial_id]
         match row:
-            case Start():
-                self[row.trial_id] = TrialState(row)
-                self._highest_number = max(self._highest_number, row.number)
             case Eval():
-                self[row.trial_id].evals.append(row)
-                self.longest_interval = max(self.longest_interval, row.train_seconds + row.eval_seconds)
-                if not self[row.trial_id].is_final:
-                    self._note_searched(row)
+                self._evaluated(trial, row)
             case Decision():
-                self[row.trial_id].decisions.append(row)
-                self[row.trial_id].end = None
+                trial.decisions.append(row)
+                trial.end = None
                 if row.compared:
                     self.comparisons[row.kimg] = row
             case End():
-                self[row.trial_id].end = row
+                trial.end = row
             case Noise():
-                self[row.trial_id].noise = row
+                trial.noise = row
 
-    def _note_searched(self, row: Eval) -> None:
-        if self._lowest is None or by_fid(row) < by_fid(self._lowest):
+    def _evaluated(self, trial: TrialState, row: Eval) -> None:
+        trial.evals.append(row)
+        if trial.best is None or row.fid < trial.best.fid:
+            trial.best = row
+        self._train_seconds += row.train_seconds
+        self._eval_seconds += row.eval_seconds
+        self.longest_interval = max(self.longest_interval, row.train_seconds + row.eval_seconds)
+        if trial.is_final:
+            return
+        if self._lowest is None or (row.fid <= self._lowest.fid and by_fid(row) < by_fid(self._lowest)):
             self._lowest = row
         self._search_seconds += row.train_seconds + row.eval_seconds
         self.num_searched += 1
@@ -241,16 +251,20 @@ class Ledger(dict[str, TrialState]):
         """Returns how many trials there will be once a search has proposed `trials`, with those that have a parent."""
         return None if trials is None else trials + self._num_with_parent
 
-    @property
-    def _num_with_parent(self) -> int:
-        return sum(trial.start.parent is not None for trial in self.values())
+    def failed(self) -> list[TrialState]:
+        """Returns the trials that have failed, without those that a retry or a continuation has followed.
 
-    def is_followed(self, trial: TrialState) -> bool:
-        """Returns whether a later trial takes the place of this one: its retry, or its continuation."""
-        return any(
-            other.start.parent == trial.trial_id and other.start.relation in {"retry", "continuation"}
-            for other in self.values()
-        )
+        Of finals with the same parameters and seed the last one counts.
+        """
+        followed = {trial.start.parent for trial in self.values() if trial.start.relation in {"retry", "continuation"}}
+        finals = {(trial.params_key, trial.start.seed): trial for trial in self.values() if trial.is_final}
+        return [
+            trial
+            for trial in self.values()
+            if trial.status == "failed"
+            and trial.trial_id not in followed
+            and (not trial.is_final or finals[trial.params_key, trial.start.seed] is trial)
+        ]
 
     def root_id(self, trial_id: str) -> str:
         """Returns the trial whose training `trial_id` continues, directly or through others; else `trial_id` itself."""
@@ -294,9 +308,8 @@ class Ledger(dict[str, TrialState]):
     @property
     def evaluation_share(self) -> float | None:
         """The share of the trials' time that FIDs and artifacts took; None before the first evaluation."""
-        rows = [row for trial in self.values() for row in trial.evals]
-        seconds = sum(row.train_seconds + row.eval_seconds for row in rows)
-        return sum(row.eval_seconds for row in rows) / seconds if seconds else None
+        seconds = self._train_seconds + self._eval_seconds
+        return self._eval_seconds / seconds if seconds else None
 
     @property
     def mean_interval(self) -> float:

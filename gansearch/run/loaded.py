@@ -1,9 +1,12 @@
 """A run read from its directory: the plan of the search and the results. Every command reads a run through `load`."""
 
+import gc
 import itertools
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,11 @@ from gansearch.logs import warn_once
 from gansearch.run.finals import Finalist, Finals
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Manifest, Plan
-from gansearch.run.paths import ABOUT, BEST, CHECKPOINT_PREFIX, RunDir, checkpoint_images, join
-from gansearch.run.rows import read
+from gansearch.run.paths import ABOUT, BEST, RunDir, checkpoint_images, join
+from gansearch.run.rows import Row, read
+
+_MOST_LOST = 1000  # trials without a row before one that has rows
+_YEARS = range(1970, 9999)  # that have a time in every zone
 
 
 @dataclass(frozen=True)
@@ -113,13 +119,18 @@ class Run:
         """
         if self.manifest.checkpoints is not None:
             return join(self.manifest.checkpoints, trial_id) if self.ledger[trial_id].evals else None
-        found = [
-            (images, path)
-            for path in self.dir.trial(trial_id).glob(f"{CHECKPOINT_PREFIX}*")
-            if (images := checkpoint_images(path.name)) is not None
-            and all((path / name).is_file() for name in (BEST, ABOUT))
-        ]
-        return str(max(found)[1]) if found else None
+        # Of many trials a `Path` of each would take longer than to look.
+        try:
+            with os.scandir(f"{self.dir.trials}{os.sep}{trial_id}") as entries:
+                found = [
+                    (images, entry.path)
+                    for entry in entries
+                    if (images := checkpoint_images(entry.name)) is not None
+                    and all(Path(entry.path, name).is_file() for name in (BEST, ABOUT))
+                ]
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return max(found)[1] if found else None
 
 
 def load(run: RunDir) -> Run:
@@ -145,7 +156,12 @@ def load(run: RunDir) -> Run:
         warn_once(fault)
         left_out.append(fault)
 
-    ledger = Ledger(read(run.results, warn) if run.results.exists() else [])
+    with _uncollected():
+        rows = read(run.results, warn) if run.results.exists() else []
+        credible = [row for row in rows if _is_credible(row, len(rows))]
+        ledger = Ledger(credible)
+    if len(credible) < len(rows):
+        warn(f"{run.results}: left out {len(rows) - len(credible)} rows with a number or a time that can't be")
     if ledger.without_start:
         ids = ", ".join(sorted(ledger.without_start))
         warn(f"{run.results}: left out the rows of trials whose start row is lost ({ids})")
@@ -153,6 +169,27 @@ def load(run: RunDir) -> Run:
     for fault in itertools.islice(_outside(manifest, ledger), 1):
         warn(f"{run.results}: {fault}: plots and data frames leave it out, and the search can't be resumed")
     return Run(run, manifest, ledger, Finals.load(run), tuple(left_out))
+
+
+def _is_credible(row: Row, num_rows: int) -> bool:
+    """Returns whether a row can be one of `num_rows`: trials are numbered one after another, and written in our age."""
+    return row.number < num_rows + _MOST_LOST and int(row.time[:4]) in _YEARS
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Turns the collector of reference cycles off within the block.
+
+    There are none among rows, of which a large run has a hundred thousand: the collector would go through all of them
+    again and again.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _require_one_protocol(run: RunDir, manifest: Manifest, ledger: Ledger) -> None:
@@ -180,7 +217,7 @@ def _measuring_options(run: RunDir, ledger: Ledger, protocol: str) -> dict[str, 
     trial_id = next(id for id, trial in ledger.items() if any(row.protocol == protocol for row in trial.evals))
     try:
         return _flat_measuring(json.loads(Path(run.trial_config(trial_id)).read_text()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import platform
+import secrets
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,17 +26,27 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from gansearch.cache import save_text
-from gansearch.config import Component, TrainConfig, describe
+from gansearch.config import MOST_SEED, Component, TrainConfig, describe
 from gansearch.errors import UserError, unknown
 from gansearch.run.paths import RunDir, join
 from gansearch.run.protocol import Floor, Protocol
-from gansearch.run.space import Space
+from gansearch.run.rows import Time
+from gansearch.run.space import MOST_TRIALS, Space
 from gansearch.text import kimg_text
 
 SCHEMA_VERSION = 4
+_DECIDING = ("torch", "ray")
+_TEN_YEARS = 10 * 365 * 86400
+_LEAST_SHARE = 0.01  # of a core or of a GPU
 _PACKAGES = ("gansearch", "ray", "torch", "torchvision", "optuna", "torch-fidelity", "numpy")
 _FIRST_RUNG = 1 / 27  # of the full length
 _LAST_RUNG = 1 / 2
+
+
+def _is_a_share(gpus: float) -> float:
+    if 0 < gpus < _LEAST_SHARE:
+        raise ValueError(f"a trial has no GPU, 0, or at least {_LEAST_SHARE} of one")
+    return gpus
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
@@ -46,19 +58,19 @@ class Options:
     search: there is one then.
     """
 
-    trials: Annotated[int, Field(ge=1)] | None
-    seed: Annotated[int, Field(ge=0)] = 0
+    trials: Annotated[int, Field(ge=1, le=MOST_TRIALS)] | None
+    seed: Annotated[int, Field(ge=0, lt=MOST_SEED)] = 0
     sampler: Component = Component(name="tpe")
     scheduler: Component | None = Component(name="asha")
     loggers: Annotated[tuple[Component, ...], Field(strict=False)] = ()
-    eta: Annotated[int, Field(ge=2)] = 3
-    first_rung: Annotated[int, Field(ge=1, description="in evaluations; None: a 27th of all")] | None = None
-    time_budget: Annotated[float, Field(gt=0)] | None = None
-    gpu_hours: Annotated[float, Field(gt=0)] | None = None
-    trial_timeout: Annotated[float, Field(gt=0)] | None = None
-    max_concurrent: Annotated[int, Field(ge=1)] | None = None
-    cpus_per_trial: Annotated[float, Field(gt=0)] = 1
-    gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
+    eta: Annotated[int, Field(ge=2, le=1000)] = 3
+    first_rung: Annotated[int, Field(ge=1, le=10**4, description="in evaluations; None: a 27th of all")] | None = None
+    time_budget: Annotated[float, Field(gt=0, le=_TEN_YEARS)] | None = None
+    gpu_hours: Annotated[float, Field(gt=0, le=10**8)] | None = None
+    trial_timeout: Annotated[float, Field(gt=0, le=_TEN_YEARS)] | None = None
+    max_concurrent: Annotated[int, Field(ge=1, le=10**5)] | None = None
+    cpus_per_trial: Annotated[float, Field(ge=_LEAST_SHARE, le=10**4)] = 1
+    gpus_per_trial: Annotated[float, Field(ge=0, le=10**3), AfterValidator(_is_a_share)] | None = None
     address: Annotated[str | None, BeforeValidator(lambda address: None if address == "local" else address)] = None
     storage: str | None = None
 
@@ -130,6 +142,8 @@ class Manifest(BaseModel):
         num_train: The number of training images: an epoch shows each of them once.
         gpus_per_trial: The share of a GPU that a trial was given at the start.
         checkpoints: A path or URI where checkpoints lie outside the run's folder, else None.
+        storage_token: What the start has written beside them, so that a search goes on only where it began: else a
+            file from a stranger could say where to write. None where they lie in the run's folder.
         versions: Versions of Python and of the packages that decide what a trial computes.
         git_commit: The commit of the source tree that ran, None for an installed package.
         created: When the search was started, in ISO 8601.
@@ -145,20 +159,23 @@ class Manifest(BaseModel):
     protocol: ProtocolRecord
     floor: Floor | None = None
     num_train: int | None = Field(None, ge=1)
-    gpus_per_trial: FiniteFloat = 0.0
+    gpus_per_trial: Annotated[FiniteFloat, Field(ge=0)] = 0.0
     checkpoints: str | None = None
+    storage_token: str | None = None
     versions: dict[str, str] = Field(default_factory=lambda: _versions())
     git_commit: str | None = Field(default_factory=lambda: _git_commit())
-    created: str = Field(default_factory=lambda: _now())
-    extended: tuple[str, ...] = ()
+    created: Time = Field(default_factory=lambda: _now())
+    extended: tuple[Time, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
     def _is_of_this_schema(cls, content: Any) -> Any:
         if isinstance(content, Mapping) and content.get("schema_version") != SCHEMA_VERSION:
+            versions = content.get("versions")
+            writer = versions.get("gansearch") if isinstance(versions, Mapping) else None
             raise ValueError(
                 f"schema version {content.get('schema_version')}, this gansearch reads {SCHEMA_VERSION}: "
-                "use the gansearch that wrote the run"
+                f"use the gansearch that wrote the run, {writer or 'whose version it does not say'}"
             )
         return content
 
@@ -201,6 +218,17 @@ class Manifest(BaseModel):
     def rungs_kimg(self) -> list[float]:
         """The kimg at which the scheduler compares trials, the full length last; empty for a trial alone."""
         return [images / 1000 for images in _rungs(self.space, self.options)] if self.options.trials != 1 else []
+
+    @property
+    def other_versions(self) -> str | None:
+        """Says which packages that decide an FID have other versions here than at the start; None where none has."""
+        now = {name: version for name, version in _versions().items() if name in _DECIDING}
+        before = {name: self.versions.get(name, "of an unknown version") for name in now}
+        other = [name for name in now if now[name] != before[name]]
+        if not other:
+            return None
+        then, here = (", ".join(f"{name} {versions[name]}" for name in other) for versions in (before, now))
+        return f"the run was started with {then}, this is {here}: FIDs may differ slightly"
 
     def epochs(self, kimg: float) -> float | None:
         """Returns a training length in epochs, None where the number of training images is not known."""
@@ -282,6 +310,7 @@ class Plan:
             num_train=num_train,
             gpus_per_trial=gpus_per_trial,
             checkpoints=None if self.options.storage is None else self.checkpoints,
+            storage_token=None if self.options.storage is None else secrets.token_hex(8),
         )
 
     def amended(self, manifest: Manifest) -> Manifest:
@@ -311,9 +340,8 @@ class Plan:
             options = dataclasses.replace(options, first_rung=self.rungs[0] // base.train.eval_images)
             next_one = base.train.max_kimg + base.train.eval_images / 1000
             base = base.lengthened(max(max_kimg, next_one))
-        if options.trials is not None:
-            options = dataclasses.replace(options, trials=options.trials + more_trials)
-        return Plan(self.run, self.space.replaced(base=base), options)
+        changes = {} if options.trials is None else {"trials": options.trials + more_trials}
+        return Plan(self.run, self.space.replaced(base=base), _replaced(options, changes))
 
     def with_resources(self, changes: Mapping[str, Any]) -> "Plan":
         """Returns this plan with other resources or budgets, which each driver of a run may have of its own.
@@ -326,10 +354,15 @@ class Plan:
             if others[0] in fixed:
                 raise UserError(f"{others[0]} belongs to the run and can't be changed: start a new one")
             raise unknown("resource", others[0], RESOURCES)
-        try:
-            return Plan(self.run, self.space, dataclasses.replace(self.options, **changes))
-        except ValidationError as error:
-            raise UserError(describe(error)) from None
+        return Plan(self.run, self.space, _replaced(self.options, changes))
+
+
+def _replaced(options: Options, changes: Mapping[str, Any]) -> Options:
+    """Returns options with some changed; raises UserError for a wrong value."""
+    try:
+        return dataclasses.replace(options, **changes)
+    except ValidationError as error:
+        raise UserError(describe(error)) from None
 
 
 def _versions() -> dict[str, str]:

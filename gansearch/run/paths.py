@@ -21,7 +21,16 @@ CURVES, SAMPLES, ATTENTION, GIF = "curves", "samples", "attention", "samples.gif
 GENERATOR, CONFIG, GRID, SCORES = "generator.safetensors", "config.json", "samples.png", "scores.json"
 REAL = "real.png"  # of the run itself too
 CARD = "README.md"
+
+PROBE = "probe"  # also below the root of all checkpoints: a folder with a file of that name
+TOKEN = ".token"  # below the root of all checkpoints: a node that can read it sees the same storage as the driver
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LONGEST_NAME = 150  # characters: most file systems take 255 bytes, and Ray and temporary files append to the name
+
+
+def token_file(name: str) -> str:
+    """Returns the name of the file by which the storage of the run `name` is known, beside its checkpoints."""
+    return f"{name}.token"
 
 
 def checkpoint_name(images: int) -> str:
@@ -77,6 +86,11 @@ class RunDir:
         return self.path / REAL
 
     @property
+    def probe(self) -> Path:
+        """A file that is written and removed before a search, to see whether that is possible."""
+        return self.path / PROBE
+
+    @property
     def study_journal(self) -> Path:
         return self.path / "study.journal"
 
@@ -111,14 +125,35 @@ class RunDir:
         return self.path / "ray"
 
 
-def new_run(name: str, runs_dir: Path) -> RunDir:
-    """Returns the directory for a new run; raises UserError where the name is in use or is no plain file name."""
+def new_run(name: str, runs_dir: Path, *, or_started: bool = False) -> RunDir:
+    """Returns the directory for a new run; with `or_started` one that has a run already will do.
+
+    Raises:
+        UserError: The name is in use, or is no plain file name.
+    """
     if not _NAME.fullmatch(name):
-        raise UserError(f"run name {name!r}: use letters, digits, '.', '_' and '-' only")
+        raise UserError(f"run name {name!r}: use letters, digits, '.', '_' and '-' only, a letter or digit first")
+    if len(name) > _LONGEST_NAME:
+        raise UserError(f"run name {name[:20]}... has {len(name)} characters: {_LONGEST_NAME} are the most")
     run = RunDir(runs_dir / name)
-    if run.path.exists():
+    if not is_free(run) and not (or_started and run.search_json.exists()):
         raise taken(run)
     return run
+
+
+def is_free(run: RunDir) -> bool:
+    """Returns whether a new run can lie there: nothing does, or what a start has left that was killed too early.
+
+    Such a start had not yet written `search.json`. Anything else that lies there is somebody's, and stays.
+    """
+    if not run.path.is_dir():
+        return not run.path.exists()
+    if run.results.exists() and run.results.stat().st_size:
+        return False
+    own = {run.results, run.real, run.probe, run.trials, run.trials / TOKEN}
+    own |= {run.trials / PROBE, run.trials / PROBE / PROBE}
+    staged = tuple(f".{file.name}." for file in (run.real, run.search_json))  # of `cache.atomic_write`
+    return all(found in own or found.name.startswith(staged) for found in run.path.rglob("*"))
 
 
 def dated(source: str) -> str:
@@ -131,7 +166,7 @@ def dated(source: str) -> str:
     if ":" in source and "/" not in source and not source.endswith(".py"):
         module, _, name = source.rpartition(":")
         label = module.rpartition(".")[2] if name == "SPACE" else name
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("._-")
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("._-")[:100]
     return f"{plain or 'search'}-{datetime.now():%Y%m%d-%H%M%S}"
 
 

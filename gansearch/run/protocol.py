@@ -1,17 +1,22 @@
 """How an FID was measured, and the floor of FIDs. FIDs of different protocols are never ranked together."""
 
+import dataclasses
 import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from functools import cached_property
 from typing import Any, Self
 
+from pydantic import ConfigDict, ValidationError
+from pydantic.dataclasses import dataclass
+
+from gansearch.config import describe
 from gansearch.errors import UserError
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True))
 class Protocol:
     """All that an FID depends on besides the generated images.
 
@@ -42,11 +47,14 @@ class Protocol:
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Self:
-        """Inverts `to_dict`. Raises ValueError with the names of fields that are missing or unknown."""
+        """Inverts `to_dict`. Raises ValueError with the fields that are missing, unknown or of another type."""
         wrong = {field.name for field in fields(cls)} ^ set(tree)
         if wrong:
             raise ValueError(f"not a protocol: missing or unknown fields {', '.join(sorted(wrong))}")
-        return cls(**tree)
+        try:
+            return cls(**tree)
+        except ValidationError as error:
+            raise ValueError(describe(error)) from None
 
     def to_record(self) -> dict[str, Any]:
         """Returns the fields and the hash, as the files of a run hold them; a reader may compare the hashes alone."""
@@ -54,7 +62,7 @@ class Protocol:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """Inverts `to_record`. Raises ValueError with the names of fields that are missing or unknown."""
+        """Inverts `to_record`. Raises ValueError as `from_dict` does."""
         return cls.from_dict({key: value for key, value in record.items() if key != "hash"})
 
     def require(self, other: "Protocol", problem: str, fix: str) -> None:
@@ -70,7 +78,7 @@ class Protocol:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Floor:
     """The FID that a perfect generator would score, measured on `images` real images of `split`.
 

@@ -1,7 +1,8 @@
 """A search space as data: a base configuration, domains for some of its options, and when each of them applies."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 from pydantic import ConfigDict, Field, RootModel, ValidationError, field_validator, model_validator
@@ -10,6 +11,7 @@ from gansearch.config import TrialConfig
 from gansearch.errors import UserError, unknown
 from gansearch.run.domain import DISTRIBUTIONS, GIVE_A_DISTRIBUTION, Data, Domain, Value, as_typed, is_among
 
+MOST_TRIALS = 10**6
 _NOT_GIVEN: Any = object()
 
 
@@ -127,7 +129,7 @@ class Space(Data):
     base: TrialConfig = TrialConfig()
     params: dict[str, Parameter]
     baselines: tuple[str, ...] = ()
-    trials: int = Field(16, ge=1)
+    trials: int = Field(16, ge=1, le=MOST_TRIALS)
     forbidden: tuple[Clause, ...] = ()
 
     @field_validator("baselines", "forbidden", mode="before")
@@ -200,11 +202,20 @@ class Space(Data):
 
     def conditions(self, path: str) -> list[Condition]:
         """Returns all conditions under which a parameter applies: its own first, then those of its parents."""
-        when = self.params[path].when
-        found = [] if when is None else [when]
-        for parent in self.parents(path):
-            found += self.conditions(parent)
-        return list(dict.fromkeys(found))
+        return self._conditions[path]
+
+    @cached_property
+    def _conditions(self) -> dict[str, list[Condition]]:
+        """The conditions of all parameters, which are asked for once for each trial of a run."""
+
+        def found(path: str) -> Iterator[Condition]:
+            when = self.params[path].when
+            if when is not None:
+                yield when
+            for parent in self.parents(path):
+                yield from found(parent)
+
+        return {path: list(dict.fromkeys(found(path))) for path in self.params}
 
     def applies(self, path: str, params: Mapping[str, Any]) -> bool:
         """Returns whether the parameter at `path` has an effect, given the values of the others."""

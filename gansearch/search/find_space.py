@@ -17,12 +17,14 @@ from pydantic import ValidationError
 
 import gansearch
 from gansearch import foreign
+from gansearch.cache import read_small
 from gansearch.config import describe
 from gansearch.errors import UserError, kind_and_message, one_line, unknown
 from gansearch.logs import warn_once
 from gansearch.run.domain import Value, is_among
 from gansearch.run.space import Clause, Condition, Parameter, Space, faults
 from gansearch.search.feasibility import baseline_params, check_choice, check_values
+from gansearch.text import is_number
 
 _FOLDER = "search_spaces"
 _PATHS = ("data.dir", "metrics.weights")
@@ -104,6 +106,10 @@ def module_of_file(name: str, where: str) -> ModuleType:
         raise UserError(f"{where}: there is no such file; check the path")
     if not path.is_file() or path.suffix != ".py":
         raise UserError(f"{where} is no Python file: name a file that ends in .py")
+    try:
+        read_small(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{where}: {one_line(error)}; name a file of Python") from None
     if str(path.parent) not in sys.path:  # as for a script
         sys.path.insert(0, str(path.parent))
     known = sys.modules.get(path.stem)
@@ -123,7 +129,7 @@ def parse_settings(settings: Sequence[str], data_dir: str | None) -> dict[str, A
     """Returns the options of `--set path=value ...` and `--data-dir`. A value is JSON where possible, else text.
 
     Raises:
-        UserError: A setting has no `=`.
+        UserError: A setting has no `=`, or a number that is not written as one.
     """
     changes: dict[str, Any] = {}
     for setting in settings:
@@ -153,8 +159,15 @@ def permit_named(changes: Mapping[str, Any]) -> None:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        float(text)
     except ValueError:
         return text
+    if not is_number(text):
+        raise UserError(f"{text} is no number of an option: write it as 1000, 0.5 or 1e-4")
+    return text
 
 
 def configure(space: Space, changes: Mapping[str, Any], max_kimg: float | None) -> Space:

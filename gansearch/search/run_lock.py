@@ -1,4 +1,4 @@
-"""Creates the directory of a new run, and removes it again where the search does not start."""
+"""Takes the directory of a new run, and removes it again where the search does not start."""
 
 import shutil
 from collections.abc import Iterator
@@ -9,16 +9,18 @@ import torch
 
 from gansearch.errors import UserError, one_line
 from gansearch.run.manifest import Plan
-from gansearch.run.paths import taken
+from gansearch.run.paths import is_free, taken
+from gansearch.run.rows import Writer
 from gansearch.training.build import build_networks, likely_shape
 from gansearch.training.checkpoint import KEPT
 from gansearch.training.storage import Storage
 
 
 class RunLock:
-    """Decides what becomes of a new run's directory: it stays once `commit` was called."""
+    """Holds a new run's directory by the `writer` of its rows. The directory stays once `commit` was called."""
 
-    def __init__(self) -> None:
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
         self.committed = False
 
     def commit(self) -> None:
@@ -27,23 +29,30 @@ class RunLock:
 
 @contextmanager
 def locked_run(plan: Plan) -> Iterator[RunLock]:
-    """Creates the directory of a new run. Without a `commit` all folders that were created are removed at the end.
+    """Takes the directory of a new run. Without a `commit` all folders that were created are removed at the end.
+
+    What a start has left that was killed is taken over. The lock of `results.jsonl`, which a process loses with its
+    life, tells it from one that is still at work.
 
     Raises:
-        UserError: The directory exists or can't be written, the disk is too full for the checkpoints of the search, or
-            the folder for checkpoints has those of another run.
+        UserError: The directory is in use or can't be written, the disk is too full for the checkpoints of the search,
+            or the folder for checkpoints has those of another run.
     """
-    run, lock = plan.run, RunLock()
+    run = plan.run
     checkpoints = Storage(plan.checkpoints)
     places = [run.path.absolute()] + ([Path(plan.checkpoints)] if "://" not in plan.checkpoints else [])
     made = [folder for place in places for folder in (place, *place.parents) if not folder.exists()]
+    if not is_free(run):
+        raise taken(run)
     try:
-        run.path.mkdir(parents=True)
-    except FileExistsError:
-        raise taken(run) from None
+        run.path.mkdir(parents=True, exist_ok=True)
+        lock = RunLock(Writer(run.results))
     except OSError as error:
         _remove_empty(made)
         raise UserError(f"can't write to {run.path} ({one_line(error)}): name another --runs-dir") from None
+    except UserError:
+        _remove_empty(made)
+        raise
     try:
         if not checkpoints.is_empty():
             raise UserError(f"{plan.checkpoints} holds another run's checkpoints: choose another --name or --storage")
@@ -54,6 +63,7 @@ def locked_run(plan: Plan) -> Iterator[RunLock]:
         if not lock.committed:
             shutil.rmtree(run.path, ignore_errors=True)
             _remove_empty(made)
+        lock.writer.close()
 
 
 def _remove_empty(folders: list[Path]) -> None:
@@ -84,9 +94,8 @@ def check_room(plan: Plan, trials: int | None) -> None:
 
 
 def _write_probe(plan: Plan) -> None:
-    probe = plan.run.path / "probe"
-    probe.write_bytes(bytes(2**16))
-    probe.unlink()
+    plan.run.probe.write_bytes(bytes(2**16))
+    plan.run.probe.unlink()
 
 
 def checkpoint_bytes(plan: Plan) -> int:

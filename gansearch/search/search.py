@@ -1,6 +1,7 @@
 """The driver of a search: starts, resumes or extends a run, or trains finals."""
 
 import logging
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -23,10 +24,12 @@ from gansearch.search.decisions import policy_of
 from gansearch.search.feasibility import check_components, check_space, check_space_data, check_variety
 from gansearch.search.loggers.base import Listener
 from gansearch.search.loggers.opened import open_loggers
-from gansearch.search.new_run import write_new_run
+from gansearch.search.new_run import require_own_storage, write_new_run
 from gansearch.search.queue import TrialQueue, finals_queue, search_queue
-from gansearch.search.ray.cluster import Cluster, ray_session, this_machine
+from gansearch.search.ray.cluster import Cluster, this_machine
+from gansearch.search.ray.joining import check_address
 from gansearch.search.ray.noise import measure_noise
+from gansearch.search.ray.session import ray_session
 from gansearch.search.ray.token import written_token
 from gansearch.search.ray.trainable import GANTrial
 from gansearch.search.ray.tuning import tune_trials
@@ -51,6 +54,7 @@ class Search:
         plan: The run, the space and the options. For an existing run they come from the manifest, but for the cluster,
             the resources and the budgets, which may be others.
         listener: Called with each new row and the ledger that contains the row.
+        shutdown: What ends the search on a signal.
         trainable: What trains a trial, in a process of Ray.
     """
 
@@ -60,11 +64,17 @@ class Search:
     token: str
     _manifest: Manifest
 
-    def __init__(self, plan: Plan, listener: Listener, trainable: type = GANTrial) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        listener: Listener,
+        shutdown: GracefulShutdown | None = None,
+        trainable: type = GANTrial,
+    ) -> None:
         self.plan, self.ledger, self.queue = plan, Ledger(), TrialQueue()
         foreign.require(plan.space.base.code, plan.component_names)
         policy_of(plan)  # a scheduler that can't be built is refused before anything is written
-        self.shutdown = GracefulShutdown()
+        self.shutdown = shutdown or GracefulShutdown()
         self.how_to_continue = f"run `{command('resume', plan.run.path, *plan.code_flag)}`"
         self._listener, self.trainable = listener, trainable
         self._remaining: Remaining | None = None
@@ -73,6 +83,7 @@ class Search:
         """Runs a new search. A UserError is raised before the first trial, and then the run's directory is removed."""
         run = self.plan.run
         with self.shutdown.handling(), locked_run(self.plan) as lock:
+            self._check_address()
             self._prepare()
             floor = floor_of(self.plan.space.base, self.reference, best_device())
             unload()  # the memory of a GPU belongs to the trials
@@ -80,12 +91,17 @@ class Search:
                 self.plan = replace(self.plan, space=self.cluster.with_precision(self.plan.space))
                 images = load_images(self.plan.space.base.data, "train")
                 manifest = write_new_run(self.plan, images, self.reference.protocol, floor, self.cluster.gpus)
-                with closing(Writer(run.results)) as writer, self._listeners(Run(run, manifest, self.ledger)) as listen:
+                with self._listeners(Run(run, manifest, self.ledger)) as listen:
                     lock.commit()
-                    self.recorder = Recorder(self.plan, writer, self.ledger, listen)
+                    self.recorder = Recorder(self.plan, lock.writer, self.ledger, listen)
                     self.queue = search_queue(self.plan, self.ledger)
                     self._log_start("")
                     self._train()
+
+    def _check_address(self) -> None:
+        """Refuses an address of no cluster before anything is measured."""
+        if self.plan.options.address is not None:
+            check_address(self.plan.options.address)
 
     def _prepare(self) -> None:
         """Makes all checks of a new search and measures the reference; the plan then has the sources of its code."""
@@ -100,6 +116,7 @@ class Search:
         resources are counted.
         """
         with self.shutdown.handling(), locked_run(self.plan):
+            self._check_address()
             self._prepare()
             if self.plan.options.address is None:
                 self.cluster = Cluster.fit(self.plan, [this_machine()])
@@ -150,6 +167,9 @@ class Search:
         with self.shutdown.handling(), closing(Writer(run.results)) as writer, ExitStack() as stack:
             loaded = load(run)
             loaded.require_its_space()
+            require_own_storage(loaded)
+            if (other := loaded.manifest.other_versions) is not None:
+                logger.warning("%s", other)
             self._manifest, self.ledger = loaded.manifest, loaded.ledger
             self.reference = prepare(self.plan, self._manifest.protocol)
             unload()
@@ -186,8 +206,10 @@ class Search:
             return
         try:
             measure_noise(self)
-        except KeyboardInterrupt:  # the search is complete: only the noise is not measured
-            self.shutdown.signal = None
+        except KeyboardInterrupt:
+            if self.shutdown.signal != signal.SIGINT:
+                raise
+            self.shutdown.reset()  # the search is complete: only the noise is not measured
             logger.info("the noise of FIDs was not measured")
 
     def time_left(self) -> TimeLeft | None:
@@ -203,8 +225,9 @@ class Search:
     def _session(self) -> Iterator[None]:
         """Starts or joins Ray within the block, with the code from outside the package, and sets `cluster`."""
         checkpoints = self.plan.checkpoints
-        with ray_session(self.plan.options.address, foreign.travelling(self.plan.space.base.code)):
+        with ray_session(self.plan.options.address, foreign.travelling(self.plan.space.base.code)) as kill:
             self.shutdown.install()  # Ray has replaced the signal handlers
+            self.shutdown.abandon = kill
             self.cluster = Cluster.fit(self.plan)
             with written_token(checkpoints) as token:
                 self.token = token

@@ -1,13 +1,16 @@
 """Refuses configurations and data that would only fail once training runs."""
 
+from collections.abc import Iterable
+
 import torch
+from torch import nn
 
 from gansearch import foreign, registry
 from gansearch.config import TrialConfig
-from gansearch.data.base import Images
+from gansearch.data.base import Images, require_memory
 from gansearch.errors import UserError, kind_and_message
 from gansearch.losses.base import Loss
-from gansearch.models.base import Model
+from gansearch.models.base import ImageShape, Model
 from gansearch.training.build import build_networks, image_shape, likely_shape
 
 _META = torch.device("meta")  # networks there have shapes and no weights
@@ -25,7 +28,8 @@ def check(config: TrialConfig) -> TrialConfig:
     """
     config = registry.resolve(config)
     with _META:
-        build_networks(config, likely_shape(config), _META)
+        networks = build_networks(config, likely_shape(config), _META)
+    _require_memory(config, likely_shape(config), networks)
     _try_loss(config)
     steps = config.train.eval_images // config.train.batch
     if config.optim.d_steps > steps:
@@ -34,6 +38,19 @@ def check(config: TrialConfig) -> TrialConfig:
             "make none; set it lower, or train.max_kimg higher"
         )
     return config
+
+
+def _require_memory(config: TrialConfig, shape: ImageShape, networks: Iterable[nn.Module]) -> None:
+    """Refuses what no training of a configuration could hold; activations, which depend on the device, come on top."""
+    weights = sum(one.numel() * one.element_size() for network in networks for one in network.parameters())
+    image = 4 * shape.channels * shape.resolution**2
+    replayed = config.replay.capacity * image // 2 if config.replay.every else 0
+    # Adam has two means beside a weight and its gradient, a step a batch of real and one of generated images.
+    require_memory(
+        4 * weights + 2 * config.train.batch * image + replayed,
+        f"weights, train.batch={config.train.batch} and replay.capacity={config.replay.capacity} with "
+        f"model.name={config.model.name} at data.resolution={shape.resolution}",
+    )
 
 
 def check_data(config: TrialConfig, images: Images) -> None:

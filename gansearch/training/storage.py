@@ -17,6 +17,7 @@ from typing import TypeVar
 from pyarrow import fs as arrow
 
 from gansearch.errors import UserError, one_line
+from gansearch.run.paths import PROBE, TOKEN
 
 logger = logging.getLogger(__name__)
 
@@ -93,19 +94,19 @@ class Storage:
             self._patiently(lambda: self._fs.delete_dir(f"{self._path}/{folder}"))
 
     def is_empty(self) -> bool:
-        """Returns whether `root` is missing or has hidden files only; UserError where it can't be read, at once."""
+        """Returns whether `root` is missing, or has what a killed start leaves; UserError where it can't be read."""
         try:
             infos = self._fs.get_file_info(arrow.FileSelector(self._path, allow_not_found=True))
-            return all(info.base_name.startswith(".") for info in infos)
+            return all(info.base_name in {PROBE, TOKEN} for info in infos)
         except OSError as error:
             raise self._unusable(error) from None
 
     def probe(self) -> None:
         """Writes and removes a file; UserError where that fails (no such bucket, no credentials), at once."""
-        folder = f"{self._path}/.probe"
+        folder = f"{self._path}/{PROBE}"
         try:
             self._fs.create_dir(folder)
-            with self._fs.open_output_stream(f"{folder}/probe") as stream:
+            with self._fs.open_output_stream(f"{folder}/{PROBE}") as stream:
                 stream.write(b"probe")
             self._fs.delete_dir(folder)
             if not self._fs.get_file_info(arrow.FileSelector(self._path)):

@@ -103,3 +103,18 @@ def test_a_live_display_shows_a_row_on_one_line(table: Table) -> None:
 
 def test_without_rows_there_is_a_header() -> None:
     assert written(Table(("a", "b")), io.StringIO()) == ["a  b"]
+
+
+def test_cells_details_and_notes_have_no_control_characters_and_no_markup() -> None:
+    table = Table(("trial", "\x1b[1morigin"))
+    table.add("[red]0[/red]", "a\nb\r\x1b[2J\u202e", details="\x07why")
+    table.notes.append("note\u2028\x1b]0;title\x07")
+    for wide in (False, True):
+        out = io.StringIO()
+        table.write(out, wide=wide)
+        text = out.getvalue()
+        assert r"a\nb\r\x1b[2J\u202e" in text and "[red]0[/red]" in text and r"\x07why" in text
+        assert r"note\u2028\x1b]0;title\x07" in text and text.replace("\n", "").isprintable()
+    console = Console(file=(out := io.StringIO()), width=120)
+    console.print(table)
+    assert out.getvalue().replace("\n", "").isprintable()

@@ -166,3 +166,16 @@ def test_parameters_of_another_space_are_shown_and_not_continued(
     assert {command: code for command, (code, _, _) in found.items()} == dict.fromkeys(found, 0) | {"resume": 2}, found
     assert "trial 0001 has optim.g_lr=0.1, which is outside the space" in found["resume"][2]
     assert copy.results.read_bytes() == before
+
+
+def test_checkpoints_of_another_format_are_not_continued(copy: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
+    edit_rows(lambda lines: [line for line in lines if not ('"event": "end"' in line and '"0001"' in line)])(copy)
+    for about in copy.path.glob("trials/*/checkpoint_*/checkpoint.json"):
+        about.write_text(json.dumps(json.loads(about.read_text()) | {"format": 99}))
+    before = copy.results.read_bytes()
+    found = verdicts(copy.path, capsys)
+    refused = {"export": 2, "resume": 2}
+    assert {command: code for command, (code, _, _) in found.items()} == dict.fromkeys(found, 0) | refused, found
+    for command in refused:
+        assert "format 99; this one reads format 2" in found[command][2] and found[command][2].count("\n") == 1
+    assert copy.results.read_bytes() == before

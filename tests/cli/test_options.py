@@ -59,7 +59,7 @@ def test_types_defaults_and_domains_are_written_as_set_takes_them() -> None:
         return block.options[0].type, block.options[0].default, block.options[0].domain
 
     assert told("optim.beta1") == ("float", "0.5", ">= 0, < 1")
-    assert told("metrics.chunk") == ("int or null", "null", ">= 2")
+    assert told("metrics.chunk") == ("int or null", "null", ">= 2, <= 10000000")
     assert told("artifacts.gif") == ("bool", "true", "true | false")
     assert told("train.compile") == ("str", "never", "auto | always | never")
     assert told("data.skip_broken") == ("bool", "false", "true | false")

@@ -90,6 +90,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str, program: Callab
         (["start", "digits", "--seed", "-1"], ["--seed", "-1"]),
         (["start", "digits", "--set", "metrics.weights=5"], ["metrics.weights", "string"]),
         (["start", "digits", "--storage", "/proc/store"], ["/proc/store", "--storage"]),
+        (["start", "digits", "--or-resume"], ["--or-resume needs --name"]),
         (["start", "digits", "--address", "127.0.0.1:1"], ["127.0.0.1:1", "ray start"]),
         (["start", "digits", "--dry-run", "--address", "127.0.0.1:1"], ["127.0.0.1:1", "ray start"]),
         (["start", "digits", "--dry-run", "--gpus-per-trial", "99"], ["--gpus-per-trial 99", "the largest node"]),
@@ -125,7 +126,7 @@ def test_a_folder_that_is_no_run(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_name_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("runs/mine").mkdir(parents=True)
+    Path("runs/mine/trials/0000").mkdir(parents=True)
     for more in ([], ["--dry-run"]):
         line = refused(capsys, "start", "digits", "--name", "mine", *more)
         assert "runs/mine exists already" in line and line.endswith("gansearch resume runs/mine")
@@ -150,12 +151,14 @@ def test_storage_that_holds_another_run_of_that_name(capsys: pytest.CaptureFixtu
 
 
 def test_two_starts_of_one_name_leave_the_first_alone() -> None:
-    """The second finds the name free, and taken when it makes the directory."""
+    """What the first has written so far could be the remains of a start that was killed, but for its lock."""
     plan = Plan(RunDir(Path("runs/mine")), find_space("digits"), Options(trials=1))
-    plan.run.trials.mkdir(parents=True)
-    with pytest.raises(UserError, match="exists already"), locked_run(plan):
-        pass
-    assert plan.run.trials.is_dir()
+    with locked_run(plan):
+        plan.run.trials.mkdir()
+        with pytest.raises(UserError, match="by another process"), locked_run(plan):
+            pass
+        assert plan.run.trials.is_dir()
+    assert not plan.run.path.exists()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Runs by path and by name."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -52,6 +53,33 @@ def test_a_dated_name_is_that_of_its_source(source: str, label: str) -> None:
 @given(st.text())
 def test_a_dated_name_can_be_that_of_a_run(source: str) -> None:
     assert new_run(dated(source), Path("nowhere")).path.parent == Path("nowhere")
+
+
+STAGED = [".real.png.0123456789ab", ".search.json.0123456789ab"]
+LEFT = ["results.jsonl", "real.png", "probe", "trials/probe/probe", *STAGED]
+
+
+@given(st.sets(st.sampled_from(LEFT)), st.sampled_from([None, "search.json", "mine.txt", "trials/0000/config.json"]))
+def test_what_a_killed_start_has_left_is_taken_over_and_nothing_else(left: set[str], other: str | None) -> None:
+    with TemporaryDirectory() as folder:
+        for name in left | ({other} if other else set()):
+            path = Path(folder, "run", name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        if other is None:
+            assert new_run("run", Path(folder)).name == "run"
+        else:
+            with pytest.raises(UserError, match="exists already"):
+                new_run("run", Path(folder))
+        if other == "search.json":
+            assert new_run("run", Path(folder), or_started=True).name == "run"
+
+
+def test_rows_whose_search_json_is_lost_are_no_remains_of_a_start(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/results.jsonl").write_text("{}")
+    with pytest.raises(UserError, match="exists already"):
+        new_run("run", tmp_path)
 
 
 def test_a_name_is_used_once(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -142,8 +143,12 @@ for line in sys.stdin:
         assert self._ended_by(signal.SIGKILL) == -signal.SIGKILL
 
     def interrupt(self, number: signal.Signals) -> tuple[str, list[str]]:
-        """Sends the signal that asks the driver to end; returns its stdout and the lines of its stderr."""
-        code = self._ended_by(number)
+        """Sends the signal that asks the driver to end to its process group; returns its stdout and lines of stderr.
+
+        Of the processes that work for it none is left.
+        """
+        code = self._ended_by(number, os.killpg)
+        assert_none_left()
         out, err = Path("out.txt").read_text(), Path("err.txt").read_text()
         assert code == 128 + number, err
         assert "Traceback" not in err
@@ -154,10 +159,24 @@ for line in sys.stdin:
         if self._pid is not None:
             self._ended_by(signal.SIGKILL)
 
-    def _ended_by(self, number: signal.Signals) -> int:
+    def interrupt_job(self, number: signal.Signals) -> list[str]:
+        """Sends a signal to all processes at work here, as Slurm does; returns the lines of the driver's stderr."""
+
+        def kill_all(pid: int, number: int) -> None:
+            for pid in working_here():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+
+        code = self._ended_by(number, kill_all)
+        err = Path("err.txt").read_text()
+        assert code == 128 + number, err
+        assert_none_left()
+        return err.splitlines()
+
+    def _ended_by(self, number: signal.Signals, send: Callable[[int, int], None] = os.kill) -> int:
         """Sends a signal and returns the exit code, that of SIGKILL where the driver has not ended within 60 s."""
         assert self._pid is not None
-        os.kill(self._pid, number)
+        send(self._pid, number)
         killer = threading.Timer(60, os.kill, (self._pid, signal.SIGKILL))
         killer.start()
         self._pid, code = None, self._answer()
@@ -167,6 +186,23 @@ for line in sys.stdin:
     def _answer(self) -> int:
         assert self._server.stdout is not None
         return int(self._server.stdout.readline())
+
+
+def working_here() -> list[int]:
+    """Returns the driver in the current folder, and all processes of its Ray, which have that folder too."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and int(entry.name) != os.getpid():
+            with suppress(OSError):
+                found += [int(entry.name)] if (entry / "cwd").readlink() == Path.cwd() else []
+    return found
+
+
+def assert_none_left() -> None:
+    deadline = time.monotonic() + 30
+    while working_here():
+        assert time.monotonic() < deadline, "a process is left"
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +241,7 @@ def assert_whole(folder: Path, trials: int) -> Ledger:
         assert steps == list(range(1, len(steps) + 1))
         if trial.status == "stopped":
             assert trial.kimg in budget["rungs"]
-        (checkpoint,) = (folder / "runs/run/trials" / trial.trial_id).glob("checkpoint_*")
+        *_, checkpoint = sorted((folder / "runs/run/trials" / trial.trial_id).glob("checkpoint_*"))
         assert checkpoint.name == f"checkpoint_{trial.evals[-1].images:09d}"
     return ledger
 
@@ -225,24 +261,20 @@ def finished(tmp_path_factory: pytest.TempPathFactory, drivers: Drivers) -> Iter
     """
     folder = tmp_path_factory.mktemp("finished")
     (folder / "mine.py").write_text(SPACE)
-    stale = Path("/tmp/ray/ray_current_cluster")
+    stale = Path(os.environ["RAY_TMPDIR"], "ray/ray_current_cluster")
     stale.parent.mkdir(parents=True, exist_ok=True)
-    before = stale.read_text() if stale.exists() else None
     stale.write_text("127.0.0.1:1")
-    try:
-        done = subprocess.run(
-            command("search", *start_arguments("--trials", str(TRIALS), "--max-concurrent", "1")),
-            cwd=folder,
-            env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1"},
-            capture_output=True,
-            text=True,
-            timeout=400,
-            stdin=subprocess.DEVNULL,
-        )
-    finally:
-        stale.unlink(missing_ok=True)
-        if before is not None:
-            stale.write_text(before)
+    done = subprocess.run(
+        command("search", *start_arguments("--trials", str(TRIALS), "--max-concurrent", "1")),
+        cwd=folder,
+        env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1"},
+        capture_output=True,
+        text=True,
+        timeout=1500,
+        stdin=subprocess.DEVNULL,
+    )
+    assert stale.read_text() == "127.0.0.1:1", "a cluster of somebody's stays noted"
+    stale.unlink()
     yield Finished(folder, done)
     shutil.rmtree(folder)
 
@@ -325,7 +357,29 @@ def test_interrupted_and_killed_a_search_goes_on_as_if_it_had_not_been(
     assert [trial.status for trial in resumed.values()] == [trial.status for trial in whole.values()]
 
 
-def test_an_extended_search_survives_a_kill_and_trains_the_best_further(
+def test_one_command_line_starts_a_run_and_continues_it(folder: Path, drivers: Drivers, run: Command) -> None:
+    """The first driver is killed before it has written `search.json`, the second one while a trial trains."""
+    line = start_arguments("--trials", "1", "--or-resume")
+    drivers.start("search", *line, evals=0)
+    while not RESULTS.exists():
+        time.sleep(0.001)
+    drivers.kill()
+    assert not (folder / "runs/run/search.json").exists(), "the kill came too late to show anything"
+    drivers.start("search", *line, evals=1)
+    drivers.kill()
+    kept = RESULTS.read_bytes()
+    done = run(*line)
+    assert done.returncode == 0, done.stderr
+    assert RESULTS.read_bytes().startswith(kept)
+    assert_whole(folder, 1)
+    again = run(*line)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "runs/run is complete\n")
+    other = run(*line, "--seed", "1")
+    assert other.returncode == 2
+    assert "(seed 0 / 1)" in other.stderr and len(other.stderr.splitlines()) == 1
+
+
+def test_an_extended_search_survives_the_end_of_its_job_and_trains_the_best_further(
     whole: Ledger, folder: Path, drivers: Drivers, run: Command
 ) -> None:
     """Two trials run at once, the continuation of the best and a new one."""
@@ -336,7 +390,7 @@ def test_an_extended_search_survives_a_kill_and_trains_the_best_further(
     best = completed[: max(1, round(len(completed) / 3))]
     extend = ["extend", "run", "--trials", "+1", "--max-kimg", "1.45", "--max-concurrent", "2"]
     drivers.start("search", *extend, evals=count_evals() + 3)
-    drivers.kill()
+    assert "resume runs/run" in drivers.interrupt_job(signal.SIGTERM)[-1]
     running = [trial for trial in ledger_of(folder).values() if trial.status == "running"]
     assert running, "the kill came too late to show anything"
     done = run("resume", "run")

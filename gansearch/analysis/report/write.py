@@ -19,6 +19,7 @@ from gansearch.analysis.report.trials import failures, trial_table
 from gansearch.analysis.runs import State, state_of
 from gansearch.cache import atomic_write
 from gansearch.errors import UserError, one_line
+from gansearch.logs import visible_lines
 from gansearch.program import command
 from gansearch.run.finals import Finals
 from gansearch.run.loaded import Run
@@ -55,11 +56,13 @@ def write_report(run: Run, out: Path | None = None, networks: str | None = None)
 def render(run: Run, networks: str | None = None) -> str:
     """Returns the report of a run as HTML, with the arguments of `write_report`.
 
-    Every text of the run is escaped: a name that looks like HTML stays text.
+    Every text of the run is escaped: a name that looks like HTML stays text, and a character that would turn or hide
+    what stands beside it is written out.
     """
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
+        finalize=lambda value: visible_lines(value) if type(value) is str else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -7,6 +7,7 @@ from gansearch.cli.arguments import add_set
 from gansearch.cli.command import Command
 from gansearch.cli.parser import OK, WRONG_INPUT, Parser
 from gansearch.errors import UserError
+from gansearch.logs import show
 
 
 def _arguments(parser: Parser) -> None:
@@ -26,13 +27,10 @@ def _run(args: argparse.Namespace) -> int:
     if not found:
         raise UserError(f"{Path(args.target)} has neither a component nor a SPACE: name a file that defines one")
     for target in found:
-        print(f"{target.name} ({target.kind})", flush=True)
+        show(f"{target.name} ({target.kind})")
         for verdict in target.verdicts():
             broken += not verdict.ok
-            print(
-                f"  ok    {verdict.sentence}" if verdict.ok else f"  FAIL  {verdict.sentence} {verdict.reason}",
-                flush=True,
-            )
+            show(f"  ok    {verdict.sentence}" if verdict.ok else f"  FAIL  {verdict.sentence} {verdict.reason}")
     return WRONG_INPUT if broken else OK
 
 

@@ -18,6 +18,7 @@ from gansearch.cli.arguments import (
 from gansearch.cli.command import Command
 from gansearch.cli.parser import Parser
 from gansearch.run import RunDir
+from gansearch.search.shutdown import GracefulShutdown
 
 
 def _arguments(parser: Parser) -> None:
@@ -44,7 +45,10 @@ def _run(args: argparse.Namespace) -> int:
         **given_scheduling(args),
         **given_resources(args),
     )
-    return examine(plan, args.runs_dir)
+    shutdown = GracefulShutdown(lambda: None)
+    with shutdown.handling():
+        return examine(plan, args.runs_dir)
+    return shutdown.exit_code
 
 
 COMMAND = Command(

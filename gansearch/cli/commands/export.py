@@ -9,6 +9,7 @@ from gansearch.cli.arguments import add_allow_code, add_run, loaded_run
 from gansearch.cli.command import Command
 from gansearch.cli.parser import OK, Parser, two_or_more
 from gansearch.cli.results import no_fid
+from gansearch.logs import show
 from gansearch.text import fid_text
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def _run(args: argparse.Namespace) -> int:
     if run.ledger.best is None:
         return no_fid(run.dir.path)
     folder = export(run, args.trial, args.out, lowest=args.lowest)
-    print(folder, flush=True)
+    show(folder)
     if args.measure is not None:
         _measure(folder, args.measure)
     return OK

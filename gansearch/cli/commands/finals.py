@@ -7,11 +7,12 @@ import shlex
 
 from gansearch.cli.arguments import add_allow_code, add_resources, add_run, add_timeout, given_resources, loaded_run
 from gansearch.cli.command import Command
-from gansearch.cli.parser import NO_FID, OK, Parser, positive_int, two_or_more
-from gansearch.cli.results import conclude, no_fid
+from gansearch.cli.parser import NO_FID, Parser, positive_int, two_or_more
+from gansearch.cli.results import conclude, failed_code, no_fid
 from gansearch.cli.searching import train_finals
 from gansearch.program import command, typed_words
 from gansearch.run import load
+from gansearch.search.shutdown import GracefulShutdown
 
 logger = logging.getLogger(__name__)
 
@@ -35,14 +36,14 @@ def _run(args: argparse.Namespace) -> int:
     chosen = finalists(run.ledger, args.top)
     if not chosen:
         return no_fid(run.dir.path)
-    shutdown = train_finals(run, chosen, args.seeds, given_resources(args))
+    again = shlex.join([*typed_words(), *args.words])
+    shutdown = GracefulShutdown(lambda: logger.info("interrupted, everything is saved; continue with: %s", again))
+    train_finals(run, chosen, args.seeds, given_resources(args), shutdown)
     run = load(run.dir)
     finals = judge(run, chosen, args.seeds)
-    if shutdown is not None and shutdown.signal is not None:
+    if shutdown.signal is not None:
         if not args.json:
             write_finals(finals, run.manifest.space.params)
-        again = shlex.join([*typed_words(), *args.words])
-        logger.info("interrupted, everything is saved; continue with: %s", again)
         return shutdown.exit_code
     finals.save(run.dir)
     if args.json:
@@ -50,9 +51,13 @@ def _run(args: argparse.Namespace) -> int:
     if not finals.winner.fids:
         logger.info("%s: no final gave an FID; `%s` gives the reasons", run.dir.path, command("status", run.dir.path))
         return NO_FID
-    if not args.json:
-        conclude(load(run.dir))
-    return OK
+    run = load(run.dir)
+    if args.json:
+        return failed_code(run, again)
+    with shutdown.handling():
+        conclude(run)
+        return failed_code(run, again)
+    return shutdown.exit_code
 
 
 COMMAND = Command(

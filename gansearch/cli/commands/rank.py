@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from gansearch.analysis.rank import Ranked, rank, to_json
@@ -69,8 +70,15 @@ def _frame(run: Run, rows: list[Ranked], *, evaluations: bool) -> "pd.DataFrame"
 
 
 def _write(option: str, path: Path, write: Callable[[Path], None]) -> None:
+    """Writes a file whole or not at all. Its name decides how it is packed, so it has that name from the start."""
     try:
-        write(path)
+        if (path.exists() and not path.is_file()) or not path.parent.is_dir():
+            write(path)  # a device, or an error that says what is wrong
+            return
+        with TemporaryDirectory(prefix=".", dir=path.parent) as folder:
+            staging = Path(folder, path.name)
+            write(staging)
+            staging.replace(path)
     except OSError as error:
         raise UserError(f"cannot write {path} ({one_line(error)}): choose another {option}") from None
 

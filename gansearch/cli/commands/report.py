@@ -7,6 +7,7 @@ from gansearch.cli.arguments import add_run, loaded_run
 from gansearch.cli.command import Command
 from gansearch.cli.parser import OK, Parser
 from gansearch.cli.results import no_fid
+from gansearch.logs import show
 
 
 def _arguments(parser: Parser) -> None:
@@ -18,7 +19,7 @@ def _run(args: argparse.Namespace) -> int:
     from gansearch.cli.report import report  # imports plotly
 
     run = loaded_run(args)
-    print(report(run, args.out))
+    show(report(run, args.out))
     return OK if run.ledger.best else no_fid(run.dir.path)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
@@ -20,12 +21,17 @@ from gansearch.cli.arguments import (
 )
 from gansearch.cli.command import Command
 from gansearch.cli.parser import OK, Parser, non_negative_int
+from gansearch.cli.results import no_fid
 from gansearch.cli.searching import run_search
+from gansearch.errors import UserError
 from gansearch.run import Options, Plan, new_run
 from gansearch.run.paths import dated
+from gansearch.search.shutdown import GracefulShutdown
 
 if TYPE_CHECKING:
     from gansearch.search.ray.cluster import Cluster
+
+logger = logging.getLogger(__name__)
 
 
 def _arguments(parser: Parser) -> None:
@@ -41,14 +47,22 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument(
         "--storage", metavar="PATH|s3://...", help="where checkpoints go (default: the run's directory)"
     )
+    parser.add_argument(
+        "--or-resume",
+        action="store_true",
+        help="continue the run NAME if it was started before, as in a job's script",
+    )
     parser.add_argument("--dry-run", action="store_true", help="check everything, print the plan, start nothing")
 
 
 def _run(args: argparse.Namespace) -> int:
     from gansearch.search.find_space import find_space
     from gansearch.search.planning import plan_search
+    from gansearch.search.requeue import earlier_start, is_complete
 
-    run = new_run(args.name or dated(args.space), args.runs_dir)
+    if args.or_resume and args.name is None:
+        raise UserError("--or-resume needs --name NAME: a run that has no name yet can't be found again")
+    run = new_run(args.name or dated(args.space), args.runs_dir, or_started=args.or_resume)
     options = {name: value for name in ("trials", "storage") if (value := getattr(args, name)) is not None}
     plan = plan_search(
         find_space(args.space),
@@ -60,16 +74,25 @@ def _run(args: argparse.Namespace) -> int:
         **given_scheduling(args),
         **given_resources(args),
     )
-    return _rehearse(plan) if args.dry_run else run_search(plan, lambda search: search.start())
+    if args.dry_run:
+        return _rehearse(plan)
+    started = earlier_start(plan) if args.or_resume else None
+    if started is None:
+        return run_search(plan, lambda search: search.start())
+    if is_complete(started):
+        logger.info("%s is complete", run.path)
+        return OK if started.best_fid is not None else no_fid(run.path)
+    return run_search(started.plan.with_resources(given_resources(args)), lambda search: search.resume())
 
 
 def _rehearse(plan: Plan) -> int:
     from gansearch.search.search import Search
 
-    search = Search(plan, lambda row, ledger: None)
+    shutdown = GracefulShutdown(lambda: logger.info("interrupted; nothing is left behind"))
+    search = Search(plan, lambda row, ledger: None, shutdown)
     search.rehearse()
-    if search.shutdown.signal is not None:
-        return search.shutdown.exit_code
+    if shutdown.signal is not None:
+        return shutdown.exit_code
     print(json.dumps(_described(plan, search.cluster), indent=2))
     return OK
 

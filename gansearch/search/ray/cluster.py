@@ -1,11 +1,7 @@
-"""Starts Ray on this machine or joins a cluster, and computes how many trials of a search fit on it at once."""
+"""Computes how many trials of a search fit on a cluster, or on this machine, at once."""
 
 import json
-import logging
-import os
-import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -16,25 +12,13 @@ from ray.autoscaler.v2.sdk import get_cluster_status
 from ray.experimental.internal_kv import _internal_kv_get
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from gansearch.errors import UserError, one_line
+from gansearch.errors import UserError
 from gansearch.run.manifest import Plan
 from gansearch.run.space import Space
 from gansearch.search.ray.token import sees
 from gansearch.training.device import best_device, best_precision
 
 T = TypeVar("T")
-
-# Tune reads these in the driver.
-_TUNE_ENVIRONMENT = {
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a diverged trial has no FID
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # resuming does not use Tune's own snapshots
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
-_REACH_SECONDS = 5
-_OBJECT_STORE = 200 * 1024**2  # bytes; trials send each other nothing
 
 
 def cores() -> int:
@@ -45,39 +29,6 @@ def cores() -> int:
 def this_machine() -> dict[str, Any]:
     """Returns this machine as `ray.nodes()` would describe it if a Ray were started here."""
     return {"Alive": True, "Resources": {"CPU": cores(), "GPU": torch.cuda.device_count()}}
-
-
-def _reach(address: str) -> None:
-    """Raises OSError where nobody listens at HOST:PORT; Ray itself would try for minutes."""
-    host, colon, port = address.rpartition(":")
-    if colon and port.isdigit() and "/" not in address:
-        socket.create_connection((host, int(port)), timeout=_REACH_SECONDS).close()
-
-
-@contextmanager
-def ray_session(address: str | None, code: Sequence[str] = ()) -> Iterator[None]:
-    """Joins the Ray cluster at `address` within the block, or starts a new Ray; raises UserError where that fails.
-
-    The files and folders `code` travel to every process of Ray that works for this driver, which can import them.
-    """
-    os.environ.update(_TUNE_ENVIRONMENT)
-    common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
-    if code:
-        common["runtime_env"] = {"py_modules": list(code)}
-    try:
-        if address is None:
-            ray.init("local", num_cpus=cores(), include_dashboard=False, object_store_memory=_OBJECT_STORE, **common)
-        else:
-            _reach(address)
-            ray.init(address, **common)
-    except (OSError, ValueError, RuntimeError) as error:
-        where = f"no Ray cluster at {address}" if address else "Ray does not start"
-        raise UserError(f"{where} ({one_line(error)}); start one with `ray start --head`, or omit --address") from None
-    logging.getLogger("ray").setLevel(logging.CRITICAL)  # a failed trial is in the rows, with its reason
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 @dataclass(frozen=True)
@@ -159,6 +110,7 @@ class Cluster:
         """
         if space.base.train.precision != "auto":
             return space
+        # Where there is none yet, an autoscaler starts one for this question.
         holding = [node for node in self.nodes if _slots(node["Resources"], self.cpus, self.gpus)]
         found = set(self._ask(holding or (None,), lambda: best_precision(best_device()), gpus=self.gpus))
         precision = "bf16" if found == {"bf16"} else "float32"

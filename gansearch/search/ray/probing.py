@@ -18,7 +18,8 @@ from gansearch.errors import UserError, kind_and_message
 from gansearch.metrics.reference import Reference
 from gansearch.metrics.scorer import Scorer
 from gansearch.run.manifest import Plan
-from gansearch.search.ray.cluster import Cluster, ray_session
+from gansearch.search.ray.cluster import Cluster
+from gansearch.search.ray.session import ray_session
 from gansearch.search.ray.trainable import device_of
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir

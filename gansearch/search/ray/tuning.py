@@ -39,16 +39,13 @@ def tune_trials(search: "Search") -> bool:
     placement = Placement(search.cluster, health, queue.count)
     tuner = _tuner(search, limits, placement, TrialEvents(recorder, health, placement, plan.options.trial_timeout))
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_MOST_PENDING)
-    search.shutdown.tuning = True
     try:
         if not limits.stop_all():
             tuner.fit()
     except Exception:
         if recorder.fault is None:
             raise
-    finally:
-        search.shutdown.tuning = False
-        placement.close()
+    placement.close()
     if recorder.fault is not None:
         raise UserError(f"can't write ({one_line(recorder.fault)}): fix that, then {search.how_to_continue}")
     if search.shutdown.signal:

@@ -48,7 +48,7 @@ class TPE(Sampler):
 
     random_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     good_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    candidates: Annotated[int, Field(ge=1)] = 32
+    candidates: Annotated[int, Field(ge=1, le=10**4)] = 32
 
     def propose(self, space: Space, history: History, seed: int) -> dict[str, Any]:
         rng = np.random.default_rng(seed)
