@@ -8,14 +8,11 @@ from gansearch.run.ledger import Ledger
 from gansearch.run.rows import Cause
 from gansearch.search.queue import TrialQueue
 
-_NEVER_BEGUN = "never begun"
-_LIMITS: dict[str, int] = {"lost": 5, "timeout": 3, "error": 3, _NEVER_BEGUN: 10}
-"""How many failures of one cause between two evaluations end a trial, or of processes in a row that died before the
-trial began. Other causes are not the trial's."""
-_NO_ACCIDENT = 2  # so often a process may die before its trial has begun, and the trial remains the next one
+_LIMITS: dict[Cause, int] = {"lost": 5, "timeout": 3, "error": 3}
+"""How many failures of one cause between two evaluations end a trial that had begun. Other causes are not its own."""
 _MOST = 50  # failures of one trial under one driver, however far it came
 _TRIALS_IN_A_ROW = 5  # different trials that fail in a row: one of them alone may be faulty
-_LOSSES_IN_A_ROW = 12  # processes are killed for reasons of their own, so it takes more of these
+_LOSSES_IN_A_ROW = 30  # nodes that are preempted take many processes with them while these start
 _STORAGE_IN_A_ROW = 3  # each has waited for the storage for minutes
 
 
@@ -28,7 +25,7 @@ class Failure:
         cause: What failed.
         reason: What happened, on one line.
         node: The id of the trial's node; None where it is not known.
-        has_begun: Whether the trial had begun, so that it may have been the cause.
+        has_begun: Whether the first step of the trial had begun, so that it may have been the cause.
     """
 
     trial_id: str
@@ -87,8 +84,7 @@ class Health:
             self._judge(failure, nodes)
         if self.ends is None and self._is_to_blame(failure, nodes):
             return True
-        counted = self._failures.get(failure.trial_id, [])
-        is_suspect = failure.cause in _LIMITS and (failure.has_begun or len(counted) > _NO_ACCIDENT)
+        is_suspect = failure.has_begun and failure.cause in _LIMITS
         self._queue.try_again(self._ledger[failure.trial_id], is_suspect=is_suspect)
         return False
 
@@ -104,12 +100,13 @@ class Health:
 
     def _is_to_blame(self, failure: Failure, nodes: Collection[str]) -> bool:
         """Whether the trial has failed too often, though others did not, on more than one node if there are more."""
+        if not failure.has_begun or failure.cause not in _LIMITS:
+            return False
         trial_id, failures = failure.trial_id, self._failures.setdefault(failure.trial_id, [])
-        if failure.cause in _LIMITS:
-            self._totals[trial_id] += failure.has_begun
-            failures.append(failure)
-        counts = Counter(one.cause if one.has_begun else _NEVER_BEGUN for one in failures)
-        if not any(counts[kind] >= limit for kind, limit in _LIMITS.items()):
+        failures.append(failure)
+        self._totals[trial_id] += 1
+        counts = Counter(one.cause for one in failures)
+        if counts[failure.cause] < _LIMITS[failure.cause]:
             return self._totals[trial_id] >= _MOST
         where = {one.node for one in failures}
         others = set(nodes) - self.avoided(nodes) - where
@@ -129,4 +126,5 @@ def _is_broken(failures: Collection[Failure]) -> bool:
     trials = {failure.trial_id for failure in failures if failure.cause != "lost"}
     if causes["storage"] >= _STORAGE_IN_A_ROW or len(trials) >= _TRIALS_IN_A_ROW:
         return True
-    return causes["lost"] >= _LOSSES_IN_A_ROW and len({failure.trial_id for failure in failures}) > 1
+    begun = {failure.trial_id for failure in failures if failure.has_begun}
+    return causes["lost"] >= _LOSSES_IN_A_ROW and len(begun) != 1

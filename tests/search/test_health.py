@@ -76,13 +76,14 @@ chances = st.randoms(use_true_random=False)
 own_causes = st.sampled_from(["lost", "timeout", "error"])  # those of a trial
 
 
-@given(chances, own_causes, st.booleans(), st.integers(0, 11), st.integers(1, 4))
+@given(chances, own_causes, st.integers(0, 11), st.integers(1, 4))
 def test_a_faulty_trial_among_good_ones_is_the_only_one_that_fails(
-    chance: random.Random, cause: Cause, begins: bool, number: int, nodes: int
+    chance: random.Random, cause: Cause, number: int, nodes: int
 ) -> None:
     faulty = trial_id_of(number)
-    reason = (cause, True) if begins else ("lost", False)
-    search = VirtualCluster(chance, lambda id, _: reason if id == faulty else None, trials=12, nodes=nodes).finish()
+    search = VirtualCluster(
+        chance, lambda id, _: (cause, True) if id == faulty else None, trials=12, nodes=nodes
+    ).finish()
     assert search.failed == {faulty}
     assert search.completed == search.ledger.keys() - {faulty}
     assert (search.health.ends, search.health.broken) == (None, set())
@@ -108,7 +109,7 @@ def test_a_search_ends_where_all_nodes_are_broken_and_fails_no_trial(
         search = VirtualCluster(chance, lambda *_: reason, trials=20, nodes=nodes).finish()
         assert search.health.ends is not None
         assert search.failed == set()
-        assert search.failures <= 12 * nodes
+        assert search.failures <= 30 * nodes
 
 
 @given(chances, own_causes, st.booleans(), st.integers(1, 8))
@@ -128,7 +129,7 @@ def test_trials_that_are_lost_now_and_then_are_all_completed(seed: int, nodes: i
     chance = random.Random(seed)
 
     def fails(trial_id: str, node: str) -> tuple[Cause, bool] | None:
-        return ("lost", chance.random() < 0.3) if chance.random() < 0.2 else None
+        return ("lost", chance.random() < 0.1) if chance.random() < 0.4 else None
 
     search = VirtualCluster(chance, fails, trials=20, nodes=nodes).finish()
     assert (search.failed, search.health.ends) == (set(), None)

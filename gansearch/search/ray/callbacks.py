@@ -58,9 +58,13 @@ class TrialEvents(Callback):
         self._running: dict[str, _Running] = {}  # by Tune's id
         self._seen = 0  # trials of Tune
 
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        """An actor is there, and takes the first step of the trial now."""
+        self._of(trial).has_begun = True
+
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
         running, trial_id = self._of(trial), trial.config["trial_id"]
-        running.since, running.has_begun = time.monotonic(), True
+        running.since = time.monotonic()
         if "fid" in result:  # of the last evaluation Tune does not tell the scheduler
             self._recorder.evaluation(trial_id, evaluation_of(result), result["node"])
             self._health.evaluated(trial_id, result["node"])
