@@ -18,7 +18,7 @@ def disturbed_cluster(args: Namespace, folder: Path) -> Outcome:
     """Runs search after search on one cluster until the minutes are over; returns what came of it."""
     outcome, chance = Outcome(), random.Random(args.seed)
     end = time.monotonic() + 60 * args.minutes
-    nodes = Nodes(folder / "ray", args.nodes)
+    nodes = Nodes(args.nodes)
     try:
         while time.monotonic() < end:
             _round(args, nodes, RunDir(folder / f"cluster-{outcome.rounds}"), end, chance, outcome)

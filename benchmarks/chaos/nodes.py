@@ -3,7 +3,7 @@
 import os
 import threading
 from contextlib import suppress
-from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
@@ -14,15 +14,14 @@ _SERVICES = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")  # of a raylet, besi
 
 
 class Nodes:
-    """A head without slots, and nodes with one slot each. The processes are children of this one, and end with it.
+    """A head without slots, and `count` nodes with one slot each. All are processes of this machine.
 
-    Args:
-        folder: Where Ray writes its files, so that no cluster file of another Ray is overwritten.
-        count: How many nodes have a slot.
+    Ray writes its files to a folder of this cluster, so that the cluster file of no other Ray is overwritten.
     """
 
-    def __init__(self, folder: Path, count: int) -> None:
-        os.environ |= {"RAY_TMPDIR": str(folder), "RAY_worker_niceness": "0"}
+    def __init__(self, count: int) -> None:
+        self._folder = TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)  # a short path, as of a socket
+        os.environ |= {"RAY_TMPDIR": self._folder.name, "RAY_worker_niceness": "0"}
         self._cluster = Cluster(shutdown_at_exit=False)
         self._cluster.add_node(num_cpus=0, object_store_memory=_STORE)
         self.address: str = self._cluster.address
@@ -45,9 +44,7 @@ class Nodes:
     def lose(self, node: Any) -> None:
         """Kills all processes of a node at once, as a preemption does."""
         self.alive.remove(node)
-        raylet = _raylet_of(node)
-        for process in [raylet, *raylet.children(recursive=True)]:
-            kill(process)
+        _kill_all(node)
         self._cluster.remove_node(node, allow_graceful=False)  # reaps what is dead
 
     def workers(self) -> list[psutil.Process]:
@@ -62,8 +59,10 @@ class Nodes:
         """Ends the cluster."""
         if self._joining is not None:
             self._joining.join()
-        for process in psutil.Process().children(recursive=True):
-            kill(process)
+        for node in [*self.alive, self._cluster.head_node]:
+            _kill_all(node)
+            self._cluster.remove_node(node, allow_graceful=False)
+        self._folder.cleanup()
 
 
 def name_of(process: psutil.Process) -> str:
@@ -77,6 +76,13 @@ def name_of(process: psutil.Process) -> str:
 def kill(process: psutil.Process) -> None:
     with suppress(psutil.NoSuchProcess):  # it has ended by itself
         process.kill()
+
+
+def _kill_all(node: Any) -> None:
+    """Kills all processes of a node, its workers too."""
+    raylet = _raylet_of(node)
+    for process in [raylet, *raylet.children(recursive=True)]:
+        kill(process)
 
 
 def _raylet_of(node: Any) -> psutil.Process:

@@ -44,6 +44,8 @@ class Driver:
     def _read_events(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
+            if not line[0].isalpha():  # Ray's own
+                continue
             self.printed.append(line.strip())
             self.last = time.monotonic()
             self.first = self.first or self.last
