@@ -12,6 +12,9 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.chaos.nodes import kill
+
+_EVENTS = {"start", "eval", "decision", "end", "noise"}
 _GONE_SECONDS = 20  # in which all processes of a driver that was killed have to end
 
 
@@ -35,8 +38,9 @@ class Driver:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            start_new_session=True,  # which its Ray and all workers belong to
+            start_new_session=True,
         )
+        self._family: set[psutil.Process] = set()  # that were seen: those of its Ray too
         self._readers = [threading.Thread(target=read) for read in (self._read_events, self._read_errors)]
         for reader in self._readers:
             reader.start()
@@ -44,7 +48,7 @@ class Driver:
     def _read_events(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if not line[0].isalpha():  # Ray's own
+            if line.split(" ")[0] not in _EVENTS:  # Ray's own
                 continue
             self.printed.append(line.strip())
             self.last = time.monotonic()
@@ -56,6 +60,8 @@ class Driver:
 
     def ended(self, wait: float) -> bool:
         """Returns whether the driver ends within `wait` seconds."""
+        with suppress(psutil.NoSuchProcess):
+            self._family.update(psutil.Process(self.process.pid).children(recursive=True))
         try:
             self.process.wait(wait)
         except subprocess.TimeoutExpired:
@@ -64,7 +70,7 @@ class Driver:
 
     def send(self, number: int, *, to_group: bool = False) -> None:
         """Sends a signal to the driver, or to its whole process group; its Ray is part of that."""
-        if self.process.poll() is None:
+        if not self.ended(0):
             (os.killpg if to_group else os.kill)(self.process.pid, number)
 
     def close(self) -> int:
@@ -72,19 +78,16 @@ class Driver:
         self.send(signal.SIGKILL)
         self.process.wait()
         end = time.monotonic() + _GONE_SECONDS
-        while (left := self._descendants()) and time.monotonic() < end:
+        while (left := [one for one in self._family if _is_alive(one)]) and time.monotonic() < end:
             time.sleep(0.2)
         for process in left:
-            process.kill()
+            kill(process)
         for reader in self._readers:
             reader.join()
         return len(left)
 
-    def _descendants(self) -> list[psutil.Process]:
-        """Returns the processes of the driver's session, to which its Ray belongs."""
-        found = []
-        for process in psutil.process_iter():
-            with suppress(OSError, psutil.NoSuchProcess):  # it has just ended
-                if os.getsid(process.pid) == self.process.pid and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-        return found
+
+def _is_alive(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
