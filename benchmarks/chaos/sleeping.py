@@ -1,8 +1,10 @@
 """A trial that sleeps in place of training: for tests and benchmarks of what surrounds a trial."""
 
+import os
 import random
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,14 +16,18 @@ from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import About, CheckpointDir
 from gansearch.training.loop import Trainer
 
-SECONDS = 0.5  # of one evaluation
+SECONDS = "GANSEARCH_CHAOS_SECONDS"
+"""The environment variable that has the seconds of one interval, 0.5 without it."""
+INTERVALS = "intervals.txt"
+"""A file of a trial: a line for each interval that is begun, with the process and the images shown before."""
 
 
 class SleepingTrainer(Trainer):
     """Its FID is a function of the parameters and of the images shown. Its checkpoints are real ones."""
 
-    def __init__(self, config: TrialConfig, protocol: str, seconds: float = SECONDS) -> None:
-        self.config, self._protocol, self._seconds = config, protocol, seconds
+    def __init__(self, config: TrialConfig, protocol: str) -> None:
+        self.config, self._protocol = config, protocol
+        self._seconds = float(os.environ.get(SECONDS, "0.5"))
         self.shown = 0
         self.evaluations: list[Evaluation] = []
         self._best: dict[str, torch.Tensor] = {}
@@ -74,5 +80,11 @@ class SleepingTrainer(Trainer):
 
 
 class SleepingTrial(GANTrial):
+    def step(self) -> dict[str, Any]:
+        if self._trainer is not None and not self._unreported and not self._trainer.done:
+            with Path(self._root, INTERVALS).open("a") as file:
+                file.write(f"{os.getpid()} {self._trainer.shown}\n")
+        return super().step()
+
     def trainer_of(self, trial: TrialConfig, device: Any) -> Trainer:
         return SleepingTrainer(trial, self._reference.protocol.hash)

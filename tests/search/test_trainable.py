@@ -57,7 +57,7 @@ def begun(config: dict[str, Any], reference: Reference) -> GANTrial:
     Storage(config["checkpoints"]).write(".token", b"of the driver")
     trial = object.__new__(GANTrial)  # Tune's constructor opens log files in the user's home
     trial.setup(config, reference)
-    assert trial.step() == {"pid": os.getpid(), "node": "this node", "done": False}
+    assert trial.step() == {"done": False}
     return trial
 
 

@@ -17,7 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from gansearch.errors import one_line
 from gansearch.run.rows import Cause, Evaluation
 from gansearch.search.health import Failure, Health
-from gansearch.search.ray.placement import Placement
+from gansearch.search.ray.placement import Placement, is_alive, process_of
 from gansearch.search.ray.trainable import TrialFailure
 from gansearch.search.recorder import Recorder
 from gansearch.training.storage import PATIENCE
@@ -30,12 +30,11 @@ _LEAST_TIMEOUT = 1.5 * PATIENCE  # seconds: a trial may wait for its storage as 
 
 @dataclass
 class _Running:
-    """A trial on its actor: what Tune knows it by, where it runs, and since when nothing came from it."""
+    """A trial on its actor: what Tune knows it by, whether it has begun, and since when nothing came from it."""
 
     trial: Any
     since: float
-    node: str | None = None
-    pid: int | None = None
+    has_begun: bool = False
     timeout: str | None = None
 
 
@@ -59,11 +58,13 @@ class TrialEvents(Callback):
         self._running: dict[str, _Running] = {}  # by Tune's id
         self._seen = 0  # trials of Tune
 
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        """An actor is there, and takes the first step of the trial now."""
+        self._of(trial).has_begun = True
+
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
         running, trial_id = self._of(trial), trial.config["trial_id"]
         running.since = time.monotonic()
-        if "pid" in result:
-            running.node, running.pid = result["node"], result["pid"]
         if "fid" in result:  # of the last evaluation Tune does not tell the scheduler
             self._recorder.evaluation(trial_id, evaluation_of(result), result["node"])
             self._health.evaluated(trial_id, result["node"])
@@ -95,18 +96,19 @@ class TrialEvents(Callback):
 
     def _failure_of(self, trial: Any, running: _Running) -> tuple[Failure, str]:
         """Returns what has failed, and the whole text of it."""
-        error, node = _error_of(trial), running.node
-        trial_id, found = trial.config["trial_id"], getattr(error, "cause", None)
+        error, trial_id = _error_of(trial), trial.config["trial_id"]
+        found = getattr(error, "cause", None)
         if isinstance(found, TrialFailure):
             failure = Failure(trial_id=trial_id, cause=found.cause, reason=found.reason, node=found.node)
             return failure, found.text
+        node, _ = process_of(getattr(error, "actor_id", None))
         cause: Cause = "lost"
         reason = "its process was lost"
         if running.timeout is not None:
             cause, reason = "timeout", running.timeout
-        elif node is not None and node not in self._placement.nodes():
+        elif node is not None and not is_alive(node):
             cause, reason = "node", "its node was lost"
-        failure = Failure(trial_id=trial_id, cause=cause, reason=reason, node=node, has_begun=node is not None)
+        failure = Failure(trial_id=trial_id, cause=cause, reason=reason, node=node, has_begun=running.has_begun)
         return failure, f"{reason}: {one_line(error)}"
 
     def on_step_begin(self, iteration: int, trials: list[Any], **_: Any) -> None:
@@ -122,7 +124,7 @@ class TrialEvents(Callback):
                 running.since = now
             elif running.timeout is None and limit is not None and now > running.since + limit:
                 running.timeout = f"no evaluation came within {limit:.0f} s"
-                _kill(actor, running.node, running.pid)
+                _kill(actor)
 
     def _of(self, trial: Any) -> _Running:
         return self._running.setdefault(trial.trial_id, _Running(trial, time.monotonic()))
@@ -143,10 +145,11 @@ def _error_of(trial: Any) -> Exception:
     return pickle.loads(Path(trial.pickled_error_file).read_bytes())
 
 
-def _kill(actor: Any, node: str | None, pid: int | None) -> None:
+def _kill(actor: Any) -> None:
     """Kills an actor: by Ray, and by a task on its node, since a process that is stopped does not hear Ray."""
+    node, pid = process_of(actor._actor_id.hex())
     ray.kill(actor)
-    if node is not None and pid is not None:
+    if node is not None:
         there = NodeAffinitySchedulingStrategy(node, soft=False)
         ray.remote(_kill_process).options(num_cpus=0, scheduling_strategy=there).remote(pid)
 

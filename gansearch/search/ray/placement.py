@@ -1,10 +1,13 @@
 """Where trials may run: the slots that a cluster has by now, and nodes that an autoscaler shall add."""
 
+import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import ray
+from ray._private.state import actors
 from ray.tune import PlacementGroupFactory
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
@@ -12,6 +15,7 @@ from gansearch.search.health import Health
 from gansearch.search.ray.cluster import Cluster
 
 _FRESH = 1  # seconds for which Ray's answer counts
+_ANSWER_SECONDS = 5  # in which a node that is alive takes a connection
 
 
 class Placement:
@@ -37,8 +41,8 @@ class Placement:
     def slots(self, running: int = 0) -> int:
         """Returns how many trials may run at once. So many are `running`: what more could, waits for an autoscaler."""
         self._running = running
-        self._ask()
-        slots = sum(slots for node, slots in self._slots.items() if node not in self._health.avoided)
+        avoided = self.avoided()
+        slots = sum(slots for node, slots in self._slots.items() if node not in avoided)
         return min(slots, self._cluster.max_concurrent or slots)
 
     def nodes(self) -> set[str]:
@@ -48,7 +52,7 @@ class Placement:
 
     def avoided(self) -> list[str]:
         """Returns the ids of the nodes that are alive and get no trial."""
-        return sorted(self.nodes() & self._health.avoided)
+        return sorted(self._health.avoided(self.nodes()))
 
     def close(self) -> None:
         """Asks for no more nodes."""
@@ -79,6 +83,24 @@ class Placement:
             group = placement_group([share_of(self._cluster.cpus, self._cluster.gpus)])
             kept.append((group, group.ready()))
         self._pending = kept
+
+
+def process_of(actor_id: str | None) -> tuple[str | None, int]:
+    """Returns the id of an actor's node and the number of the actor's process; None and 0 where Ray does not know."""
+    actor = actors(actor_id) if actor_id is not None else {}
+    return (actor["Address"]["NodeID"] or None, actor["Pid"]) if actor else (None, 0)
+
+
+def is_alive(node_id: str) -> bool:
+    """Returns whether a node is alive. Ray takes 15 s to notice that one is lost, so the node itself is asked too."""
+    for node in ray.nodes():
+        if node["NodeID"] == node_id and node["Alive"]:
+            with suppress(OSError):
+                socket.create_connection(
+                    (node["NodeManagerAddress"], node["NodeManagerPort"]), timeout=_ANSWER_SECONDS
+                ).close()
+                return True
+    return False
 
 
 def share_of(cpus: float, gpus: float) -> dict[str, float]:

@@ -1,7 +1,6 @@
 """A trial as a Ray actor. The actor outlives its trial: process, CUDA context, data and extractor serve the next."""
 
 import logging
-import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +48,7 @@ class _RefusedError(UserError):
 
 
 class GANTrial(tune.Trainable):
-    """The first step of a trial begins it and says where; every other one trains until the next evaluation.
+    """The first step of a trial begins it; every other one trains until the next evaluation.
 
     A checkpoint is saved before its evaluation is reported. So every evaluation that the driver has written has a
     checkpoint. A trial that is started again, after a failure or by `resume`, restores the newest one. Artifacts are
@@ -78,7 +77,7 @@ class GANTrial(tune.Trainable):
             logger.warning("%s: the animation of its samples is missing (%s)", self._root, one_line(error))
 
     def step(self) -> dict[str, Any]:
-        """Returns the `pid` of the trial that begins; after that the next evaluation, or `diverged` in its place.
+        """Returns nothing but that the trial has begun; after that the next evaluation, or `diverged` in its place.
 
         `done` is set with the last.
 
@@ -88,7 +87,7 @@ class GANTrial(tune.Trainable):
         with _explained():
             if self._trainer is None:
                 self._trainer = self._begun(self._next_config)
-                return {"pid": os.getpid(), "node": _node(), "done": False}
+                return {"done": False}
             result = self._next(self._trainer)
             if result["done"]:
                 self._finish()
