@@ -90,6 +90,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str, program: Callab
         (["start", "digits", "--seed", "-1"], ["--seed", "-1"]),
         (["start", "digits", "--set", "metrics.weights=5"], ["metrics.weights", "string"]),
         (["start", "digits", "--storage", "/proc/store"], ["/proc/store", "--storage"]),
+        (["start", "digits", "--or-resume"], ["--or-resume needs --name"]),
         (["start", "digits", "--address", "127.0.0.1:1"], ["127.0.0.1:1", "ray start"]),
         (["start", "digits", "--dry-run", "--address", "127.0.0.1:1"], ["127.0.0.1:1", "ray start"]),
         (["start", "digits", "--dry-run", "--gpus-per-trial", "99"], ["--gpus-per-trial 99", "the largest node"]),
@@ -125,7 +126,7 @@ def test_a_folder_that_is_no_run(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_name_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("runs/mine").mkdir(parents=True)
+    Path("runs/mine/trials/0000").mkdir(parents=True)
     for more in ([], ["--dry-run"]):
         line = refused(capsys, "start", "digits", "--name", "mine", *more)
         assert "runs/mine exists already" in line and line.endswith("gansearch resume runs/mine")

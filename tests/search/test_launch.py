@@ -357,6 +357,28 @@ def test_interrupted_and_killed_a_search_goes_on_as_if_it_had_not_been(
     assert [trial.status for trial in resumed.values()] == [trial.status for trial in whole.values()]
 
 
+def test_one_command_line_starts_a_run_and_continues_it(folder: Path, drivers: Drivers, run: Command) -> None:
+    """The first driver is killed before it has written `search.json`, the second one while a trial trains."""
+    line = start_arguments("--trials", "1", "--or-resume")
+    drivers.start("search", *line, evals=0)
+    while not RESULTS.exists():
+        time.sleep(0.001)
+    drivers.kill()
+    assert not (folder / "runs/run/search.json").exists(), "the kill came too late to show anything"
+    drivers.start("search", *line, evals=1)
+    drivers.kill()
+    kept = RESULTS.read_bytes()
+    done = run(*line)
+    assert done.returncode == 0, done.stderr
+    assert RESULTS.read_bytes().startswith(kept)
+    assert_whole(folder, 1)
+    again = run(*line)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "runs/run is complete\n")
+    other = run(*line, "--seed", "1")
+    assert other.returncode == 2
+    assert "(seed 0 / 1)" in other.stderr and len(other.stderr.splitlines()) == 1
+
+
 def test_an_extended_search_survives_the_end_of_its_job_and_trains_the_best_further(
     whole: Ledger, folder: Path, drivers: Drivers, run: Command
 ) -> None:

@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import NoReturn
 
-_REACH, _ANSWER = 4.0, 6.0  # seconds
+_REACH, _ANSWER = 4.0, 7.0  # seconds
 
 
 def main(given: str) -> NoReturn:
@@ -75,7 +75,7 @@ def _ask(where: str) -> None:
     from ray.core.generated.gcs_pb2 import GcsNodeInfo  # type: ignore[attr-defined]
     from ray.exceptions import AuthenticationError
 
-    address = services.canonicalize_bootstrap_address(where)  # of localhost it makes the address of this machine
+    address = services.canonicalize_bootstrap_address(where) or where  # localhost becomes this machine's own address
     _reach(address)
     _limited(_ANSWER, where)
     try:
@@ -87,7 +87,8 @@ def _ask(where: str) -> None:
             "it takes another token: set RAY_AUTH_MODE=token, and give its token in RAY_AUTH_TOKEN or ~/.ray/auth_token"
         ) from None
     try:
-        check_version_info(metadata or {}, "")
+        if metadata:
+            check_version_info(metadata, "")
     except RuntimeError:
         there, here = (metadata["ray_version"], metadata["python_version"]), compute_version_info()
         raise ValueError(
