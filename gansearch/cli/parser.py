@@ -33,11 +33,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(WRONG_INPUT, f"{self.prog}: {line} (see {self.prog} --help)\n")
 
     def _get_value(self, action: argparse.Action, text: str) -> Any:
-        """Converts the text of any argument of any command, after what holds for all of them.
-
-        Raises:
-            argparse.ArgumentError: The text is empty, or is none that a file or a message can hold.
-        """
+        """Converts the text of any argument of any command; ends with an error where it is empty, or no text."""
         name = action.option_strings[0] if action.option_strings else action.metavar
         path, equals, value = text.partition("=")
         if not text.strip():
@@ -46,7 +42,7 @@ class Parser(argparse.ArgumentParser):
             self.error(f"{name} {path}= is empty: is a shell variable unset?")
         if "\0" in text or (not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)):
             self.error(f"{name} {text!r} is no UTF-8 text without NUL: write it anew")
-        return super()._get_value(action, text)  # type: ignore[misc]  # argparse has no public hook for all arguments
+        return super()._get_value(action, text)  # argparse has no public hook for all arguments
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         parsed, rest = super().parse_known_args(args, namespace)
