@@ -71,8 +71,8 @@ class LossConfig(Component):
 class OptimConfig(Section):
     """Adam for G and D. Training repeats `d_steps` D steps and `g_steps` G steps."""
 
-    g_lr: float = Field(2e-4, gt=0, le=1000, description="The learning rate of G.")
-    d_lr: float = Field(2e-4, gt=0, le=1000, description="The learning rate of D.")
+    g_lr: float = Field(2e-4, gt=0, description="The learning rate of G.")
+    d_lr: float = Field(2e-4, gt=0, description="The learning rate of D.")
     beta1: float = Field(0.5, ge=0, lt=1, description="How slowly Adam's mean of the gradients changes.")
     beta2: float = Field(0.999, ge=0, lt=1, description="How slowly Adam's mean of their squares changes.")
     d_steps: int = Field(1, ge=1, le=1000, description="D steps in a turn; each takes a batch of real images.")

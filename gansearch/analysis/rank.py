@@ -61,8 +61,8 @@ class Ranked:
     checkpoint: str | None
 
 
-def rank(run: Run) -> list[Ranked]:
-    """Returns all trials of a run, the lowest FID first. Of equal FIDs the one reached at fewer kimg comes first.
+def rank(run: Run, top: int | None = None) -> list[Ranked]:
+    """Returns the `top` trials of a run, or all, the lowest FID first; of equal FIDs that reached at fewer kimg.
 
     Finals come last and have no rank: each is one of several seeds of a configuration, and the luckiest would be first.
     """
@@ -72,7 +72,7 @@ def rank(run: Run) -> list[Ranked]:
     by_params = {run.ledger[one.trial_id].params_key: one for one in run.finalists}
     return [
         _ranked(run, trial, rank, by_params.get(trial.params_key) if by_params else None)
-        for trial, rank in zip((*searched, *finals), itertools.chain(ranks, itertools.repeat(None)), strict=False)
+        for trial, rank in zip((*searched, *finals)[:top], itertools.chain(ranks, itertools.repeat(None)), strict=False)
     ]
 
 

@@ -48,7 +48,6 @@ _LAST = ("reason", "checkpoint")
 
 def write_ranking(
     run: Run,
-    rows: Sequence[Ranked] | None = None,
     *,
     top: int | None = TOP,
     columns: Sequence[str] = (),
@@ -59,7 +58,6 @@ def write_ranking(
 
     Args:
         run: The run.
-        rows: Its ranking, where that is known already.
         top: How many trials of the search the table shows; None for all.
         columns: The columns to show: names of `column_names`. By default those that most people need, and the
             parameters that differ among the trials shown.
@@ -70,8 +68,7 @@ def write_ranking(
         UserError: A column is unknown.
     """
     file = file or sys.stdout
-    searched = [row for row in (rank(run) if rows is None else rows) if row.relation != "final"]
-    shown = searched[:top]
+    shown = [row for row in rank(run, top) if row.relation != "final"]
     chosen = _chosen(run, shown, columns, wide)  # refuses an unknown column before anything is written
     hint = f"`{command('rank', run.dir.path, '--wide')}`"
     if run.finals is not None:
@@ -82,7 +79,7 @@ def write_ranking(
     for row in shown:
         style = "bold" if winner is not None and row.trial_id == winner.trial_id else ""
         table.add(*(one.text(row) for one in chosen), style=style)
-    table.notes += _notes(run, searched, shown, {one.head for one in chosen})
+    table.notes += _notes(run, shown, {one.head for one in chosen})
     table.write(file, wide=wide)
 
 
@@ -131,13 +128,14 @@ def _unjudged(run: Run, again: str) -> str:
     return f"finals were trained, but not all: `{again}` continues them"
 
 
-def _notes(run: Run, searched: Sequence[Ranked], shown: Sequence[Ranked], heads: set[str]) -> Iterator[str]:
+def _notes(run: Run, shown: Sequence[Ranked], heads: set[str]) -> Iterator[str]:
     """Yields the lines below the table."""
     if state := state_text(run):
         yield state
-    if len(shown) < len(searched):
+    searched = sum(not trial.is_final for trial in run.ledger.values())
+    if len(shown) < searched:
         every = command("rank", run.dir.path, "--all")
-        yield f"and {len(searched) - len(shown)} more of {len(searched)} trials: `{every}`"
+        yield f"and {searched - len(shown)} more of {searched} trials: `{every}`"
     noise = fid_noise(run.ledger)
     ranks = [row.rank for row in shown if row.rank is not None]
     if noise is not None and len(set(ranks)) < len(ranks) and "rank" in heads:

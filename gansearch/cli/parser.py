@@ -34,11 +34,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(WRONG_INPUT, line + "\n")
 
     def _get_value(self, action: argparse.Action, text: str) -> Any:
-        """Converts the text of any argument of any command, after what holds for all of them.
-
-        Raises:
-            argparse.ArgumentError: The text is empty, or is none that a file or a message can hold.
-        """
+        """Converts the text of any argument of any command; ends with an error where it is empty, or no text."""
         name = action.option_strings[0] if action.option_strings else action.metavar
         path, equals, value = text.partition("=")
         if not text.strip():

@@ -25,7 +25,7 @@ class Loss(ABC):
         class_weight: The weight of the cross entropy of the classes, where D predicts them.
     """
 
-    class_weight: Annotated[float, Field(ge=0, le=10**4)] = 1.0
+    class_weight: Annotated[float, Field(ge=0)] = 1.0
 
     per_image: ClassVar[bool] = False
     """True where the loss differentiates D by each single image, as a gradient penalty does.

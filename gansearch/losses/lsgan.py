@@ -1,14 +1,12 @@
 """The least squares loss (Mao et al. 2017)."""
 
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from torch import Generator, Tensor
 
 from gansearch.losses.base import Loss
 from gansearch.registry import component
-
-_Target = Annotated[float, Field(ge=-1000, le=1000)]
 
 
 @component
@@ -24,9 +22,9 @@ class LSGAN(Loss):
         g_target: c, what G wants D to give for generated images; above `fake_target`.
     """
 
-    fake_target: _Target = 0.0
-    real_target: _Target = 1.0
-    g_target: _Target = 1.0
+    fake_target: float = 0.0
+    real_target: float = 1.0
+    g_target: float = 1.0
 
     @model_validator(mode="after")
     def _real_is_above_fake(self) -> Self:

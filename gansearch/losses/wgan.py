@@ -19,7 +19,7 @@ class WGAN(Wasserstein, Loss):
         clip: The greatest size of a parameter of D.
     """
 
-    clip: Annotated[float, Field(gt=0, le=1000)] = 0.01
+    clip: Annotated[float, Field(gt=0)] = 0.01
 
     @torch.no_grad()
     def constrain(self, D: nn.Module) -> None:

@@ -219,7 +219,8 @@ class Space(Data):
 
     def applies(self, path: str, params: Mapping[str, Any]) -> bool:
         """Returns whether the parameter at `path` has an effect, given the values of the others."""
-        return all(when.path in self.params and when.holds(params) for when in self.conditions(path))
+        conditions = self._conditions[path]
+        return not conditions or all(when.path in self.params and when.holds(params) for when in conditions)
 
     def active(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the values among `params` that have an effect, in the order of the space."""

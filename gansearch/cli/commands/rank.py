@@ -38,8 +38,7 @@ def _arguments(parser: Parser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     run = loaded_run(args)
-    ranked = rank(run)
-    rows = ranked[: args.top]
+    rows = rank(run, args.top) if args.json or args.csv or args.parquet else []
     if args.evaluations and not (args.csv or args.parquet):
         raise UserError("--evaluations: name the file to write with --csv FILE or --parquet FILE")
     if args.csv:
@@ -55,7 +54,7 @@ def _run(args: argparse.Namespace) -> int:
     else:
         columns = args.columns.split(",") if args.columns is not None else ()
         top = None if args.all else args.top or TOP
-        write_ranking(run, ranked, top=top, columns=columns, wide=args.wide)
+        write_ranking(run, top=top, columns=columns, wide=args.wide)
     return OK if run.ledger.best else no_fid(run.dir.path)
 
 

@@ -21,7 +21,7 @@ from gansearch.cli.arguments import (
 )
 from gansearch.cli.command import Command
 from gansearch.cli.parser import OK, Parser, non_negative_int
-from gansearch.cli.results import no_fid
+from gansearch.cli.results import failed_code, no_fid
 from gansearch.cli.searching import run_search
 from gansearch.errors import UserError
 from gansearch.run import Options, Plan, new_run
@@ -81,7 +81,7 @@ def _run(args: argparse.Namespace) -> int:
         return run_search(plan, lambda search: search.start())
     if is_complete(started):
         logger.info("%s is complete", run.path)
-        return OK if started.best_fid is not None else no_fid(run.path)
+        return failed_code(started) if started.best_fid is not None else no_fid(run.path)
     return run_search(started.plan.with_resources(given_resources(args)), lambda search: search.resume())
 
 
