@@ -36,9 +36,11 @@ class Placement:
         self._slots: dict[str, int] = {}  # by node
         self._pending: list[tuple[PlacementGroup, ray.ObjectRef]] = []
         self._asked = -float("inf")
+        self._running = 0
 
-    def slots(self) -> int:
-        """Returns how many trials may run at once."""
+    def slots(self, running: int = 0) -> int:
+        """Returns how many trials may run at once. So many are `running`: what more could, waits for an autoscaler."""
+        self._running = running
         avoided = self.avoided()
         slots = sum(slots for node, slots in self._slots.items() if node not in avoided)
         return min(slots, self._cluster.max_concurrent or slots)
@@ -61,10 +63,13 @@ class Placement:
             return
         self._slots, self._asked = self._cluster.slots_by_node(), time.monotonic()
         if self._cluster.is_elastic:
-            work, there = self._work(), sum(self._slots.values())
-            wanted = max(1, there) if work is None else min(work, max(1, there))
-            limit = self._cluster.max_concurrent
-            self._ask_for_nodes(wanted if limit is None else min(wanted, max(0, limit - there)))
+            there, limit, work = sum(self._slots.values()), self._cluster.max_concurrent, self._work()
+            wanted = max(1, there)
+            if work is not None:
+                wanted = min(wanted, self._running + work - there)
+            if limit is not None:
+                wanted = min(wanted, limit - there)
+            self._ask_for_nodes(max(0, wanted))
 
     def _ask_for_nodes(self, count: int) -> None:
         """Lets so many placement groups be pending."""

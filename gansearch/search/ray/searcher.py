@@ -44,7 +44,7 @@ class QueueSearcher(Searcher):
     def suggest(self, trial_id: str) -> Any:
         if self._limits.stop_all():
             return Searcher.FINISHED
-        slots = self._placement.slots()
+        slots = self._placement.slots(len(self._handed_out))
         if not slots and not self._handed_out:
             warn_once("no node has room for a trial: waiting for one")
         if len(self._handed_out) >= slots:
