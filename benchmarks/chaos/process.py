@@ -14,7 +14,6 @@ import psutil
 
 from benchmarks.chaos.nodes import kill
 
-_EVENTS = {"start", "eval", "decision", "end", "noise"}
 _GONE_SECONDS = 20  # in which all processes of a driver that was killed have to end
 
 
@@ -48,8 +47,6 @@ class Driver:
     def _read_events(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if line.split(" ")[0] not in _EVENTS:  # Ray's own
-                continue
             self.printed.append(line.strip())
             self.last = time.monotonic()
             self.first = self.first or self.last

@@ -49,6 +49,8 @@ def ray_session(address: str | None, code: Sequence[str] = ()) -> Iterator[Calla
     if code:
         common["runtime_env"] = {"py_modules": list(code)}
     with ExitStack() as stack:
+        # On stdout, where results belong, Ray would print which processes and nodes are lost. The rows have that.
+        stack.enter_context(patch.object(ray._private.worker, "_worker_logs_enabled", False))
         try:
             with patch.object(ray._private.utils, "set_sigterm_handler"):  # signals end a search in order
                 kill = stack.enter_context(_own_ray(common) if address is None else _joined(address, common))
