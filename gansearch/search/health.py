@@ -1,8 +1,9 @@
 """What failures mean: whether a trial is tried again, which nodes get no more trials, and when a search has to end."""
 
+import time
 from collections import Counter
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import Cause
@@ -12,7 +13,8 @@ _LIMITS: dict[Cause, int] = {"lost": 5, "timeout": 3, "error": 3}
 """How many failures of one cause between two evaluations end a trial that had begun. Other causes are not its own."""
 _MOST = 50  # failures of one trial under one driver, however far it came
 _TRIALS_IN_A_ROW = 5  # different trials that fail in a row: one of them alone may be faulty
-_LOSSES_IN_A_ROW = 30  # nodes that are preempted take many processes with them while these start
+_LOSSES_IN_A_ROW = 12  # processes are killed for reasons of their own, so it takes more of these
+_STARTS_IN_A_ROW, _STARTS_SECONDS = 30, 900  # processes that died in their start, as all do while nodes come and go
 _STORAGE_IN_A_ROW = 3  # each has waited for the storage for minutes
 
 
@@ -26,6 +28,7 @@ class Failure:
         reason: What happened, on one line.
         node: The id of the trial's node; None where it is not known.
         has_begun: Whether the first step of the trial had begun, so that it may have been the cause.
+        at: When it happened, in seconds.
     """
 
     trial_id: str
@@ -33,6 +36,7 @@ class Failure:
     reason: str
     node: str | None = None
     has_begun: bool = True
+    at: float = field(default_factory=time.monotonic)
 
 
 class Health:
@@ -120,11 +124,15 @@ class Health:
         return self.ends is None
 
 
-def _is_broken(failures: Collection[Failure]) -> bool:
+def _is_broken(failures: Sequence[Failure]) -> bool:
     """Returns whether so many failures in a row are no accident, and no single trial's fault."""
-    causes = Counter(failure.cause for failure in failures)
+    storage = [failure for failure in failures if failure.cause == "storage"]
+    begun = [failure for failure in failures if failure.cause == "lost" and failure.has_begun]
+    starts = [failure for failure in failures if not failure.has_begun]
     trials = {failure.trial_id for failure in failures if failure.cause != "lost"}
-    if causes["storage"] >= _STORAGE_IN_A_ROW or len(trials) >= _TRIALS_IN_A_ROW:
-        return True
-    begun = {failure.trial_id for failure in failures if failure.has_begun}
-    return causes["lost"] >= _LOSSES_IN_A_ROW and len(begun) != 1
+    return (
+        len(storage) >= _STORAGE_IN_A_ROW
+        or len(trials) >= _TRIALS_IN_A_ROW
+        or (len(begun) >= _LOSSES_IN_A_ROW and len({failure.trial_id for failure in begun}) > 1)
+        or (len(starts) >= _STARTS_IN_A_ROW and starts[-1].at - starts[0].at >= _STARTS_SECONDS)
+    )

@@ -58,7 +58,8 @@ class VirtualCluster:
             del self.running[node]
             self.failures += 1
             cause, has_begun = reason
-            failure = Failure(trial_id=trial_id, cause=cause, reason="it failed", node=node, has_begun=has_begun)
+            at = 60.0 * self.failures
+            failure = Failure(trial_id=trial_id, cause=cause, reason="no", node=node, has_begun=has_begun, at=at)
             if self.health.failed(failure, self.nodes):
                 self.failed.add(trial_id)
             return
@@ -134,6 +135,15 @@ def test_trials_that_are_lost_now_and_then_are_all_completed(seed: int, nodes: i
     search = VirtualCluster(chance, fails, trials=20, nodes=nodes).finish()
     assert (search.failed, search.health.ends) == (set(), None)
     assert search.completed == set(search.ledger)
+
+
+def test_a_storm_of_kills_ends_nothing_for_a_while() -> None:
+    """Every process dies in its start: a search ends by that where it goes on, not when nodes come and go."""
+    search = VirtualCluster(random.Random(0), lambda *_: None, trials=4, nodes=3)
+    for number in range(200):
+        failure = Failure(trial_id="0000", cause="lost", reason="no", node="node 0", has_begun=False, at=4.0 * number)
+        assert not search.health.failed(failure, search.nodes[:1])
+    assert (search.health.ends, search.health.broken) == (None, set())
 
 
 @given(chances, st.floats(0, 0.99))
