@@ -39,7 +39,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10, help="how long the cluster is disturbed")
     parser.add_argument("--every", type=float, default=2, help="seconds between two faults, on average")
     parser.add_argument("--kills", type=int, default=20, help="how often a driver is killed")
-    parser.add_argument("--spoil", type=float, default=0.25, help="how often a killed driver's checkpoint is damaged")
+    parser.add_argument("--spoil", type=float, default=0.5, help="how often a killed driver's checkpoint is damaged")
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--interval", type=float, default=0.3, help="seconds between two evaluations of a trial")

@@ -16,9 +16,10 @@ from gansearch.run import RunDir
 _WAYS = {
     "driver, kill -9": (signal.SIGKILL, False),
     "driver, SIGTERM": (signal.SIGTERM, False),
-    "driver, Ctrl-C": (signal.SIGINT, True),
-    "driver and its Ray, SIGTERM": (signal.SIGTERM, True),
+    "driver's group, Ctrl-C": (signal.SIGINT, True),
+    "driver's group, SIGTERM": (signal.SIGTERM, True),
 }
+_OFTEN = (3, 1, 1, 1)
 
 
 def disturbed_driver(args: Namespace, folder: Path) -> Outcome:
@@ -62,7 +63,7 @@ def _finish(driver: Driver, args: Namespace, result: Outcome) -> None:
 
 def _kill(driver: Driver, chance: random.Random, preparing: float, args: Namespace, result: Outcome) -> None:
     """Kills a driver at any moment, half the times before its first row."""
-    kind = chance.choice(list(_WAYS))
+    kind = chance.choices(list(_WAYS), _OFTEN)[0]
     number, to_group = _WAYS[kind]
     if chance.random() < 0.5:
         driver.ended(chance.uniform(0, preparing))
