@@ -15,6 +15,8 @@ from gansearch.cli.command import command_names
 from gansearch.cli.search import main
 from gansearch.errors import UserError
 from gansearch.run import RunDir
+from gansearch.run.paths import ABOUT
+from gansearch.training.checkpoint import _seal
 
 NAME = "marked:Thing"
 CONFIG = "trials/0000/config.json"
@@ -72,12 +74,14 @@ def name_code(run: RunDir, kind: str) -> None:
         elif f"{kind}s" in options:
             options[f"{kind}s"] = [{"name": NAME}]
         config["code"] = {"marked": {"file": str(Path("marked.py").absolute()), "sha256": "0" * 64}}
+        if path.name == ABOUT:  # a stranger can make a hash too
+            content["sha256"][ABOUT] = _seal(content)
         path.write_text(json.dumps(content))
 
     into(run.search_json, "space", "base")
     for config_json in run.trials.glob("*/config.json"):
         into(config_json)
-    for about in run.trials.glob("*/*/checkpoint.json"):
+    for about in run.trials.glob(f"*/*/{ABOUT}"):
         into(about, "config")
 
 
