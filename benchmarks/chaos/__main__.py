@@ -29,7 +29,7 @@ def main() -> int:
         folder = Path(tempfile.mkdtemp(prefix="chaos-"))
         outcome = MODES[mode](args, folder)
         print(f"{mode} (seed {args.seed}, {folder})", *outcome.lines(), sep="\n", flush=True)
-        wrong += len(outcome.wrong) + outcome.left_behind
+        wrong += len(outcome.wrong) + len(outcome.left_behind)
     return 1 if wrong else 0
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from benchmarks.chaos.check import Verdict
 
+_LONGEST = 100  # characters of a command line
+
 
 @dataclass
 class Outcome:
@@ -25,7 +27,7 @@ class Outcome:
     lost: int = 0
     doubled: int = 0
     repeated: int = 0
-    left_behind: int = 0
+    left_behind: list[str] = field(default_factory=list)
 
     def add(self, name: str, verdict: Verdict, most_repeated: int) -> None:
         """Takes account of a search that has ended, and whose faults may repeat so many intervals."""
@@ -40,6 +42,7 @@ class Outcome:
         return [
             f"searches {self.rounds}; struck {self.killed.total()}: {killed or 'nothing'}; nodes joined {self.joined}",
             f"trials failed {self.failed}; rows lost {self.lost}, doubled {self.doubled}; intervals repeated "
-            f"{self.repeated}; hung {self.hung}; processes left behind {self.left_behind}",
+            f"{self.repeated}; hung {self.hung}; processes left behind {len(self.left_behind)}",
             *self.wrong,
+            *(f"left behind: {name[:_LONGEST]}" for name in self.left_behind),
         ]

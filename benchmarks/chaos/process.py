@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.chaos.nodes import kill
+from benchmarks.chaos.nodes import kill, name_of
 
-_GONE_SECONDS = 20  # in which all processes of a driver that was killed have to end
+_GONE_SECONDS = 90  # in which all processes of a driver end: agents of Ray that were starting look for it for a minute
 
 
 class Driver:
@@ -70,18 +70,19 @@ class Driver:
         if not self.ended(0):
             (os.killpg if to_group else os.kill)(self.process.pid, number)
 
-    def close(self) -> int:
-        """Ends the driver by force where it has not ended; returns how many processes it has left behind."""
+    def close(self) -> list[str]:
+        """Ends the driver by force where it has not ended; returns the names of processes that it has left behind."""
         self.send(signal.SIGKILL)
         self.process.wait()
         end = time.monotonic() + _GONE_SECONDS
         while (left := [one for one in self._family if _is_alive(one)]) and time.monotonic() < end:
             time.sleep(0.2)
+        names = [name_of(process) for process in left]
         for process in left:
             kill(process)
         for reader in self._readers:
             reader.join()
-        return len(left)
+        return names
 
 
 def _is_alive(process: psutil.Process) -> bool:

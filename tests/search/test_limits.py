@@ -74,5 +74,5 @@ def test_a_spent_budget_stops_what_trains(tmp_path: Path) -> None:
 
 
 def test_a_large_budget_lets_everything_begin(tmp_path: Path) -> None:
-    with limits_of(tmp_path, HOUR, gpu_hours=1e9) as limits:
+    with limits_of(tmp_path, HOUR, gpu_hours=1e7) as limits:
         assert limits.allow_new(1000) and limits.reached is None and not limits.stop_all()
