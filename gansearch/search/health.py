@@ -119,9 +119,13 @@ class Health:
             failures.clear()
             return False
         self._suspects.pop(trial_id, None)
-        if not self._ledger.longest_interval:
+        if self._ledger.longest_interval:
+            return True
+        # Nothing shows yet that others do not fail.
+        running = [trial.trial_id for trial in self._ledger.values() if trial.status == "running"]
+        if self._failures.keys() >= set(running):
             self.ends = f"no trial came to an evaluation ({failure.reason})"
-        return self.ends is None
+        return self.ends is None and self._totals[trial_id] >= _MOST
 
 
 def _is_broken(failures: Sequence[Failure]) -> bool:

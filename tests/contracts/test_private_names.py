@@ -23,6 +23,24 @@ KNOWN = {
     "torch._foreach_norm",
     "torch.ops.mkldnn._linear_pointwise",
 }
+# What these must do is seen with a real Ray only: in tests/search/test_session.py (a Ray of one's own, addresses of a
+# cluster), test_placement.py (autoscalers) and test_chaos.py (processes and nodes).
+KNOWN_RAY = {
+    "ray._common.usage.usage_lib.get_cluster_metadata",
+    "ray._common.utils.get_default_system_temp_dir",
+    "ray._private.authentication.authentication_token_setup.ensure_token_if_auth_enabled",
+    "ray._private.ray_constants",
+    "ray._private.services",
+    "ray._private.state.actors",
+    "ray._private.utils",
+    "ray._private.utils.check_version_info",
+    "ray._private.utils.compute_version_info",
+    "ray._private.worker",
+    "ray._raylet.AuthenticationTokenLoader",
+    "ray._raylet.Config",
+    "ray._raylet.GcsClient",
+    "ray.experimental.internal_kv._internal_kv_get",
+}
 
 
 def _is_private(name: str) -> bool:
@@ -46,7 +64,8 @@ def private_names(source: str) -> set[str]:
         if parts and isinstance(node, ast.Name) and node.id in modules:
             found.add(".".join([modules[node.id].split(".")[0], *reversed(parts)]))
     longest = {name for name in found if not any(other.startswith(f"{name}.") for other in found)}
-    return {name for name in longest if _is_private(name) and not name.startswith("_typeshed.")}
+    public = ("_typeshed.", "os._exit")
+    return {name for name in longest if _is_private(name) and not name.startswith(public)}
 
 
 def test_private_names_are_seen() -> None:
@@ -56,7 +75,7 @@ def test_private_names_are_seen() -> None:
 
 def test_every_private_name_is_listed() -> None:
     found = set().union(*(private_names(path.read_text()) for path in ROOT.rglob("*.py")))
-    assert found == KNOWN
+    assert found == KNOWN | KNOWN_RAY
 
 
 def tensors() -> list[Tensor]:

@@ -184,3 +184,17 @@ def test_a_suspected_node_gets_trials_again_where_it_is_the_last() -> None:
         assert not search.health.failed(failure, search.nodes)
     assert search.health.avoided(search.nodes) == {"node 1"}
     assert search.health.avoided(["node 1"]) == set()
+
+
+def test_while_others_are_in_their_first_interval_nobody_is_to_blame() -> None:
+    """A trial that fails at once says nothing of those that need an hour for an evaluation."""
+    search = VirtualCluster(random.Random(0), lambda *_: None, trials=3, nodes=1)
+
+    def fail(trial_id: str) -> bool:
+        return search.health.failed(Failure(trial_id=trial_id, cause="error", reason="no", node="node 0"), ["node 0"])
+
+    assert not any(fail("0000") for _ in range(4))
+    assert search.health.ends is None and search.queue.again[-1].trial_id == "0000"
+    search.event("node 0", "0001")
+    assert fail("0000")
+    assert search.health.ends is None
