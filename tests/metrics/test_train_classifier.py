@@ -93,7 +93,7 @@ def test_a_mirrored_image_is_the_same_image_mirrored(script: ModuleType) -> None
         (["--data", "image_folder", "--set", "dir", "--out", "FILE"], "--set data.dir: write path.to.option=value"),
         (["--data", "digits", "--set", "colour=1", "--out", "FILE"], "unknown option of digits 'data.colour'"),
         (["--data", "digits", "--out", "DIR"], "DIR cannot be written: choose another --out"),
-        (["--data", "digits", "--out", "FILE", "--epochs", "0"], "--epochs: 0 is not a whole number above 0"),
+        (["--data", "digits", "--out", "FILE", "--epochs", "0"], "--epochs: 0 is not a whole number from 1"),
     ],
 )
 def test_wrong_input_gets_one_line_and_2(

@@ -19,13 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from gansearch.config import MOST_KIMG
 from gansearch.errors import UserError
 from gansearch.run import Ledger
 from gansearch.run.rows import Decision, End, Eval, Row, Start, Writer, read, to_json
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
-LENGTH = st.floats(0, 1e9)
+LENGTH = st.floats(0, MOST_KIMG)
 MEASURES = ("fid", "train_seconds", "eval_seconds", "d_loss_real", "d_loss_fake", "g_loss", "images_per_second")
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 IDS = st.integers(0, 10**6).map("{:04d}".format)
