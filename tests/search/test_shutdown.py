@@ -26,7 +26,8 @@ STUCK = "libc, mutex = ctypes.CDLL(None), bytes(64); libc.pthread_mutex_lock(mut
 @pytest.mark.parametrize("reader", ["there", "gone"])
 def test_a_signal_ends_the_process_which_says_how_to_go_on(number: signal.Signals, work: str, reader: str) -> None:
     """Also where the reader of its messages, as `tee`, has ended by the same signal."""
-    command = [sys.executable, "-c", CODE.format(work=work)]
+    heard = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"  # also where the tests run under nohup
+    command = [sys.executable, "-c", f"{heard}\n{CODE.format(work=work)}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.readline()
