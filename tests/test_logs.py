@@ -35,9 +35,10 @@ def test_only_a_long_work_is_announced_and_once(
 
 
 def test_a_message_is_one_line_without_control_characters_and_a_traceback_has_its_lines(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logger = logging.getLogger("gansearch.test")
+    monkeypatch.setattr(logging.getLogger("gansearch"), "handlers", [])  # those of commands that ran in this process
     with logs.shown_on_stderr():
         warn_once("from a \x1b[2J file\nlike another line")
         try:

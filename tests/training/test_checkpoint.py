@@ -144,16 +144,16 @@ def test_a_file_uri_is_a_path(tmp_path: Path) -> None:
 
 
 def test_an_object_store_keeps_them_too(bucket: str) -> None:
-    root = join(bucket, "run", "0001")
+    root = join(bucket, "kept", "0001")
     checkpoints = CheckpointDir(root)
     assert checkpoints.last(CPU) is None
-    with pytest.raises(UserError, match="no checkpoint under s3://bucket/prefix/run/0001"):
+    with pytest.raises(UserError, match="no checkpoint under s3://bucket/prefix/kept/0001"):
         checkpoints.best()
     for images in (640, 1280, 1920):
         save(checkpoints, images)
     assert assert_whole(CheckpointDir(root)) == 1920
     assert Storage(root).folders() == ["checkpoint_000001280", "checkpoint_000001920"]
-    assert CheckpointDir(join(bucket, "run", "0002")).last(CPU) is None
+    assert CheckpointDir(join(bucket, "kept", "0002")).last(CPU) is None
 
 
 def test_a_checkpoint_that_a_crash_cut_short_does_not_count(bucket: str) -> None:
