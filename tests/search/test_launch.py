@@ -507,20 +507,18 @@ def test_a_time_budget_ends_the_search(folder: Path, two_nodes: str, run: Comman
     assert done.returncode in {0, 3}
 
 
-def test_where_all_trials_fail_the_search_ends_and_they_are_unfinished(
-    folder: Path, two_nodes: str, run: Command
-) -> None:
+def test_where_all_trials_fail_the_search_ends_and_they_are_unfinished(folder: Path, run: Command) -> None:
     """The checkpoints' folder is a file. When that is repaired, the search goes on."""
-    store, results = folder / "store/run", folder / RESULTS
+    store, begun = folder / "store/run", folder / "runs/run/search.json"
 
     def obstruct() -> None:
-        while not results.exists():  # it exists long before the first checkpoint
+        while not begun.exists():  # it exists long before the first checkpoint
             time.sleep(0.01)
         store.rename(folder / "store/elsewhere")
         store.write_text("in the way")
 
     threading.Thread(target=obstruct, daemon=True).start()
-    failed = run(*start_arguments(*joined(two_nodes), "--trials", "1", "--storage", "store"))
+    failed = run(*start_arguments("--trials", "1", "--storage", "store"))
     assert failed.returncode == 4, failed.stderr
     assert "trials are unfinished: fix that, then run `" in failed.stderr.splitlines()[-1]
     assert "Not a directory" in (folder / "runs/run/trials/0000/error.txt").read_text()
