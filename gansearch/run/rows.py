@@ -154,7 +154,7 @@ class Eval(Evaluation, _Identified):
 
 @dataclass(frozen=True, kw_only=True, config=_SCHEMA)
 class Decision(_Identified):
-    """The scheduler has compared a trial with others, or a resumed search lets a trial go on that a budget had cut.
+    """The scheduler has compared a trial with others.
 
     A trial that waits, and one that has ended as stopped, trains further after a decision that it goes on.
 

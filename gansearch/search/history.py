@@ -11,7 +11,7 @@ from gansearch.search.ranked import discard
 class History:
     """The trials of a search by number. Finals say nothing of parameters and are left out.
 
-    A trial that continues another counts as that one. A trial that waits, was stopped, was cut by a budget or failed
+    A trial that continues another counts as that one. A trial that waits, trains, was stopped or failed
     is known at the rungs that it reached, and unknown at higher ones: neither good nor bad.
 
     Attributes:

@@ -103,7 +103,7 @@ class Recorder:
 
     @property
     def may_promote(self) -> bool:
-        """Whether a trial that waits, or has ended waiting as a budget was spent, goes on where a slot is free."""
+        """Whether a trial that waits, or has ended waiting, goes on where a slot is free."""
         return (self._decisions.promote() or self._decisions.release()) is not None
 
     @property
