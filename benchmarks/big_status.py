@@ -3,12 +3,14 @@
     python -m benchmarks.big_status
 
 Both runs are read in turn, so that whatever else the machine does slows both. Times are those of the processor, without
-that to import the package, and the lowest of the repetitions.
+that to import the package, and the lowest of the repetitions. Beside them stands the ratio to what Python's parser
+takes for the rows as plain JSON.
 """
 
 import argparse
 import io
 import json
+import math
 import sys
 import tempfile
 import time
@@ -28,6 +30,11 @@ def _status(paths: RunDir) -> None:
     total = run.ledger.total(run.manifest.options.trials)
     render_status(run.ledger, total=total, max_kimg=run.manifest.max_kimg, rows=TOP).write(io.StringIO())
     noisy_rungs(run)
+
+
+def _parse(paths: RunDir) -> None:
+    for line in paths.results.read_bytes().splitlines():
+        json.loads(line)
 
 
 _COMMANDS: dict[str, Callable[[RunDir], object]] = {
@@ -52,12 +59,13 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         small, big = (big_run(Path(folder, f"{size}"), size, finals=True) for size in (args.trials // 10, args.trials))
-        for name, command in _COMMANDS.items():
+        parse = math.nan
+        for name, command in {"json.loads": _parse, **_COMMANDS}.items():
             times = [(_seconds(command, small), _seconds(command, big)) for _ in range(args.repeat)]
             few, many = map(min, zip(*times, strict=True))
-            print(
-                f"{name:<14}{few:6.2f} s  {many:6.2f} s  {many / few:5.1f} times, for 10 times the trials", flush=True
-            )
+            parse = many if command is _parse else parse
+            growth = f"{many / few:5.1f} times, for 10 times the trials"
+            print(f"{name:<14}{few:6.2f} s  {many:6.2f} s  {growth}; {many / parse:.2f} of json.loads", flush=True)
     return 0
 
 

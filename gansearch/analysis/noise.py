@@ -13,7 +13,7 @@ training the noise may be another. It is good enough to warn of a rung, and no p
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from statistics import fmean, median, quantiles
 
@@ -75,10 +75,10 @@ def noisy_rungs(run: Run) -> list[NoisyRung]:
     """Returns the rungs of a run at which it decided by luck; none where there are too few FIDs to tell."""
     train, ledger = run.manifest.space.base.train, run.ledger
     rungs = [images_of(kimg) for kimg in run.manifest.rungs_kimg]
-    late = _late_noise(ledger, train.max_images)
+    late, compared = _late_noise(ledger, train.max_images), _fids(ledger, rungs)
     found = []
     for rung, following in itertools.pairwise(rungs):
-        fids = _fids(ledger, rung)
+        fids = compared[rung]
         of_finals = _noise_of_finals(ledger, rung)
         noise = late if of_finals is None else of_finals
         if noise is None or len(fids) < _LEAST_TRIALS:
@@ -99,13 +99,18 @@ def noisy_rungs(run: Run) -> list[NoisyRung]:
     return found
 
 
-def _fids(ledger: Ledger, rung: int) -> list[float]:
-    """Returns the positive FIDs that a scheduler has compared at a rung; one that continues another counts as that."""
-    ids = [
-        id for id, trial in ledger.items() if not trial.is_final and trial.images >= rung and ledger.root_id(id) == id
-    ]
-    fids = (ledger.fid_at(id, rung) for id in ids)
-    return [fid for fid in fids if fid is not None and fid > 0]
+def _fids(ledger: Ledger, rungs: Iterable[int]) -> dict[int, list[float]]:
+    """Returns the positive FIDs that a scheduler has compared at rungs; one that continues another counts as that."""
+    found: dict[int, list[float]] = {rung: [] for rung in rungs}
+    for id, trial in ledger.items():
+        if trial.is_final or ledger.root_id(id) != id:
+            continue
+        images = trial.images
+        for rung, fids in found.items():
+            fid = ledger.fid_at(id, rung) if images >= rung else None
+            if fid is not None and fid > 0:
+                fids.append(fid)
+    return found
 
 
 def _noise_of_finals(ledger: Ledger, rung: int) -> float | None:

@@ -1,6 +1,7 @@
 """The arguments that several commands share, each group with what reads it from the parsed command line."""
 
 import argparse
+import gc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ def loaded_run(args: argparse.Namespace) -> Run:
         UserError: There is no such run, or it is damaged.
     """
     run = load(find_run(args.run, args.runs_dir))
+    gc.freeze()  # the rows, of which a large run has a hundred thousand, stay: no collection has to go through them
     foreign.allow(getattr(args, "allow_code", False), run.plan.component_names)
     return run
 

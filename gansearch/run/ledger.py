@@ -110,6 +110,22 @@ class TrialState:
     def images(self) -> int:
         return images_of(self.kimg)
 
+    def has(self, row: Row) -> bool:
+        """Returns whether a row of this trial adds nothing to what is known of it."""
+        match row:
+            case Start():
+                return True
+            case Noise():
+                return self.noise == row
+            case Decision() if self.end is not None:
+                return self.end.status != "stopped" or row.verdict != "goes on"
+            case Decision():
+                last = self.decisions[-1] if self.decisions else None
+                return last is not None and (row.kimg, row.verdict) == (last.kimg, last.verdict)
+            case Eval() if self.end is None:
+                return bool(self.evals) and row.kimg <= self.evals[-1].kimg
+        return self.end is not None
+
     def ended(
         self, status: Status, reason: str | None = None, kimg: float | None = None, cause: Cause | None = None
     ) -> End:
@@ -170,35 +186,22 @@ class Ledger(dict[str, TrialState]):
 
     def is_duplicate(self, row: Row) -> bool:
         """Returns whether a row adds nothing: its trial has started, has come as far, or has ended already."""
-        if isinstance(row, Start):
-            return row.trial_id in self
-        state = self[row.trial_id]
-        if isinstance(row, Noise):
-            return state.noise == row
-        if isinstance(row, Decision):
-            last = state.decisions[-1] if state.decisions else None
-            reopens = state.status == "stopped" and row.verdict == "goes on"
-            is_new = last is None or (row.kimg, row.verdict) != (last.kimg, last.verdict)
-            return not (reopens or (is_new and state.end is None))
-        if state.end is not None:
-            return True
-        return isinstance(row, Eval) and bool(state.evals) and row.kimg <= state.evals[-1].kimg
+        trial = self.get(row.trial_id)
+        return trial is not None and trial.has(row)
 
     def add(self, row: Row) -> None:
         """Adds one row. A duplicate changes nothing."""
-        if not isinstance(row, Start) and row.trial_id not in self:
-            self.without_start[row.trial_id] = row.number
+        trial = self.get(row.trial_id)
+        if trial is None:
             self._highest_number = max(self._highest_number, row.number)
-            return
-        if self.is_duplicate(row):
+            if not isinstance(row, Start):
+                self.without_start[row.trial_id] = row.number
+                return
+            trial = self[row.trial_id] = TrialState(row)
+            self._num_with_parent += row.parent is not None
+        elif trial.has(row):
             return
         self.rows.append(row)
-        if isinstance(row, Start):
-            self[row.trial_id] = TrialState(row)
-            self._highest_number = max(self._highest_number, row.number)
-            self._num_with_parent += row.parent is not None
-            return
-        trial = self[row.trial_id]
         match row:
             case Eval():
                 self._evaluated(trial, row)

@@ -17,7 +17,7 @@ from gansearch.run.finals import Finalist, Finals
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Manifest, Plan
 from gansearch.run.paths import ABOUT, BEST, RunDir, checkpoint_images, join
-from gansearch.run.rows import Row, read
+from gansearch.run.rows import read
 
 _MOST_LOST = 1000  # trials without a row before one that has rows
 _YEARS = range(1970, 9999)  # that have a time in every zone
@@ -158,7 +158,9 @@ def load(run: RunDir) -> Run:
 
     with _uncollected():
         rows = read(run.results, warn) if run.results.exists() else []
-        credible = [row for row in rows if _is_credible(row, len(rows))]
+        # Trials are numbered one after another, and written in our age.
+        numbers = range(len(rows) + _MOST_LOST)
+        credible = [row for row in rows if row.number in numbers and row.time.year in _YEARS]
         ledger = Ledger(credible)
     if len(credible) < len(rows):
         warn(f"{run.results}: left out {len(rows) - len(credible)} rows with a number or a time that can't be")
@@ -169,11 +171,6 @@ def load(run: RunDir) -> Run:
     for fault in itertools.islice(_outside(manifest, ledger), 1):
         warn(f"{run.results}: {fault}: plots and data frames leave it out, and the search can't be resumed")
     return Run(run, manifest, ledger, Finals.load(run), tuple(left_out))
-
-
-def _is_credible(row: Row, num_rows: int) -> bool:
-    """Returns whether a row can be one of `num_rows`: trials are numbered one after another, and written in our age."""
-    return row.number < num_rows + _MOST_LOST and int(row.time[:4]) in _YEARS
 
 
 @contextmanager
@@ -227,10 +224,10 @@ def _flat_measuring(config: dict[str, Any]) -> dict[str, Any]:
 
 def _outside(manifest: Manifest, ledger: Ledger) -> Iterator[str]:
     """Yields what is wrong with each value that lies outside the space."""
-    params = manifest.space.params
+    domains = {path: parameter.domain for path, parameter in manifest.space.params.items()}
     for trial in ledger.values():
         for path, value in trial.start.params.items():
-            if path not in params or not params[path].domain.contains(value):
+            if path not in domains or not domains[path].contains(value):
                 yield f"trial {trial.trial_id} has {path}={value}, which is outside the space of search.json"
 
 

@@ -30,7 +30,6 @@ from gansearch.config import MOST_SEED, Component, TrainConfig, describe
 from gansearch.errors import UserError, unknown
 from gansearch.run.paths import RunDir, join
 from gansearch.run.protocol import Floor, Protocol
-from gansearch.run.rows import Time
 from gansearch.run.space import MOST_TRIALS, Space
 from gansearch.text import kimg_text
 
@@ -121,6 +120,14 @@ def _hashed(record: Any) -> Protocol:
         raise ValueError(f"the hash {record.get('hash')} is not that of the protocol, {protocol.hash}")
     return protocol
 
+
+def _with_zone(time: str) -> str:
+    if datetime.fromisoformat(time).utcoffset() is None:
+        raise ValueError("a time has its zone")
+    return time
+
+
+Time = Annotated[str, AfterValidator(_with_zone)]
 
 ProtocolRecord = Annotated[
     Protocol,

@@ -8,16 +8,23 @@ The policy for damage: a line that is no whole, valid row is left out with a war
 import errno
 import fcntl
 import json
-import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass
 
 from gansearch.config import MOST_KIMG
@@ -37,32 +44,15 @@ _MOST = 10**300  # floats end soon after
 _SCHEMA = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
 
-def _with_zone(time: str) -> str:
-    if datetime.fromisoformat(time).utcoffset() is None:
-        raise ValueError("a time has its zone")
-    return time
-
-
-def _plain(params: dict[str, Any]) -> dict[str, Any]:
-    for path, value in params.items():
-        if not isinstance(value, str | int | float | None):
-            raise ValueError(f"{path} is no text, number or boolean, and not null")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{path}={value} is not finite")
-        if isinstance(value, int) and abs(value) > _MOST:
-            raise ValueError(f"{path} is too large")
-    return params
-
-
-def now() -> str:
+def now() -> datetime:
     """Returns the time, as rows have it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return datetime.now(UTC)
 
 
 TrialId = Annotated[str, Field(pattern=r"^[0-9]{4,}$")]
 """A trial's number with at least four digits. It is a folder's name as well."""
 Number = Annotated[int, Field(ge=0)]
-Time = Annotated[str, AfterValidator(_with_zone)]
+_Value = bool | Annotated[int, Field(ge=-_MOST, le=_MOST)] | FiniteFloat | str | None
 Kimg = Annotated[FiniteFloat, Field(ge=0, le=MOST_KIMG)]
 
 
@@ -82,13 +72,7 @@ class _Identified:
 
     trial_id: TrialId
     number: Number
-    time: Time = field(default_factory=now)
-
-    @model_validator(mode="after")
-    def _id_is_the_number(self) -> Self:
-        if self.trial_id != trial_id_of(self.number):
-            raise ValueError(f"trial {self.trial_id} has the number {self.number}")
-        return self
+    time: AwareDatetime = field(default_factory=now)
 
 
 @dataclass(frozen=True, kw_only=True, config=_SCHEMA)
@@ -105,7 +89,7 @@ class Start(_Identified):
     """
 
     event: Literal["start"] = "start"
-    params: Annotated[dict[str, Any], AfterValidator(_plain)]
+    params: dict[str, _Value]
     origin: str
     seed: Number
     parent: TrialId | None = None
@@ -227,7 +211,7 @@ def _row_schema() -> TypeAdapter[Row]:
 
 def to_json(row: Row) -> str:
     """Returns a row as one line of strict JSON, without the line break. All numbers of a row are finite."""
-    return json.dumps({"event": row.event, **asdict(row)}, allow_nan=False)
+    return json.dumps({"event": row.event, **asdict(row), "time": row.time.isoformat()}, allow_nan=False)
 
 
 def read(path: Path, warn: Callable[[str], None] = warn_once) -> list[Row]:
@@ -245,7 +229,12 @@ def read(path: Path, warn: Callable[[str], None] = warn_once) -> list[Row]:
     damaged: list[str] = []
     for number, line in enumerate(lines, 1):
         try:
-            rows.append(validate(line))
+            row = validate(line)
+            # A validator of the schema that is written in Python would take a third of the time of all else.
+            if row.trial_id == trial_id_of(row.number):
+                rows.append(row)
+            else:
+                damaged.append(f"line {number}: trial {row.trial_id} has the number {row.number}")
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"][1:]))

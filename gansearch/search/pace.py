@@ -2,7 +2,6 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from datetime import datetime
 
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import Decision, End, Eval, Noise, Row, Start
@@ -151,4 +150,4 @@ class Survival:
 
 def seconds_of(row: Row) -> float:
     """Returns the time of a row in seconds since 1970."""
-    return datetime.fromisoformat(row.time).timestamp()
+    return row.time.timestamp()

@@ -152,6 +152,6 @@ class Study:
         )
 
 
-def _naive(time: str) -> datetime:
+def _naive(time: datetime) -> datetime:
     """Returns a time in the form that Optuna stores: local, without a zone."""
-    return datetime.fromisoformat(time).astimezone().replace(tzinfo=None)
+    return time.astimezone().replace(tzinfo=None)

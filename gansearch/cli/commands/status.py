@@ -7,10 +7,9 @@ import time
 from gansearch.analysis.noise import noisy_rungs
 from gansearch.analysis.rank_table import TOP
 from gansearch.analysis.status import as_json, render_status
-from gansearch.cli.arguments import add_run
+from gansearch.cli.arguments import add_run, loaded_run
 from gansearch.cli.command import Command
 from gansearch.cli.parser import OK, Parser, positive_int
-from gansearch.run import find_run, load
 from gansearch.run.rows import is_being_written
 from gansearch.text import fid_text
 
@@ -32,9 +31,8 @@ def _arguments(parser: Parser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    paths = find_run(args.run, args.runs_dir)
     while True:
-        run = load(paths)
+        run = loaded_run(args)
         if args.json:
             print(json.dumps(as_json(run.ledger), allow_nan=False), flush=True)
         else:
@@ -46,7 +44,7 @@ def _run(args: argparse.Namespace) -> int:
                 best = run.finals.winner
                 table.notes.append(f"winner of the finals: trial {best.trial_id}, mean FID {fid_text(best.mean)}")
             table.write(wide=args.wide)
-        if not args.watch or not is_being_written(paths.results):
+        if not args.watch or not is_being_written(run.dir.results):
             return OK
         time.sleep(2)
 
