@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.chaos.check import check, outcome_of
 from benchmarks.chaos.faults import spoil
 from benchmarks.chaos.output import Outcome
-from benchmarks.chaos.process import Driver
+from benchmarks.chaos.process import GONE_AFTER_KILL, Driver
 from gansearch.cli.parser import OK
 from gansearch.run import RunDir
 
@@ -74,7 +74,9 @@ def _kill(driver: Driver, chance: random.Random, preparing: float, args: Namespa
     if driver.process.poll() is None:
         result.killed[kind] += 1
     driver.send(number, to_group=to_group)
+    end = time.monotonic() + args.bound
     if not driver.ended(args.bound):
         result.hung += 1
         result.wrong.append(f"{kind}: not ended within {args.bound:g} s")
-    result.left_behind += driver.close()
+    # A signal leaves no process of Ray either when that time is over.
+    result.left_behind += driver.close(GONE_AFTER_KILL if number == signal.SIGKILL else end - time.monotonic())

@@ -14,7 +14,8 @@ import psutil
 
 from benchmarks.chaos.nodes import kill, name_of
 
-_GONE_SECONDS = 90  # in which all processes of a driver end: agents of Ray that were starting look for it for a minute
+GONE_AFTER_KILL = 90
+"""Seconds in which all processes are gone after kill -9: agents of Ray that were starting look for it for a minute."""
 
 
 class Driver:
@@ -70,11 +71,14 @@ class Driver:
         if not self.ended(0):
             (os.killpg if to_group else os.kill)(self.process.pid, number)
 
-    def close(self) -> list[str]:
-        """Ends the driver by force where it has not ended; returns the names of processes that it has left behind."""
+    def close(self, seconds: float = GONE_AFTER_KILL) -> list[str]:
+        """Ends the driver by force where it has not ended.
+
+        Returns the names of processes that it has left behind: they were still there `seconds` later.
+        """
         self.send(signal.SIGKILL)
         self.process.wait()
-        end = time.monotonic() + _GONE_SECONDS
+        end = time.monotonic() + seconds
         while (left := [one for one in self._family if _is_alive(one)]) and time.monotonic() < end:
             time.sleep(0.2)
         names = [name_of(process) for process in left]

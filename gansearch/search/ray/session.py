@@ -117,6 +117,7 @@ def _own_ray(common: dict[str, Any]) -> Iterator[Callable[[], None]]:
             yield kill
         finally:
             ray.shutdown()
+            kill()  # agents of a raylet that were still starting would look for it for a minute
 
 
 @contextmanager
