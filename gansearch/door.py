@@ -23,7 +23,6 @@ from gansearch.run import Plan, RunDir, Space, find_run, new_run
 from gansearch.run import Run as Loaded
 from gansearch.run import load as load_run
 from gansearch.run.finals import Finalist
-from gansearch.run.manifest import RESOURCES
 from gansearch.run.paths import DEFAULT_RUNS_DIR, dated
 from gansearch.run.rows import Row
 from gansearch.text import fid_text
@@ -231,8 +230,7 @@ def search(
         return _run(plan, lambda search: search.start(), on_row)
     if is_complete(started):
         return Run(run)
-    resources = {option: value for option, value in search_options.items() if option in RESOURCES}
-    return Run(run).resume(on_row=on_row, **resources)
+    return Run(run).resume(on_row=on_row, **plan.resources)
 
 
 def _check_types(**arguments: Any) -> None:

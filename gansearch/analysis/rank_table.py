@@ -152,7 +152,7 @@ def _notes(run: Run, shown: Sequence[Ranked], heads: set[str]) -> Iterator[str]:
         missing.append(f"{best.trial_id} (the winner's final)")
     if missing:
         yield f"not exportable, since the checkpoint is missing: {', '.join(missing)}"
-    again = command("finals", run.dir.path, *run.plan.code_flag)
+    again = command("finals", run.dir.path, *run.plan.search_flags)
     if run.why_void is not None:
         yield f"the finals are void, as {run.why_void}: `{again}`"
     elif run.finals is None and any(trial.is_final for trial in run.ledger.values()):

@@ -31,7 +31,12 @@ _NARROWEST = 12  # characters of a text that is cut
 
 def console_of(file: TextIO) -> Console:
     """Returns a console on a file, as wide as its terminal, or `PIPE_WIDTH` and without colours in a pipe."""
-    return Console(file=file) if file.isatty() else Console(file=file, width=PIPE_WIDTH, color_system=None)
+    return _Console(file=file) if file.isatty() else _Console(file=file, width=PIPE_WIDTH, color_system=None)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # which is no error: rich would end the process with exit code 1
 
 
 class _Row(NamedTuple):

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -17,8 +18,13 @@ logger = logging.getLogger(__name__)
 
 OK, WRONG_INPUT, NO_FID, FAILING, SOME_FAILED, INTERRUPTED = 0, 2, 3, 4, 5, 130
 
-# What the system says of a path that can't be: too long, links in a circle, a file in place of a folder or the reverse.
+# What the system says of a path that can't be (too long, links in a circle, a file in place of a folder or the reverse)
+# or where nothing can be written.
 _WRONG_PATH = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES)
+_WAYS_OUT = {
+    **dict.fromkeys(_WRONG_PATH, "give another path"),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space"),
+}
 _MOST = 2**31 - 1  # of any number: the domains of the options are narrower
 
 
@@ -61,21 +67,31 @@ def call(prog: str, command: Callable[[], int]) -> int:
     """
     _log_to_stderr()
     try:
-        return command()
+        code = command()
+        sys.stdout.flush()  # what fails at the end of the process is no line and no exit code of ours
+        return code
     except (UserError, TooManyFailures) as error:
         logger.error("%s: %s", prog, one_line(error))
         return WRONG_INPUT if isinstance(error, UserError) else FAILING
+    except BrokenPipeError:
+        # The reader of a pipe (`| head`) has closed it: nobody reads the rest.
+        _drop_output()
+        return OK
     except OSError as error:
-        if error.errno not in _WRONG_PATH:
+        if error.errno not in _WAYS_OUT:
             raise
-        logger.error("%s: %s: give another path", prog, one_line(error))
+        _drop_output()
+        logger.error("%s: %s: %s", prog, one_line(error), _WAYS_OUT[error.errno])
         return WRONG_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of a pipe (`| head`) has closed it: nobody reads the rest.
-        sys.stderr.close()
-        return OK
+
+
+def _drop_output() -> None:
+    """Drops what could not be written to stdout: Python tries it again at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def _log_to_stderr() -> None:

@@ -27,7 +27,7 @@ def failed_code(run: Run, finals_again: str | None = None) -> int:
     failed = [trial for trial in run.ledger.failed() if trial.is_final == (finals_again is not None)]
     if not failed:
         return OK
-    again = finals_again or command("resume", run.dir.path, *run.plan.code_flag, "--retry-failed")
+    again = finals_again or command("resume", run.dir.path, *run.plan.search_flags, "--retry-failed")
     last = failed[-1]
     reason = f"{last.trial_id}: {last.end.reason if last.end else None}"
     count = f"{len(failed)} trials" if len(failed) > 1 else "1 trial"

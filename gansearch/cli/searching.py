@@ -55,7 +55,7 @@ def run_search(plan: Plan, work: "Callable[[Search], None]") -> int:
 def _log_interrupted(search: "Search") -> None:
     if search.is_saved:
         plan = search.plan
-        again = command("resume", plan.run.path, *plan.code_flag)
+        again = command("resume", plan.run.path, *plan.search_flags)
         logger.info("interrupted, everything is saved; continue with: %s", again)
     else:
         logger.info("interrupted before the first trial; nothing is left behind")

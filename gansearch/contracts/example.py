@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
@@ -20,7 +21,7 @@ SPACE = Space(
     },
 )
 
-_TRIALS = (  # parameters, FIDs
+_TRIALS: tuple[tuple[dict[str, Any], tuple[float, ...]], ...] = (  # parameters, FIDs
     ({"optim.g_lr": 1e-3, "loss.name": "hinge"}, (90.0, 60.0, 40.0)),
     ({"optim.g_lr": 5e-3, "loss.name": "wgan", "loss.clip": 0.02}, (120.0,)),
     ({"optim.g_lr": 2e-4, "loss.name": "hinge"}, ()),

@@ -299,6 +299,16 @@ class Plan:
         return ["--allow-code"] if any(":" in name for name in self.component_names) else []
 
     @property
+    def search_flags(self) -> list[str]:
+        """The arguments that a command needs which trains trials of this run: `code_flag`, and its cluster."""
+        return [*self.code_flag, *(["--address", self.options.address] if self.options.address else [])]
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        """The options of `RESOURCES`."""
+        return {name: getattr(self.options, name) for name in RESOURCES}
+
+    @property
     def rungs(self) -> list[int]:
         """The images at which the scheduler compares trials, the full length last."""
         return _rungs(self.space, self.options)
@@ -353,9 +363,17 @@ class Plan:
     def with_resources(self, changes: Mapping[str, Any]) -> "Plan":
         """Returns this plan with other resources or budgets, which each driver of a run may have of its own.
 
+        A cluster is joined only where `changes` has its address: it gets code and a token of the user's, and its nodes
+        answer with code, so a file of a run that others wrote must not choose it.
+
         Raises:
-            UserError: A name is none of `RESOURCES`, or a value is wrong.
+            UserError: A name is none of `RESOURCES`, a value is wrong, or the address of a run's cluster is not given.
         """
+        if self.options.address is not None and "address" not in changes:
+            raise UserError(
+                f"{self.run.path} was searched on the cluster at {self.options.address}: give --address "
+                f"{self.options.address} to go on there, or --address local"
+            )
         if others := sorted(set(changes) - set(RESOURCES)):
             fixed = [field.name for field in dataclasses.fields(Options) if field.name not in RESOURCES]
             if others[0] in fixed:

@@ -37,7 +37,7 @@ def earlier_start(asked: Plan) -> Run | None:
     if other:
         named = ", ".join(f"{path} {saved.get(path)} / {wanted.get(path)}" for path in other[:_MOST_NAMED])
         more = f" and {len(other) - _MOST_NAMED} more" if len(other) > _MOST_NAMED else ""
-        again = command("resume", asked.run.path)
+        again = command("resume", asked.run.path, *run.plan.search_flags)
         raise UserError(
             f"run {asked.run.path} is another search than this one ({named}{more}): choose another --name, or continue "
             f"it as it is: {again}"

@@ -75,7 +75,7 @@ class Search:
         foreign.require(plan.space.base.code, plan.component_names)
         policy_of(plan)  # a scheduler that can't be built is refused before anything is written
         self.shutdown = shutdown or GracefulShutdown()
-        self.how_to_continue = f"run `{command('resume', plan.run.path, *plan.code_flag)}`"
+        self.how_to_continue = f"run `{command('resume', plan.run.path, *plan.search_flags)}`"
         self._listener, self.trainable = listener, trainable
         self._remaining: Remaining | None = None
 
@@ -187,7 +187,7 @@ class Search:
                     self.plan.amended(self._manifest).save(run)
                 self._log_start(f"{len(self.ledger)} trials known, ")
                 if loaded.finals is not None and self.queue.promotes:
-                    again = command("finals", run.path, *self.plan.code_flag)
+                    again = command("finals", run.path, *self.plan.search_flags)
                     logger.info("the finals are void once the search goes on: `%s` again at its end", again)
                 self._train()
 

@@ -164,7 +164,7 @@ def _commands(run: Run, winner: TrialState) -> Iterator[Command]:
     if run.checkpoint(stands_for.trial_id) is not None:
         yield Command("Write its generator as files", command("export", path, *flag))
     if run.finals is None:
-        yield Command("Find out whether it is really the best", command("finals", path, *flag))
+        yield Command("Find out whether it is really the best", command("finals", path, *run.plan.search_flags))
 
 
 def _warnings(run: Run, winner: TrialState) -> Iterator[str]:

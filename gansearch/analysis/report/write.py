@@ -123,7 +123,7 @@ def _continue_command(run: Run, state: State) -> str | None:
     has_open_final = any(trial.is_final and trial.end is None for trial in run.ledger.values())
     if state == "running" or (state == "finished" and not has_open_final):
         return None
-    return command("resume" if state == "interrupted" else "finals", run.dir.path, *run.plan.code_flag)
+    return command("resume" if state == "interrupted" else "finals", run.dir.path, *run.plan.search_flags)
 
 
 def _counts(run: Run) -> str:

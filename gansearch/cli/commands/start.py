@@ -82,7 +82,7 @@ def _run(args: argparse.Namespace) -> int:
     if is_complete(started):
         logger.info("%s is complete", run.path)
         return failed_code(started) if started.best_fid is not None else no_fid(run.path)
-    return run_search(started.plan.with_resources(given_resources(args)), lambda search: search.resume())
+    return run_search(started.plan.with_resources(plan.resources), lambda search: search.resume())
 
 
 def _rehearse(plan: Plan) -> int:
