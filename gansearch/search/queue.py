@@ -35,8 +35,8 @@ class Proposal:
 class TrialQueue:
     """The trials to start, in order: first the unfinished ones of an interrupted driver, then new ones.
 
-    `again` are trials that failed and are to be tried again. While `another_first` is set, another trial comes before
-    them, if there is one: it shows whether the fault was the trial's.
+    `again` are trials that failed and are to be tried again. While `another_first` is set, a new trial, or one that is
+    promoted, comes before all that have started, if there is one: it shows whether the fault was the trial's.
 
     Args:
         unfinished: The trials of an interrupted driver.
@@ -82,6 +82,11 @@ class TrialQueue:
             self.another_first = True
         else:
             self.unfinished.append(trial)
+
+    def earlier(self) -> TrialState | None:
+        """Takes the next trial that has started before out of the queue; None where there is none."""
+        waiting = self.unfinished or self.again
+        return waiting.popleft() if waiting else None
 
     def exhaust(self) -> None:
         """Samples no more: all parameters have been tried."""

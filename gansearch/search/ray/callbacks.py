@@ -5,6 +5,7 @@ import os
 import pickle
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -25,12 +26,14 @@ from gansearch.training.storage import PATIENCE
 logger = logging.getLogger(__name__)
 
 _TIMES_THE_LONGEST = 10  # as long as the longest interval between two evaluations
+_FIRST_TIMEOUT = 6 * 3600  # seconds, as long as no interval is known
+_STALL = 30  # seconds in which Tune asks nothing: the driver itself was held up
 _LEAST_TIMEOUT = 1.5 * PATIENCE  # seconds: a trial may wait for its storage as long as the storage is waited for
 
 
 @dataclass
 class _Running:
-    """A trial on its actor: what Tune knows it by, whether it has begun, and since when nothing came from it."""
+    """A trial at Tune: what Tune knows it by, whether it has begun, and since when nothing came from it."""
 
     trial: Any
     since: float
@@ -57,10 +60,13 @@ class TrialEvents(Callback):
         self._recorder, self._health, self._placement, self._timeout = recorder, health, placement, timeout
         self._running: dict[str, _Running] = {}  # by Tune's id
         self._seen = 0  # trials of Tune
+        self._stepped = time.monotonic()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         """An actor is there, and takes the first step of the trial now."""
-        self._of(trial).has_begun = True
+        running = self._of(trial)
+        running.has_begun, running.since = True, time.monotonic()
+        self._health.began(trial.config["trial_id"])
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
         running, trial_id = self._of(trial), trial.config["trial_id"]
@@ -68,10 +74,12 @@ class TrialEvents(Callback):
         if "fid" in result:  # of the last evaluation Tune does not tell the scheduler
             self._recorder.evaluation(trial_id, evaluation_of(result), result["node"])
             self._health.evaluated(trial_id, result["node"])
+            self._end_blamed()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         self._running.pop(trial.trial_id, None)
         trial_id, result = trial.config["trial_id"], trial.last_result or {}
+        self._health.over(trial_id)
         if "diverged" in result:
             self._recorder.end(trial_id, "diverged", result["diverged"], result["kimg"])
         elif result.get("images", 0) >= trial.config["config"].train.max_images:
@@ -87,12 +95,21 @@ class TrialEvents(Callback):
         if failure.cause == "disk full":
             self._recorder.fault = self._recorder.fault or OSError(failure.reason)
             return  # no end is recorded, so a resume continues the trial
-        is_over = self._health.failed(failure, self._placement.nodes())
-        what = "has failed" if is_over else "is tried again"
-        logger.warning("trial %s %s: %s", trial_id, what, failure.reason)
         self._recorder.note_failure(trial_id, text)
-        if is_over:
-            self._recorder.end(trial_id, "failed", failure.reason, cause=failure.cause)
+        self._health.failed(failure, self._placement.room())
+        what = "waits until another one comes through" if self._health.is_accused(trial_id) else "is tried again"
+        logger.warning("trial %s fails and %s: %s", trial_id, what, failure.reason)
+        self._end_blamed()
+
+    def _end_blamed(self) -> None:
+        for failure in self._health.blamed():
+            logger.warning("trial %s has failed: %s", failure.trial_id, failure.reason)
+            self._recorder.end(failure.trial_id, "failed", failure.reason, cause=failure.cause)
+
+    def settle(self) -> None:
+        """Records what becomes of trials that have failed too often, where nothing else is left to train."""
+        self._health.settle()
+        self._end_blamed()
 
     def _failure_of(self, trial: Any, running: _Running) -> tuple[Failure, str]:
         """Returns what has failed, and the whole text of it."""
@@ -117,25 +134,47 @@ class TrialEvents(Callback):
             if not trial.is_finished():
                 self._of(trial)
         self._seen = len(trials)
-        now, limit = time.monotonic(), self._limit
-        for running in list(self._running.values()):
+        self._forgive_a_stall()
+        for running in self._late():
             actor = running.trial.temporary_state.ray_actor
-            if actor is None:  # it waits for a slot
-                running.since = now
-            elif running.timeout is None and limit is not None and now > running.since + limit:
-                running.timeout = f"no evaluation came within {limit:.0f} s"
+            if actor is not None and running.timeout is None:
+                running.timeout = f"no evaluation came within {self._limit:.0f} s"
                 _kill(actor)
+
+    def _forgive_a_stall(self) -> None:
+        """Counts no time in which the driver was held up, by a disk or a signal: results may wait for it in line."""
+        now = time.monotonic()
+        stalled, self._stepped = now - self._stepped, now
+        if stalled > _STALL:
+            for running in self._running.values():
+                running.since += stalled
+
+    def _late(self) -> list[_Running]:
+        now, limit = time.monotonic(), self._limit
+        return [running for running in self._running.values() if now > running.since + limit]
+
+    def take_back(self, stop: Callable[[Any], None]) -> None:
+        """Stops the trials that have waited for a process for too long, and puts them into the queue again.
+
+        Their node was lost while they waited, hangs, or is the only one that they avoid.
+        """
+        for trial in [running.trial for running in self._late()]:
+            if trial.temporary_state.ray_actor is None:
+                stop(trial)
+                trial_id = trial.config["trial_id"]
+                logger.warning("trial %s has got no process within %.0f s: it is tried again", trial_id, self._limit)
+                self._health.put_back(trial_id)
 
     def _of(self, trial: Any) -> _Running:
         return self._running.setdefault(trial.trial_id, _Running(trial, time.monotonic()))
 
     @property
-    def _limit(self) -> float | None:
-        """The seconds that a trial may take for an evaluation; None where that is not known yet."""
+    def _limit(self) -> float:
+        """The seconds that a trial may take for its process, and for each evaluation."""
         if self._timeout is not None:
             return self._timeout
         longest = self._recorder.ledger.longest_interval
-        return max(_LEAST_TIMEOUT, _TIMES_THE_LONGEST * longest) if longest else None
+        return max(_LEAST_TIMEOUT, _TIMES_THE_LONGEST * longest) if longest else _FIRST_TIMEOUT
 
 
 def _error_of(trial: Any) -> Exception:
@@ -149,7 +188,7 @@ def _kill(actor: Any) -> None:
     """Kills an actor: by Ray, and by a task on its node, since a process that is stopped does not hear Ray."""
     node, pid = process_of(actor._actor_id.hex())
     ray.kill(actor)
-    if node is not None:
+    if node is not None and pid:
         there = NodeAffinitySchedulingStrategy(node, soft=False)
         ray.remote(_kill_process).options(num_cpus=0, scheduling_strategy=there).remote(pid)
 

@@ -45,14 +45,15 @@ class Placement:
         slots = sum(slots for node, slots in self._slots.items() if node not in avoided)
         return min(slots, self._cluster.max_concurrent or slots)
 
-    def nodes(self) -> set[str]:
-        """Returns the ids of the nodes that are alive and can hold a trial."""
+    def room(self) -> dict[str, int]:
+        """Returns how many trials each node holds, by the ids of those that are alive and can hold one."""
         self._ask()
-        return {node for node, slots in self._slots.items() if slots}
+        most = self._cluster.max_concurrent
+        return {node: min(slots, most or slots) for node, slots in self._slots.items() if slots}
 
-    def avoided(self) -> list[str]:
-        """Returns the ids of the nodes that are alive and get no trial."""
-        return sorted(self._health.avoided(self.nodes()))
+    def avoided(self, trial_id: str | None = None) -> list[str]:
+        """Returns the ids of the nodes that are alive and get no trial, or not this one."""
+        return sorted(self._health.avoided(self.room(), trial_id))
 
     def close(self) -> None:
         """Asks for no more nodes."""

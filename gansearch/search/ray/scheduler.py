@@ -4,7 +4,7 @@ from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from gansearch.search.ray.callbacks import evaluation_of
+from gansearch.search.ray.callbacks import TrialEvents, evaluation_of
 from gansearch.search.recorder import Recorder
 
 
@@ -15,9 +15,13 @@ class RecordingScheduler(FIFOScheduler):
     with an unfinished one. A trial that Tune itself paused would keep its slot from new proposals.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, events: TrialEvents) -> None:
         super().__init__()
-        self._recorder = recorder
+        self._recorder, self._events = recorder, events
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        self._events.take_back(tune_controller.stop_trial)
+        return super().choose_trial_to_run(tune_controller)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         if "fid" not in result:

@@ -61,26 +61,24 @@ class QueueSearcher(Searcher):
             "config": config,
             "continues": self._recorder.ledger.continued(trial.trial_id),
             "reported_images": trial.images,
-            "avoid": self._placement.avoided(),
+            "avoid": self._placement.avoided(trial.trial_id),
         }
 
     def _next(self) -> tuple[TrialState, TrialConfig] | None:
         """Returns the trial that starts now; None where none does.
 
-        An unfinished one is the first, then one that is promoted, then a new one. One that has failed comes after
-        another one, if there is any.
+        An unfinished one is the first, then one that is promoted, then a new one. After a failure one that has not
+        failed yet comes first, if there is any: unfinished ones may be those that failed under an earlier driver.
         """
         queue = self._queue
         if not self._limits.allow_interval(len(self._handed_out)):
             return None
-        if queue.unfinished:
-            return self._restarted(queue.unfinished.popleft())
-        if queue.again and not queue.another_first:
-            return self._restarted(queue.again.popleft())
+        if not queue.another_first and (earlier := queue.earlier()) is not None:
+            return self._restarted(earlier)
         found = self._promoted() or self._new()
         queue.another_first = False
-        if found is None and queue.again:
-            return self._restarted(queue.again.popleft())
+        if found is None and (earlier := queue.earlier()) is not None:
+            return self._restarted(earlier)
         if found is None and queue.is_empty and not self._handed_out:
             return self._promoted(is_end=True)
         return found

@@ -37,7 +37,8 @@ def tune_trials(search: "Search") -> bool:
     health = Health(search.ledger, queue)
     limits = Limits(plan, search.cluster.gpus, recorder, health, search.shutdown)
     placement = Placement(search.cluster, health, queue.count)
-    tuner = _tuner(search, limits, placement, TrialEvents(recorder, health, placement, plan.options.trial_timeout))
+    events = TrialEvents(recorder, health, placement, plan.options.trial_timeout)
+    tuner = _tuner(search, limits, placement, events)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_MOST_PENDING)
     try:
         if not limits.stop_all():
@@ -92,7 +93,7 @@ def _tuner(search: "Search", limits: Limits, placement: Placement, events: Trial
         tune.with_resources(trainable, bundle),
         tune_config=tune.TuneConfig(
             search_alg=QueueSearcher(search.queue, search.recorder, placement, limits, constants),
-            scheduler=RecordingScheduler(search.recorder),
+            scheduler=RecordingScheduler(search.recorder, events),
             num_samples=-1,  # the searcher says when there are no more
             reuse_actors=True,
             trial_name_creator=lambda trial: trial.config["trial_id"],
