@@ -298,6 +298,16 @@ class Ledger(dict[str, TrialState]):
         is_earlier = parent is not None and parent.number < start.number
         return start.parent if is_earlier and self.trains_on(start.parent, start.relation) else None
 
+    def source(self, trial_id: str) -> tuple[str, int] | None:
+        """Returns the earlier trial at whose checkpoint `trial_id` begins, and its images; None where there is none.
+
+        It is the nearest one with an evaluation: a retry that failed before its first has nothing to go on from.
+        """
+        source = self.continued(trial_id)
+        while source is not None and not self[source].evals:
+            source = self.continued(source)
+        return None if source is None else (source, self[source].images)
+
     def trains_on(self, parent: str | None, relation: Relation | None) -> bool:
         """Returns whether a trial of this relation begins at its parent's checkpoint.
 

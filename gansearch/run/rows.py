@@ -39,6 +39,7 @@ Relation = Literal["retry", "continuation", "final"]
 Verdict = Literal["goes on", "waits", "stops"]
 
 _MOST = 10**300  # floats end soon after
+_PARAMETER = 2  # steps to a parameter's value: `params`, and its path
 
 # Strict: a number written as text is damage, not a number.
 _SCHEMA = ConfigDict(strict=True, extra="forbid", defer_build=True)
@@ -236,13 +237,20 @@ def read(path: Path, warn: Callable[[str], None] = warn_once) -> list[Row]:
             else:
                 damaged.append(f"line {number}: trial {row.trial_id} has the number {row.number}")
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"][1:]))
-            damaged.append(f"line {number}: {where + ': ' if where else ''}{first['msg']}")
+            damaged.append(f"line {number}: {_fault(error)}")
     if damaged:
         more = f", and {len(damaged) - 1} more lines" if len(damaged) > 1 else ""
         warn(f"{path}: left out what is no whole row ({damaged[0]}{more})")
     return rows
+
+
+def _fault(error: ValidationError) -> str:
+    """Returns the first thing that is wrong with a row."""
+    first = error.errors()[0]
+    place, message = list(map(str, first["loc"][1:])), first["msg"]
+    if place[:1] == ["params"] and len(place) > _PARAMETER:  # of each type that a value may have, there is an error
+        place, message = place[:_PARAMETER], "a value is a finite number, a text, a boolean or null"
+    return f"{'.'.join(place)}: {message}" if place else message
 
 
 class Writer:

@@ -40,6 +40,7 @@ class GracefulShutdown:
         self.abandon: Callable[[], None] | None = None
         self._farewell = farewell
         self._deadline: float | None = None
+        self._is_ending = False
 
     @property
     def exit_code(self) -> int:
@@ -58,11 +59,14 @@ class GracefulShutdown:
 
     def reset(self) -> None:
         """Lets the search go on as if no signal had arrived."""
-        self.signal, self._deadline = None, None
+        self.signal, self._deadline, self._is_ending = None, None, False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.signal = self.signal or number
         _drop_closed_outputs()
+        if self._is_ending and self._farewell is not None:
+            return  # a second signal must not end the end, which does not take long
+        self._is_ending = True
         raise KeyboardInterrupt
 
     @contextmanager

@@ -23,7 +23,7 @@ import gansearch
 from gansearch.errors import UserError, one_line
 from gansearch.logs import warn_once
 from gansearch.run.paths import ABOUT, BEST, LAST, checkpoint_images, checkpoint_name, join
-from gansearch.training.storage import Storage, StorageError
+from gansearch.training.storage import Storage
 
 # To be raised where a checkpoint of before could be loaded and would then mean something else. Format 1 had no number.
 FORMAT = 2
@@ -189,11 +189,9 @@ class CheckpointDir:
     def _read(self, name: str, file: str) -> bytes:
         try:
             return self._storage.read(f"{name}/{file}")
-        except StorageError:
-            raise
         except FileNotFoundError:
             raise _Damaged(f"{join(self.root, name, file)} is missing") from None
-        except OSError as error:
+        except (IsADirectoryError, NotADirectoryError) as error:  # all else says nothing of the file
             raise _Damaged(f"{join(self.root, name, file)} can't be read ({one_line(error)})") from None
 
 

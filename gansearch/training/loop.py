@@ -264,13 +264,17 @@ class Trainer:
         self._best = best
         return True
 
-    def continue_from(self, checkpoints: CheckpointDir) -> None:
-        """Continues a shorter trial as a new one, which has its own evaluations and its own best generator.
+    def continue_from(self, checkpoints: CheckpointDir, reported_images: int) -> None:
+        """Continues another trial as a new one, which has its own evaluations and its own best generator.
 
-        Without a checkpoint there it trains from the start.
+        Without a checkpoint there it trains from the start. The last evaluation is the new trial's where nobody has
+        heard of it yet, as the other trial has reported those up to `reported_images` only, or where there is no other,
+        since nothing is left to train.
         """
         self.restore(checkpoints)
-        self.evaluations, self._best = [], {}
+        last = [row for row in self.evaluations if row.images == self.shown]
+        self.evaluations = last if self.shown > reported_images or self.done else []
+        self._best = _copied(self._ema.model) if self.evaluations else {}
 
     def _fits(self, last: dict[str, Any], best: dict[str, Tensor]) -> bool:
         """Returns whether a checkpoint has the tensors of this trial.

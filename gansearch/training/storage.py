@@ -25,12 +25,12 @@ T = TypeVar("T")
 
 PATIENCE = 600.0  # seconds for which an operation is tried again
 # Errors of a disk on which no trial can write: the search has to end.
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+# What one node may not be allowed on a storage that others read and write.
+FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 # All that no waiting mends. Errors of object stores have no number; credentials, for example, may be renewed.
-_LASTING = DISK_FULL | {
+_LASTING = (DISK_FULL | FORBIDDEN) | {
     errno.ENOENT,
-    errno.EACCES,
-    errno.EPERM,
     errno.EEXIST,
     errno.EISDIR,
     errno.ENOTDIR,

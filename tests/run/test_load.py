@@ -205,7 +205,7 @@ def test_a_row_with_a_parameter_that_is_not_finite_is_left_out(
     append(run, to_json(start(0, {"optim.g_lr": 1e-3})).replace("0.001", "NaN"))
     assert load(run).ledger == {}
     (record,) = caplog.records
-    assert "line 1: params: Value error, optim.g_lr=nan is not finite" in record.message
+    assert "line 1: params.optim.g_lr: a value is a finite number" in record.message
 
 
 def test_the_files_of_trials_are_not_needed(tmp_path: Path) -> None:

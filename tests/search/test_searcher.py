@@ -150,7 +150,7 @@ def test_a_lengthened_search_hands_out_longer_trials(tmp_path: Path) -> None:
     unfinished, longer, new = drawn(source)
     assert [
         (config["trial_id"], config["continues"], config["reported_images"]) for config in (unfinished, longer, new)
-    ] == [("0001", None, 0), ("0002", "0000", 0), ("0003", None, 0)]
+    ] == [("0001", None, 0), ("0002", ("0000", 14400), 0), ("0003", None, 0)]
     for config in (unfinished, longer, new):
         written = (tmp_path / "trials" / config["trial_id"] / "config.json").read_text()
         assert config["config"].to_json() == written

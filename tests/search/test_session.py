@@ -1,11 +1,13 @@
 """A Ray of a driver's own is private, and what a driver refuses to join it refuses in one line."""
 
+import fcntl
 import json
 import os
 import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,7 +21,7 @@ import ray
 import gansearch
 from gansearch.errors import UserError
 from gansearch.search.ray.joining import check_address
-from gansearch.search.ray.session import ray_session
+from gansearch.search.ray.session import _private_folder, ray_session
 
 ROOT = Path(gansearch.__file__).parents[1]
 
@@ -57,6 +59,20 @@ def test_auto_names_the_address_that_it_has_from_the_environment(monkeypatch: py
 def test_a_server_that_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("", 0)) as server:
         assert "no answer within" in refusal(f"127.0.0.1:{server.getsockname()[1]}")
+
+
+def test_the_files_of_a_driver_that_was_killed_are_removed_by_the_next_one() -> None:
+    with _private_folder() as folder:
+        left = Path(tempfile.mkdtemp(prefix="gansearch-", dir=Path(folder.name).parent))
+    with (left / "driver.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with _private_folder():
+            assert left.exists()
+    with _private_folder() as folder:
+        assert not left.exists()
+        with _private_folder():
+            assert Path(folder.name, "driver.lock").exists()
+    assert not Path(folder.name).exists()
 
 
 def with_token(token: str) -> list[Path]:

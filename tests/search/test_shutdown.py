@@ -38,6 +38,14 @@ def test_a_signal_ends_the_process_which_says_how_to_go_on(number: signal.Signal
         assert process.wait(60) == 128 + number
 
 
+def test_a_second_signal_does_not_end_the_end() -> None:
+    """A signal to all processes of a job comes once more from a shell that passes it on."""
+    again = "os.kill(os.getpid(), signal.SIGTERM)"
+    work = f"try:\n        {again}\n    finally:\n        {again}; print('cleaned', file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", CODE.format(work=work)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "cleaned\ncontinue\n")
+
+
 def test_a_signal_that_is_ignored_stays_so() -> None:
     code = CODE.format(work="os.kill(os.getpid(), signal.SIGHUP)")
     under_nohup = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n{code}"

@@ -57,7 +57,7 @@ def begun(config: dict[str, Any], reference: Reference) -> GANTrial:
     Storage(config["checkpoints"]).write(".token", b"of the driver")
     trial = object.__new__(GANTrial)  # Tune's constructor opens log files in the user's home
     trial.setup(config, reference)
-    assert trial.step() == {"done": False}
+    assert trial.step() == {"done": False, "warnings": []}
     return trial
 
 
@@ -191,7 +191,7 @@ def test_a_trial_that_was_completed_before_a_restart_gets_its_gif(tiny: TrialCon
     assert first._scorer is not None
     config = told(tiny, tmp_path, "0000") | {"reported_images": tiny.train.max_images}
     again = begun(config, first._scorer.reference)
-    assert again.step() == {"images": tiny.train.max_images, "done": True}
+    assert again.step() == {"images": tiny.train.max_images, "done": True, "warnings": []}
     content = (tmp_path / "0000/samples.gif").read_bytes()
     (tmp_path / "0000/samples.gif").unlink()
     again.cleanup()
@@ -209,7 +209,7 @@ def test_a_trial_that_continues_another_is_the_long_one(checkpoint: str, tiny: T
             evaluate(trial)
     if checkpoint == "gone":
         shutil.rmtree(tmp_path / "a/0000")
-    known = {"continues": "0000"}
+    known = {"continues": ("0000", 480)}
     begin_next(whole, told(longer, tmp_path / "a", "0001") | known)
     while not whole._trainer.done:
         evaluate(whole)
@@ -227,7 +227,7 @@ def test_a_checkpoint_of_another_configuration_is_not_continued(tiny: TrialConfi
     evaluate(trial)
     for other in ({"optim.g_lr": 1e-3}, {"train.max_kimg": 0.96}, {"train.evaluations": 6, "train.max_kimg": 0.48}):
         with pytest.raises(TrialFailure, match="another configuration") as failure:
-            begin_next(trial, told(tiny.override(other), tmp_path, "0001") | {"continues": "0000"})
+            begin_next(trial, told(tiny.override(other), tmp_path, "0001") | {"continues": ("0000", 480)})
         assert failure.value.cause == "error", "another node would do the same"
 
 
@@ -310,7 +310,30 @@ def test_a_trial_that_continues_one_with_a_damaged_checkpoint(tiny: TrialConfig,
     while not trial._trainer.done:
         evaluate(trial)
     (tmp_path / "0000/checkpoint_000000480/best.safetensors").unlink()
-    begin_next(trial, told(longer, tmp_path, "0001") | {"continues": "0000"})
+    begin_next(trial, told(longer, tmp_path, "0001") | {"continues": ("0000", 480)})
     assert trial._trainer.shown == 320 and trial._unreported == [] and trial._trainer.evaluations == []
     evaluate(trial)
     assert [row["kimg"] for row in saved(tmp_path / "0001")["evaluations"]] == [0.48]
+
+
+def test_a_retry_reports_what_the_trial_before_could_not(tiny: TrialConfig, tmp_path: Path) -> None:
+    """Its process was lost between the checkpoint and the report, or at the very end, with nothing left to train."""
+    trial = actor(tiny, tmp_path)
+    first, second = trial.step(), trial.step()
+    begin_next(trial, told(tiny, tmp_path, "0001") | {"continues": ("0000", first["images"])})
+    assert trial.step()["fid"] == second["fid"]
+    last = trial.step()
+    assert last["done"]
+    begin_next(trial, told(tiny, tmp_path, "0002") | {"continues": ("0001", last["images"])})
+    again = trial.step()
+    assert (again["fid"], again["images"], again["done"]) == (last["fid"], last["images"], True)
+
+
+def test_what_a_trial_is_warned_of_travels_with_its_results(tiny: TrialConfig, tmp_path: Path) -> None:
+    trial = actor(tiny, tmp_path)
+    evaluate(trial)
+    (tmp_path / "0000/checkpoint_000000160/last.pt").write_bytes(b"cut")
+    trial.reset_config(told(tiny, tmp_path, "0000"))
+    result = trial.step()
+    assert "checkpoint_000000160/last.pt is damaged" in " ".join(result["warnings"])
+    assert trial.step()["warnings"] == []

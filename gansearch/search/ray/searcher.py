@@ -59,7 +59,7 @@ class QueueSearcher(Searcher):
             **self._constants,
             "trial_id": trial.trial_id,
             "config": config,
-            "continues": self._recorder.ledger.continued(trial.trial_id),
+            "continues": self._recorder.ledger.source(trial.trial_id),
             "reported_images": trial.images,
             "avoid": self._placement.avoided(trial.trial_id),
         }

@@ -1,13 +1,16 @@
 """A Ray for one driver: one of its own on this machine, or that of a cluster which the driver joins."""
 
+import fcntl
 import logging
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -28,9 +31,11 @@ _TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # resuming does not use Tune's own snapshots
     "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # else Tune restarts a trial whose node is drained, by itself
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 _OBJECT_STORE = 200 * 1024**2  # bytes; trials send each other nothing
+_PREFIX, _LOCK = "gansearch-", "driver.lock"  # of a private folder
 _LONGEST_TMP = 20  # characters: what Ray appends to it must stay a path that a socket can have
 
 
@@ -84,10 +89,6 @@ def _own_ray(common: dict[str, Any]) -> Iterator[Callable[[], None]]:
     driver to end them; they die with the driver. Its folder lies in one that only this user can enter, apart from the
     default one, in which `ray start` notes the address of a cluster.
     """
-    parent = get_default_system_temp_dir()
-    if len(parent) > _LONGEST_TMP:
-        parent = "/tmp"
-    folder = tempfile.TemporaryDirectory(prefix="gansearch-", dir=parent, ignore_cleanup_errors=True)
     popen, started = services.ConsolePopen, []
 
     def start(*args: Any, **kwargs: Any) -> subprocess.Popen[bytes]:
@@ -100,7 +101,7 @@ def _own_ray(common: dict[str, Any]) -> Iterator[Callable[[], None]]:
                 os.killpg(process.pid, signal.SIGKILL)
         folder.cleanup()
 
-    with folder as private, _own_token():
+    with _private_folder() as folder, _own_token():
         try:
             with (
                 patch.object(ray_constants, "ENABLE_RAY_CLUSTER", False),
@@ -111,13 +112,35 @@ def _own_ray(common: dict[str, Any]) -> Iterator[Callable[[], None]]:
                     num_cpus=cores(),
                     include_dashboard=False,
                     object_store_memory=_OBJECT_STORE,
-                    _temp_dir=f"{private}/ray",
+                    _temp_dir=f"{folder.name}/ray",
                     **common,
                 )
             yield kill
         finally:
             ray.shutdown()
             kill()  # agents of a raylet that were still starting would look for it for a minute
+
+
+@contextmanager
+def _private_folder() -> Iterator[tempfile.TemporaryDirectory[str]]:
+    """Makes a folder for the files of a Ray, and removes those of drivers that were killed.
+
+    The driver that uses a folder has locked it. Who removes one locks it first, so that nobody removes another one in
+    its place.
+    """
+    parent = get_default_system_temp_dir()
+    if len(parent) > _LONGEST_TMP:
+        parent = "/tmp"
+    for left in Path(parent).glob(f"{_PREFIX}*/{_LOCK}"):
+        with suppress(OSError), left.open() as lock:  # in use, removed meanwhile, or another user's
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left.parent, ignore_errors=True)
+    folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent, ignore_cleanup_errors=True)
+    fresh = Path(folder.name, "fresh")
+    with folder, fresh.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        fresh.rename(fresh.with_name(_LOCK))
+        yield folder
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from gansearch.search.ray.token import sees
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Diverged, Trainer, evaluate_next
-from gansearch.training.storage import DISK_FULL, StorageError
+from gansearch.training.storage import DISK_FULL, FORBIDDEN, StorageError
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,22 @@ class TrialFailure(Exception):  # noqa: N818 - an outcome of a trial, which trav
     def __init__(self, cause: Cause, reason: str, node: str, text: str) -> None:
         super().__init__(cause, reason, node, text)
         self.cause, self.reason, self.node, self.text = cause, reason, node, text
+
+
+class _Warnings(logging.Handler):
+    """Keeps the package's warnings until the next result takes them to the driver: nobody reads a worker's log."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._texts: list[str] = []
+        logging.getLogger("gansearch").addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._texts.append(record.getMessage())
+
+    def taken(self) -> list[str]:
+        texts, self._texts = self._texts, []
+        return texts
 
 
 class _RefusedError(UserError):
@@ -62,6 +78,7 @@ class GANTrial(tune.Trainable):
         self._reference = reference
         self._scorer: Scorer | None = None
         self._next_config = config
+        self._warnings = _Warnings()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._trainer = None  # frees the memory for the next trainer
@@ -79,7 +96,7 @@ class GANTrial(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Returns nothing but that the trial has begun; after that the next evaluation, or `diverged` in its place.
 
-        `done` is set with the last.
+        `done` is set with the last. `warnings` are what the package has warned of meanwhile.
 
         Raises:
             TrialFailure: The trial can't go on here.
@@ -87,11 +104,11 @@ class GANTrial(tune.Trainable):
         with _explained():
             if self._trainer is None:
                 self._trainer = self._begun(self._next_config)
-                return {"done": False}
+                return {"done": False, "warnings": self._warnings.taken()}
             result = self._next(self._trainer)
             if result["done"]:
                 self._finish()
-            return result
+            return {**result, "warnings": self._warnings.taken()}
 
     def _begun(self, config: dict[str, Any]) -> Trainer:
         foreign.permit(config["config"].component_names)  # as the driver has
@@ -105,7 +122,8 @@ class GANTrial(tune.Trainable):
         self._checkpoints = CheckpointDir(self._root)
         self._artifacts = self._unfinished = Artifacts(self._root, trial.artifacts)
         if not trainer.restore(self._checkpoints) and config["continues"]:
-            trainer.continue_from(CheckpointDir(join(config["checkpoints"], config["continues"])))
+            earlier, images = config["continues"]
+            trainer.continue_from(CheckpointDir(join(config["checkpoints"], earlier)), images)
         known = config["reported_images"] / 1000
         self._unreported = [row for row in trainer.evaluations if row.kimg > known]
         return trainer
@@ -158,7 +176,7 @@ def _explained() -> Iterator[None]:
 def _cause_of(error: Exception) -> Cause:
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return "disk full"
-    if isinstance(error, StorageError):
+    if isinstance(error, StorageError) or (isinstance(error, OSError) and error.errno in FORBIDDEN):
         return "storage"
     return "refused" if isinstance(error, _RefusedError) else "error"
 
