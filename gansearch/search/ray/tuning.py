@@ -5,6 +5,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
+from ray.tune.progress_reporter import TrialProgressCallback
 
 from gansearch import foreign
 from gansearch.errors import TooManyFailures, UserError, one_line
@@ -79,6 +80,15 @@ class _NoReport(tune.ProgressReporter):
         pass
 
 
+class _NoProgress(TrialProgressCallback):
+    """Prints nothing. Tune adds the callback that this one replaces, which prints some ends of trials."""
+
+    def on_trial_result(self, *_: Any, **__: Any) -> None:
+        pass
+
+    on_trial_error = on_trial_complete = on_trial_result
+
+
 def _tuner(search: "Search", limits: Limits, placement: Placement, events: TrialEvents) -> tune.Tuner:
     plan, cluster = search.plan, search.cluster
     constants = {
@@ -103,7 +113,7 @@ def _tuner(search: "Search", limits: Limits, placement: Placement, events: Trial
             name="tune",
             storage_path=str(plan.run.ray.absolute()),
             stop=limits,
-            callbacks=[events],
+            callbacks=[events, _NoProgress()],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the trial saves by itself
             # A trial that fails has ended for Tune, whose count of failures is not that of a trial's processes. The
             # queue hands it out again.
