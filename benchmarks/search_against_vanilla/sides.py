@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def read_rows(folder: Path) -> Written:
     run.manifest.protocol.require(own, "ours measures FID otherwise than the others", "leave data and metrics alone")
     full = run.manifest.space.base.train.max_images
     readings = [
-        Reading(seconds=row.time.timestamp(), fid=row.fid, trial=trial.trial_id)
+        Reading(seconds=datetime.fromisoformat(row.time).timestamp(), fid=row.fid, trial=trial.trial_id)
         for trial in run.ledger.values()
         for row in trial.evals
     ]

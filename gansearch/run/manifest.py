@@ -30,6 +30,7 @@ from gansearch.config import MOST_SEED, Component, TrainConfig, describe
 from gansearch.errors import UserError, unknown
 from gansearch.run.paths import RunDir, join
 from gansearch.run.protocol import Floor, Protocol
+from gansearch.run.rows import with_zone
 from gansearch.run.space import MOST_TRIALS, Space
 from gansearch.text import kimg_text
 
@@ -121,14 +122,6 @@ def _hashed(record: Any) -> Protocol:
     return protocol
 
 
-def _with_zone(time: str) -> str:
-    if datetime.fromisoformat(time).utcoffset() is None:
-        raise ValueError("a time has its zone")
-    return time
-
-
-Time = Annotated[str, AfterValidator(_with_zone)]
-
 ProtocolRecord = Annotated[
     Protocol,
     BeforeValidator(_hashed),
@@ -171,8 +164,8 @@ class Manifest(BaseModel):
     storage_token: str | None = None
     versions: dict[str, str] = Field(default_factory=lambda: _versions())
     git_commit: str | None = Field(default_factory=lambda: _git_commit())
-    created: Time = Field(default_factory=lambda: _now())
-    extended: tuple[Time, ...] = ()
+    created: Annotated[str, AfterValidator(with_zone)] = Field(default_factory=lambda: _now())
+    extended: tuple[Annotated[str, AfterValidator(with_zone)], ...] = ()
 
     @model_validator(mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from datetime import datetime
 
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import Decision, End, Eval, Noise, Row, Start
@@ -150,4 +151,4 @@ class Survival:
 
 def seconds_of(row: Row) -> float:
     """Returns the time of a row in seconds since 1970."""
-    return row.time.timestamp()
+    return datetime.fromisoformat(row.time).timestamp()

@@ -179,7 +179,7 @@ class Recorder:
     def note_failure(self, trial_id: str, text: str) -> None:
         """Adds what happened to a trial to its `error.txt`."""
         with self._disk(), self._run.trial_error(trial_id).open("a") as file:
-            file.write(f"{now().isoformat()} {text.rstrip()}\n")
+            file.write(f"{now()} {text.rstrip()}\n")
 
     def noise(self, trial_id: str, kimg: float, fids: tuple[float, ...]) -> None:
         """Records the FIDs of a trial's best generator, that of `kimg`, with other z."""

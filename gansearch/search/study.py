@@ -152,6 +152,6 @@ class Study:
         )
 
 
-def _naive(time: datetime) -> datetime:
+def _naive(time: str) -> datetime:
     """Returns a time in the form that Optuna stores: local, without a zone."""
-    return time.astimezone().replace(tzinfo=None)
+    return datetime.fromisoformat(time).astimezone().replace(tzinfo=None)

@@ -57,7 +57,7 @@ def test_an_evaluation_is_a_row(run: Run) -> None:
     assert frame.epoch.tolist() == pytest.approx([row.kimg * 1000 / 1437 for row in rows])
     assert frame.fid.tolist() == [row.fid for row in rows]
     assert frame[frame.trial_id == "0000"].kimg.tolist() == KIMG
-    assert list(frame.time) == [row.time for row in rows]
+    assert [time.isoformat(timespec="milliseconds") for time in frame.time] == [row.time for row in rows]
     lowest = frame.groupby("trial_id").fid.min()
     assert lowest.to_dict() == {id: trial.best.fid for id, trial in run.ledger.items() if trial.best}
 

@@ -74,7 +74,7 @@ class Driver:
 
 
 def _identity(number: int, at: float) -> dict[str, Any]:
-    time = datetime.fromtimestamp(START + at, UTC)
+    time = datetime.fromtimestamp(START + at, UTC).isoformat(timespec="microseconds")
     return {"trial_id": f"{number:04d}", "number": number, "time": time}
 
 

@@ -8,7 +8,6 @@ is that of a search without a break.
 import math
 import random
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -147,7 +146,7 @@ class VirtualSearch:
     @property
     def rows(self) -> list[Row]:
         """The rows on the disk, without their times."""
-        return [replace(row, time=datetime(2025, 1, 1, tzinfo=UTC)) for row in read(self.plan.run.results)]
+        return [replace(row, time="2025-01-01T00:00:00+00:00") for row in read(self.plan.run.results)]
 
     @property
     def proposals(self) -> list[dict[str, Any]]:
