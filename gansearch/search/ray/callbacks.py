@@ -18,7 +18,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from gansearch.errors import one_line
 from gansearch.run.rows import Cause, Evaluation
 from gansearch.search.health import Failure, Health
-from gansearch.search.ray.placement import Placement, is_alive, process_of
+from gansearch.search.ray.asking import is_alive
+from gansearch.search.ray.placement import Placement, process_of
 from gansearch.search.ray.trainable import TrialFailure
 from gansearch.search.recorder import Recorder
 from gansearch.training.storage import PATIENCE

@@ -1,24 +1,22 @@
 """Computes how many trials of a search fit on a cluster, or on this machine, at once."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import joblib
 import ray
 import torch
 from ray.autoscaler.v2.sdk import get_cluster_status
 from ray.experimental.internal_kv import _internal_kv_get
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from gansearch.errors import UserError
 from gansearch.run.manifest import Plan
 from gansearch.run.space import Space
+from gansearch.search.ray.asking import ask_nodes
 from gansearch.search.ray.token import sees
 from gansearch.training.device import best_device, best_precision
-
-T = TypeVar("T")
 
 
 def cores() -> int:
@@ -95,8 +93,7 @@ class Cluster:
 
     def check_shared(self, checkpoints: str, token: str) -> None:
         """Raises UserError where some node does not see the storage for checkpoints, which has the `token`."""
-        seen = self._ask(self.nodes, lambda: sees(checkpoints, token), gpus=0)
-        blind = [node["NodeManagerAddress"] for node, sees in zip(self.nodes, seen, strict=True) if not sees]
+        blind = [address for address, seen in ask_nodes(self.nodes, lambda: sees(checkpoints, token)) if not seen]
         if blind:
             raise UserError(
                 f"{', '.join(blind)} can't see {checkpoints}: use --runs-dir on a file system that all nodes share, "
@@ -112,22 +109,9 @@ class Cluster:
             return space
         # Where there is none yet, an autoscaler starts one for this question.
         holding = [node for node in self.nodes if _slots(node["Resources"], self.cpus, self.gpus)]
-        found = set(self._ask(holding or (None,), lambda: best_precision(best_device()), gpus=self.gpus))
-        precision = "bf16" if found == {"bf16"} else "float32"
+        found = ask_nodes(holding or (None,), lambda: best_precision(best_device()), gpus=self.gpus)
+        precision = "bf16" if {answer for _, answer in found} == {"bf16"} else "float32"
         return space.replaced(base=space.base.override({"train.precision": precision}))
-
-    @staticmethod
-    def _ask(nodes: Iterable[dict[str, Any] | None], question: Callable[[], T], *, gpus: float) -> list[T]:
-        """Runs `question` on each node, with `gpus` of a GPU each time, and returns the answers.
-
-        None stands for the first node that an autoscaler starts.
-        """
-        asked = ray.remote(question)
-        answers = []
-        for node in nodes:
-            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) if node else None
-            answers.append(asked.options(num_cpus=0, num_gpus=gpus, scheduling_strategy=there).remote())
-        return ray.get(answers)
 
 
 def _has_autoscaler() -> bool:

@@ -6,13 +6,10 @@ import sysconfig
 from pathlib import Path
 
 import ray
-from ray.exceptions import RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import gansearch
-from gansearch.errors import UserError, one_line
-
-_IMPORT = 120.0  # seconds; a node may read its packages from a slow disk
+from gansearch.errors import UserError
+from gansearch.search.ray.asking import ask_nodes
 
 
 def check_address(address: str) -> None:
@@ -47,19 +44,7 @@ def check_nodes() -> None:
             return f"{type(error).__name__}: {error}"
         return None
 
-    nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
-    asked = {
-        ray.remote(fault)
-        .options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(id, soft=False))
-        .remote(): address
-        for id, address in nodes.items()
-    }
-    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_IMPORT)
-    for question, address in asked.items():
-        try:
-            found = ray.get(question) if question in answered else f"no answer within {_IMPORT:g} s"
-        except RayError as error:
-            found = one_line(error)
+    for address, found in ask_nodes([node for node in ray.nodes() if node["Alive"]], fault):
         if found is not None:
             raise UserError(
                 f"node {address} can't run trials ({found}): install there what gansearch needs, in the same versions"

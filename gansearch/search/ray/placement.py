@@ -1,9 +1,7 @@
 """Where trials may run: the slots that a cluster has by now, and nodes that an autoscaler shall add."""
 
-import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import ray
@@ -15,7 +13,6 @@ from gansearch.search.health import Health
 from gansearch.search.ray.cluster import Cluster
 
 _FRESH = 1  # seconds for which Ray's answer counts
-_ANSWER_SECONDS = 5  # in which a node that is alive takes a connection
 
 
 class Placement:
@@ -90,18 +87,6 @@ def process_of(actor_id: str | None) -> tuple[str | None, int]:
     """Returns the id of an actor's node and the number of the actor's process; None and 0 where Ray does not know."""
     actor = actors(actor_id) if actor_id is not None else {}
     return (actor["Address"]["NodeID"] or None, actor["Pid"]) if actor else (None, 0)
-
-
-def is_alive(node_id: str) -> bool:
-    """Returns whether a node is alive. Ray takes 15 s to notice that one is lost, so the node itself is asked too."""
-    for node in ray.nodes():
-        if node["NodeID"] == node_id and node["Alive"]:
-            with suppress(OSError):
-                socket.create_connection(
-                    (node["NodeManagerAddress"], node["NodeManagerPort"]), timeout=_ANSWER_SECONDS
-                ).close()
-                return True
-    return False
 
 
 def share_of(cpus: float, gpus: float) -> dict[str, float]:
