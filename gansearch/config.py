@@ -11,8 +11,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from gansearch.errors import UserError, unknown
-from gansearch.text import kimg_text
+from gansearch.errors import UserError, one_line, unknown
+from gansearch.text import kimg_text, without_nul
 
 # Far more than any search needs: a slip of the finger shall not fill the memory, or train until the sun is out.
 MOST_KIMG = 10**7  # ten billion images
@@ -230,9 +230,11 @@ class TrialConfig(Section):
 def from_dict(tree: Mapping[str, Any]) -> TrialConfig:
     """Validates a nested dict. The message of a UserError names the option, the fault and the allowed values."""
     try:
-        return TrialConfig.model_validate(tree)
+        return TrialConfig.model_validate(without_nul(tree))
     except ValidationError as error:
         raise UserError(describe(error)) from None
+    except ValueError as error:
+        raise UserError(one_line(error)) from None
 
 
 def from_json(text: str) -> TrialConfig:

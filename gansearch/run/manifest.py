@@ -31,7 +31,7 @@ from gansearch.errors import UserError, unknown
 from gansearch.run.paths import RunDir, join
 from gansearch.run.protocol import Floor, Protocol
 from gansearch.run.space import MOST_TRIALS, Space
-from gansearch.text import kimg_text
+from gansearch.text import kimg_text, without_nul
 
 SCHEMA_VERSION = 4
 _DECIDING = ("torch", "ray")
@@ -70,8 +70,12 @@ class Options:
     max_concurrent: Annotated[int, Field(ge=1, le=10**5)] | None = None
     cpus_per_trial: Annotated[float, Field(ge=_LEAST_SHARE, le=10**4)] = 1
     gpus_per_trial: Annotated[float, Field(ge=0, le=10**3), AfterValidator(_is_a_share)] | None = None
-    address: Annotated[str | None, BeforeValidator(lambda address: None if address == "local" else address)] = None
-    storage: str | None = None
+    address: Annotated[
+        str | None,
+        BeforeValidator(lambda address: None if address == "local" else address),
+        AfterValidator(without_nul),
+    ] = None
+    storage: Annotated[str | None, AfterValidator(without_nul)] = None
 
 
 RESOURCES = (
@@ -176,7 +180,7 @@ class Manifest(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _is_of_this_schema(cls, content: Any) -> Any:
+    def _is_usable(cls, content: Any) -> Any:
         if isinstance(content, Mapping) and content.get("schema_version") != SCHEMA_VERSION:
             versions = content.get("versions")
             writer = versions.get("gansearch") if isinstance(versions, Mapping) else None
@@ -184,7 +188,7 @@ class Manifest(BaseModel):
                 f"schema version {content.get('schema_version')}, this gansearch reads {SCHEMA_VERSION}: "
                 f"use the gansearch that wrote the run, {writer or 'whose version it does not say'}"
             )
-        return content
+        return without_nul(content)
 
     @computed_field  # type: ignore[prop-decorator]
     @property

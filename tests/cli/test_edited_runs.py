@@ -232,6 +232,28 @@ def test_an_absurd_search_is_refused_before_anything_is_loaded(
     assert stage.run.results.read_bytes() == before
 
 
+@pytest.mark.usefixtures("no_ray")
+@pytest.mark.parametrize(
+    ("file", "place", "command"),
+    [
+        ("search.json", ("options", "address"), "resume {run} --address local"),
+        ("search.json", ("options", "storage"), "resume {run}"),
+        ("search.json", ("space", "base", "data", "dir"), "resume {run}"),
+        ("search.json", ("space", "base", "metrics", "weights"), "export {run}"),
+        ("search.json", ("checkpoints",), "status {run}"),
+        (CONFIG, ("metrics", "weights"), "trial {config} --describe"),
+    ],
+)
+def test_a_text_with_nul_is_refused_where_its_file_is_read(
+    file: str, place: Place, command: str, stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Edit(file, place, "a\0b").apply(stage.run)
+    config = stage.run.path / CONFIG
+    assert main(command.format(run=stage.run.path, config=config).split()) == 2
+    err = capsys.readouterr().err
+    assert "has NUL in it" in err and err.count("\n") == 1
+
+
 def test_a_number_or_a_time_that_can_t_be_is_left_out(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     row = json.loads(stage.run.results.read_text().splitlines()[0])
     far = row | {"number": 10**12, "trial_id": str(10**12)}
