@@ -11,6 +11,7 @@ from gansearch.run.paths import RunDir
 from gansearch.run.rows import TrialId
 
 FINALS_VERSION = 1
+MOST_SEEDS = 1000  # of each finalist
 _STRICT = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
@@ -90,7 +91,7 @@ class Finals(BaseModel):
     version: int
     protocol: str
     max_kimg: FiniteFloat
-    seeds: int = Field(ge=2)
+    seeds: int = Field(ge=2, le=MOST_SEEDS)
     num_searched: int = Field(ge=0)
     finalists: tuple[Finalist, ...] = Field(min_length=1)
 
