@@ -25,6 +25,7 @@ from gansearch.errors import UserError, one_line
 from gansearch.program import command
 from gansearch.run import Floor, Run, TrialState
 from gansearch.run.ledger import best_trial
+from gansearch.run.links import require_no_links
 from gansearch.run.manifest import ProtocolRecord
 from gansearch.run.paths import CARD, CONFIG, GENERATOR, GRID, REAL, SCORES, join
 from gansearch.text import fid_text, result_text
@@ -122,8 +123,10 @@ def export(run: Run, trial_id: str | None = None, out: Path | None = None, *, lo
 
     Raises:
         UserError: There is no such trial, the trial was never evaluated, its checkpoint is gone, the folder can't be
-            written, or both a trial and the lowest are wanted.
+            written, the run has links out of it, or both a trial and the lowest are wanted.
     """
+    if out is None:
+        require_no_links(run.dir)
     if trial_id is not None and lowest:
         raise UserError(f"trial {trial_id} and the lowest FID are wanted at once: name one of them")
     if trial_id is not None:

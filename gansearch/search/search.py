@@ -15,6 +15,7 @@ from gansearch.metrics.floor import floor_of
 from gansearch.metrics.reference import Reference, protocol_of, reference_of
 from gansearch.program import command
 from gansearch.run.ledger import Ledger, TrialState
+from gansearch.run.links import require_no_links
 from gansearch.run.loaded import Run, load
 from gansearch.run.manifest import Manifest, Plan
 from gansearch.run.paths import join
@@ -163,6 +164,7 @@ class Search:
     def _continue(self, queue: Callable[[], TrialQueue], *, amend: bool = False) -> None:
         """Runs the trials that `queue` returns once the ledger is read. With `amend` the plan is saved."""
         run = self.plan.run
+        require_no_links(run, trials=True)
         # The writer is opened first of all: it refuses while another driver is at work.
         with self.shutdown.handling(), closing(Writer(run.results)) as writer, ExitStack() as stack:
             loaded = load(run)
