@@ -262,6 +262,13 @@ def describe(error: ValidationError, prefix: str = "") -> str:
     return "; ".join(found)
 
 
+def first_fault(error: ValidationError) -> str:
+    """Returns the first fault that pydantic found in a file that no person writes, as `path: what is wrong`."""
+    item = error.errors()[0]
+    path, message = ".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")
+    return f"{path}: {message}" if path else message
+
+
 def reference(value: Any) -> Any:
     """Returns the name `MODULE:NAME` of a class or function, and any other value as it is."""
     if not (callable(value) and hasattr(value, "__qualname__")):

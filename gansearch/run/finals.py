@@ -5,6 +5,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
 from gansearch.cache import save_text
+from gansearch.config import first_fault
 from gansearch.errors import UserError, one_line
 from gansearch.program import command
 from gansearch.run.paths import RunDir
@@ -122,8 +123,7 @@ class Finals(BaseModel):
         except FileNotFoundError:
             return None
         except ValidationError as error:
-            first = error.errors()[0]
-            reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+            reason = first_fault(error)
         except OSError as error:
             reason = one_line(error)
         again = command("finals", run.path)

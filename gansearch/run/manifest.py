@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from gansearch.cache import save_text
-from gansearch.config import MOST_SEED, Component, TrainConfig, describe
+from gansearch.config import MOST_SEED, Component, TrainConfig, describe, first_fault
 from gansearch.errors import UserError, unknown
 from gansearch.run.paths import RunDir, join
 from gansearch.run.protocol import Floor, Protocol
@@ -260,10 +260,8 @@ class Manifest(BaseModel):
         try:
             manifest = cls.model_validate_json(run.search_json.read_bytes())
         except ValidationError as error:
-            first = error.errors()[0]
-            where, message = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-            found = f"{where}: {message}" if where else message
-            raise UserError(f"{run.search_json} is broken ({found}): restore the file, or search again") from None
+            fault = first_fault(error)
+            raise UserError(f"{run.search_json} is broken ({fault}): restore the file, or search again") from None
         except OSError as error:
             raise UserError(f"{run.search_json} cannot be read ({error.strerror}): check its permissions") from None
         checkpoints = Plan(run, manifest.space, manifest.options).checkpoints
