@@ -341,9 +341,12 @@ class Plan:
         """Returns this plan with more trials and the length nearest to `max_kimg`. Rungs stay, and more may follow.
 
         Raises:
-            UserError: The arguments change nothing, make trials shorter, or add trials to a run without parameters.
+            UserError: The arguments change nothing, take trials away, make trials shorter, or add some to a run without
+                parameters.
         """
         base, options = self.space.base, self.options
+        if more_trials < 0:
+            raise UserError(f"{more_trials} more trials: those of a search stay; give a number above 0")
         if not more_trials and max_kimg is None:
             raise UserError("nothing to extend: give --trials +N, --max-kimg K or both")
         if more_trials and self.options.trials is None:
