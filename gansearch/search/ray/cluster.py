@@ -1,6 +1,7 @@
 """Computes how many trials of a search fit on a cluster, or on this machine, at once."""
 
 import json
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -18,7 +19,11 @@ from gansearch.run.space import Space
 from gansearch.search.ray.token import sees
 from gansearch.training.device import best_device, best_precision
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+_MINUTE = 60.0  # seconds
 
 
 def cores() -> int:
@@ -58,7 +63,8 @@ class Cluster:
         The `nodes` are those of the Ray of this process unless others are given.
 
         Raises:
-            UserError: Not even one trial fits, and no autoscaler can add a node.
+            UserError: Not even one trial fits, and no autoscaler can add a node; or one can, and the share of a GPU is
+                neither given nor to be seen.
         """
         options = plan.options
         is_elastic = nodes is None and options.address is not None and _has_autoscaler()
@@ -66,6 +72,10 @@ class Cluster:
         most_gpus, most_cpus = (max(node["Resources"].get(kind, 0) for node in nodes) for kind in ("GPU", "CPU"))
         cpus, gpus = options.cpus_per_trial, options.gpus_per_trial
         if gpus is None:
+            if is_elastic and not most_gpus:
+                raise UserError(
+                    "no node with a GPU is up, but the cluster can add nodes: give --gpus-per-trial G, 0 for none"
+                )
             gpus = 1.0 if most_gpus else 0.0
         if gpus > most_gpus and not is_elastic:
             raise UserError(
@@ -127,6 +137,11 @@ class Cluster:
         for node in nodes:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) if node else None
             answers.append(asked.options(num_cpus=0, num_gpus=gpus, scheduling_strategy=there).remote())
+        waiting = answers
+        while waiting:
+            _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=_MINUTE)
+            if waiting:
+                logger.info("waiting for %d nodes with %g GPU free: `ray status` shows what is up", len(waiting), gpus)
         return ray.get(answers)
 
 
