@@ -11,8 +11,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from gansearch.errors import UserError, unknown
-from gansearch.text import kimg_text
+from gansearch.errors import UserError, one_line, unknown
+from gansearch.text import kimg_text, without_nul
 
 # Far more than any search needs: a slip of the finger shall not fill the memory, or train until the sun is out.
 MOST_KIMG = 10**7  # ten billion images
@@ -230,9 +230,11 @@ class TrialConfig(Section):
 def from_dict(tree: Mapping[str, Any]) -> TrialConfig:
     """Validates a nested dict. The message of a UserError names the option, the fault and the allowed values."""
     try:
-        return TrialConfig.model_validate(tree)
+        return TrialConfig.model_validate(without_nul(tree))
     except ValidationError as error:
         raise UserError(describe(error)) from None
+    except ValueError as error:
+        raise UserError(one_line(error)) from None
 
 
 def from_json(text: str) -> TrialConfig:
@@ -258,6 +260,13 @@ def describe(error: ValidationError, prefix: str = "") -> str:
         else:
             found.append(f"{path}={item['input']}: {message[0].lower()}{message[1:]}")
     return "; ".join(found)
+
+
+def first_fault(error: ValidationError) -> str:
+    """Returns the first fault that pydantic found in a file that no person writes, as `path: what is wrong`."""
+    item = error.errors()[0]
+    path, message = ".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")
+    return f"{path}: {message}" if path else message
 
 
 def reference(value: Any) -> Any:

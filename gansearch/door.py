@@ -204,8 +204,8 @@ def search(
         on_row: Called with each new row.
         runs_dir: The folder of runs.
         **search_options: Fields of `gansearch.run.Options`: `seed`, `sampler`, `scheduler`, `loggers`, `eta`,
-            `first_rung`, `time_budget` (seconds), `gpu_hours`, `max_concurrent`, `cpus_per_trial`, `gpus_per_trial`,
-            `address`, `storage`.
+            `first_rung`, `time_budget` (seconds), `gpu_hours`, `trial_timeout` (seconds), `max_concurrent`,
+            `cpus_per_trial`, `gpus_per_trial`, `address`, `storage`.
 
     Raises:
         UserError: Something is wrong or missing; nothing was started.

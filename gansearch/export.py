@@ -7,34 +7,39 @@ images = G.sample(8, labels=[G.classes.index("dog")] * 8)
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors.torch import load as load_safetensors
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors.torch import save
 from torch import Tensor
 
+import gansearch
 from gansearch import foreign
 from gansearch.cache import atomic_write, write_together
-from gansearch.config import TrialConfig, describe, from_dict
+from gansearch.config import TrialConfig, first_fault, from_dict
 from gansearch.errors import UserError, one_line
 from gansearch.program import command
 from gansearch.run import Floor, Run, TrialState
 from gansearch.run.ledger import best_trial
+from gansearch.run.links import require_no_links
 from gansearch.run.manifest import ProtocolRecord
 from gansearch.run.paths import CARD, CONFIG, GENERATOR, GRID, REAL, SCORES, join
-from gansearch.text import fid_text, result_text
+from gansearch.text import fid_text, result_text, without_nul
 from gansearch.training import grids
-from gansearch.training.checkpoint import CheckpointDir
+from gansearch.training.checkpoint import CheckpointDir, read_weights
 from gansearch.training.device import best_device
 from gansearch.training.generator import LoadedGenerator
 
 if TYPE_CHECKING:
     from gansearch.metrics.final import FinalScores
+
+
+FORMAT = 1  # to be raised where an export of before can't be loaded, or would mean something else
 
 
 class Exported(BaseModel):
@@ -51,6 +56,8 @@ class Exported(BaseModel):
         classes: The names of the classes whose labels the generator takes, empty for a generator without labels.
         sha256: The SHA-256 of the weights' file.
         trial: The configuration of the trial.
+        format: The number of the format.
+        gansearch: The version that wrote it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,6 +72,20 @@ class Exported(BaseModel):
     classes: tuple[str, ...]
     sha256: str
     trial: TrialConfig
+    format: int
+    gansearch: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_usable(cls, content: Any) -> Any:
+        if isinstance(content, Mapping) and "trial" in content and content.get("format") != FORMAT:
+            version = content.get("gansearch")
+            raise ValueError(
+                f"gansearch {version} wrote it, format {content['format']}, and this one reads {FORMAT}: use that one"
+                if "format" in content
+                else "an earlier gansearch wrote it, without a format number: export it again"
+            )
+        return without_nul(content)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -72,7 +93,7 @@ class Exported(BaseModel):
         try:
             return cls.model_validate_json((folder / CONFIG).read_bytes())
         except (OSError, ValidationError) as error:
-            reason = describe(error) if isinstance(error, ValidationError) else one_line(error)
+            reason = first_fault(error) if isinstance(error, ValidationError) else one_line(error)
             raise UserError(f"{folder} holds no exported generator ({reason}): name a folder of `export`") from None
 
 
@@ -99,8 +120,7 @@ def load_generator(folder: str | Path, device: str = "cpu", allow_code: foreign.
         ) from None
     if sha256(content).hexdigest() != exported.sha256:
         raise UserError(f"{folder} holds no exported generator ({GENERATOR} is damaged): export it again")
-    weights = load_safetensors(content)
-    return _generator(exported, weights, device)
+    return _generator(exported, read_weights(content, str(folder / GENERATOR)), device)
 
 
 def _generator(exported: Exported, weights: dict[str, Tensor], device: str) -> LoadedGenerator:
@@ -122,8 +142,10 @@ def export(run: Run, trial_id: str | None = None, out: Path | None = None, *, lo
 
     Raises:
         UserError: There is no such trial, the trial was never evaluated, its checkpoint is gone, the folder can't be
-            written, or both a trial and the lowest are wanted.
+            written, the run has links out of it, or both a trial and the lowest are wanted.
     """
+    if out is None:
+        require_no_links(run.dir)
     if trial_id is not None and lowest:
         raise UserError(f"trial {trial_id} and the lowest FID are wanted at once: name one of them")
     if trial_id is not None:
@@ -150,6 +172,8 @@ def export(run: Run, trial_id: str | None = None, out: Path | None = None, *, lo
         classes=tuple(about.classes),
         sha256=sha256(content).hexdigest(),
         trial=from_dict(about.config),
+        format=FORMAT,
+        gansearch=gansearch.__version__,
     )
     generator = _generator(exported, weights, "cpu")
     out = out or run.dir.best

@@ -2,7 +2,11 @@
 
 import math
 import re
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import TypeVar
+
+T = TypeVar("T")
 
 MISSING = "-"
 _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
@@ -11,6 +15,26 @@ _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
 def is_number(text: str) -> bool:
     """Returns whether a text is a finite decimal number; Python reads `1_000`, other scripts' digits and `nan` too."""
     return len(text) <= 400 and _NUMBER.fullmatch(text) is not None and math.isfinite(float(text))
+
+
+def without_nul(value: T, path: str = "") -> T:
+    """Returns what was read from a file; raises ValueError where a text in it has NUL, which no path can have.
+
+    Args:
+        value: A tree of mappings and lists.
+        path: The dotted path of the value, for the message.
+    """
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError(f"{path.removesuffix('.') or 'a text'} has NUL in it: write it anew")
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            without_nul(key, f"{path}{key!a}.")
+            without_nul(one, f"{path}{key}.")
+    elif isinstance(value, list | tuple):
+        for one in value:
+            without_nul(one, path)
+    return value
 
 
 def fid_text(fid: float | None) -> str:

@@ -1,5 +1,6 @@
 """The best generator as files, and back to the images that were scored."""
 
+import hashlib
 import json
 import shutil
 from contextlib import closing
@@ -104,6 +105,49 @@ def _edited(run: RunDir, folder: Path, **changes: object) -> Path:
     path = export(load(run), out=folder) / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     return folder
+
+
+def test_a_generator_that_no_memory_holds_is_refused(run: RunDir, tmp_path: Path) -> None:
+    trial = json.loads((export(load(run), out=tmp_path) / "config.json").read_text())["trial"]
+    trial["model"]["features"], trial["data"]["resolution"] = 4096, 1024
+    with pytest.raises(UserError, match=r"weights of model\.name=dcgan with 1 channels take .* GiB"):
+        load_generator(_edited(run, tmp_path, trial=trial))
+    with pytest.raises(UserError, match="these weights are not of this dcgan"):
+        load_generator(_edited(run, tmp_path, channels=2**62))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format": 9, "gansearch": "9.1"}, r"gansearch 9\.1 wrote it, format 9, and this one reads 1: use that one"),
+        ({"format": None, "sha256": None}, "an earlier gansearch wrote it, without a format number: export it again"),
+        ({"sha256": None}, r"sha256: Field required\)"),
+    ],
+)
+def test_an_export_of_another_format_names_its_version(
+    change: dict[str, object], said: str, run: RunDir, tmp_path: Path
+) -> None:
+    path = _edited(run, tmp_path, **change) / "config.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
+    with pytest.raises(UserError, match=said) as caught:
+        load_generator(tmp_path)
+    assert "\n" not in str(caught.value) and "--set" not in str(caught.value)
+
+
+def test_a_file_of_the_right_hash_that_holds_no_weights_is_one_line(run: RunDir, tmp_path: Path) -> None:
+    _edited(run, tmp_path, sha256=hashlib.sha256(b"no weights").hexdigest())
+    (tmp_path / "generator.safetensors").write_bytes(b"no weights")
+    with pytest.raises(UserError, match=r"generator\.safetensors holds no weights \(.*bring back") as caught:
+        load_generator(tmp_path)
+    assert "\n" not in str(caught.value)
+    checkpoints = CheckpointDir(tmp_path / "trial")
+    about = CheckpointDir(run.trial("0000")).best()[1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gansearch.training.checkpoint.save_safetensors", lambda weights: b"no weights")
+        checkpoints.save({}, {}, about)
+    with pytest.raises(UserError, match=r"best\.safetensors below .* holds no weights"):
+        checkpoints.best()
 
 
 def test_other_data_or_none_are_refused(run: RunDir, tmp_path: Path) -> None:

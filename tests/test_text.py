@@ -2,7 +2,7 @@
 
 import pytest
 
-from gansearch.text import fid_text, kimg_text, result_text, rough_text
+from gansearch.text import fid_text, kimg_text, result_text, rough_text, without_nul
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,18 @@ def test_lengths_have_no_noise() -> None:
 )
 def test_a_rough_number_has_no_exponent(value: float, text: str) -> None:
     assert rough_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("tree", "path"),
+    [
+        ("a\0", "a text"),
+        ({"data": {"dir": "a\0b"}}, "data.dir"),
+        ({"a": [1, {"b": ["c\0"]}]}, "a.b"),
+        ({"a\0": 1}, r"'a\\x00'"),
+    ],
+)
+def test_a_text_with_nul_is_refused_by_its_path(tree: object, path: str) -> None:
+    with pytest.raises(ValueError, match=f"^{path} has NUL in it"):
+        without_nul(tree)
+    assert without_nul({"a": ["b", None, 1]}) == {"a": ["b", None, 1]}

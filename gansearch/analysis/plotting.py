@@ -16,6 +16,7 @@ from gansearch.cache import atomic_write
 from gansearch.errors import UserError, kind_and_message, one_line
 from gansearch.program import command
 from gansearch.run import Run
+from gansearch.run.links import require_no_links
 
 
 def plot(run: Run, out: Path | None = None, more: Iterable[str] = ()) -> list[Path]:
@@ -27,7 +28,7 @@ def plot(run: Run, out: Path | None = None, more: Iterable[str] = ()) -> list[Pa
         UserError: No trial has an evaluation yet, or the files cannot be written.
     """
     _require_evaluation(run)
-    return _write(run.dir.path, figures(run, more), out or run.dir.plots)
+    return _write(run, figures(run, more), out)
 
 
 def compare(run: Run, trials: tuple[str, str], out: Path | None = None) -> Path:
@@ -36,7 +37,7 @@ def compare(run: Run, trials: tuple[str, str], out: Path | None = None) -> Path:
     Raises:
         UserError: There is no such trial, one has no evaluation, both are one, or the file cannot be written.
     """
-    return _write(run.dir.path, [comparison(run, trials)], out or run.dir.plots)[0]
+    return _write(run, [comparison(run, trials)], out)[0]
 
 
 def comparison(run: Run, trials: tuple[str, str]) -> tuple[str, Figure]:
@@ -74,8 +75,10 @@ def _require_evaluation(run: Run) -> None:
         raise UserError(f"{run.dir.path} has no evaluation to plot yet: wait for its first FID")
 
 
-def _write(run: Path, drawn: Iterable[tuple[str, Figure]], out: Path) -> list[Path]:
-    return [_save(figure, out / f"{name}.png", run) for name, figure in drawn]
+def _write(run: Run, drawn: Iterable[tuple[str, Figure]], out: Path | None) -> list[Path]:
+    if out is None:
+        require_no_links(run.dir)
+    return [_save(figure, (out or run.dir.plots) / f"{name}.png", run.dir.path) for name, figure in drawn]
 
 
 def _save(figure: Figure, path: Path, run: Path) -> Path:

@@ -152,7 +152,7 @@ def add_timeout(parser: Parser) -> None:
         "--trial-timeout",
         type=_duration,
         metavar="1h",
-        help="try a trial again that gives no evaluation for so long (default: 10 times the longest, at least 10m)",
+        help="try a trial again that gives no evaluation for so long (default: 10 times the longest, at least 15m)",
     )
 
 

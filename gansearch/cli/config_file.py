@@ -12,6 +12,7 @@ from gansearch.cache import read_small
 from gansearch.config import Component, TrialConfig
 from gansearch.errors import UserError, one_line
 from gansearch.search.find_space import with_absolute_paths
+from gansearch.text import without_nul
 
 # As JSON writes it. YAML 1.1 reads 1e-4 as a text, 010 as eight and 1:30 as ninety.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
@@ -29,7 +30,7 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         text = read_small(path)
         tree = json.loads(text, object_pairs_hook=_unique) if path.suffix == ".json" else yaml.load(text, _Loader)
-        return with_absolute_paths(_unique(_flat({} if tree is None else tree)))
+        return with_absolute_paths(without_nul(_unique(_flat({} if tree is None else tree))))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"--config {path}: {one_line(error)}; write options as in `optim.g_lr: 1e-4`") from None
 
@@ -83,6 +84,13 @@ class _Loader(yaml.SafeLoader):
     """Reads plain words as texts, but for true, false and null: a date is a text, and so are `on` and `no`."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - those of YAML 1.1, in the class above
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):  # aliases of aliases stand for more options than any memory holds
+            event = self.peek_event()
+            line = event.start_mark.line + 1
+            raise yaml.YAMLError(f"line {line}: *{event.anchor} stands for another value: write the value itself")
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         return _unique(

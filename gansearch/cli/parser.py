@@ -114,11 +114,15 @@ def int_from_two(text: str) -> int:
     return _whole(text, 2)
 
 
-def two_or_more(text: str) -> int:
-    """A number of samples that have a spread."""
-    if positive_int(text) < 2:
-        raise argparse.ArgumentTypeError(f"{text} shows no spread: give 2 at least")
-    return int(text)
+def samples_to(most: int) -> Callable[[str], int]:
+    """Returns the type of a number of samples that have a spread: 2 at least, and at most `most`."""
+
+    def number(text: str) -> int:
+        if positive_int(text) < 2:
+            raise argparse.ArgumentTypeError(f"{text} shows no spread: give 2 at least")
+        return _whole(text, 2, most)
+
+    return number
 
 
 def positive_float(text: str) -> float:
@@ -134,7 +138,7 @@ def non_negative_float(text: str) -> float:
     return float(text)
 
 
-def _whole(text: str, least: int) -> int:
-    if not re.fullmatch(r"[0-9]{1,10}", text) or not least <= int(text) <= _MOST:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from {least} to {_MOST}")
+def _whole(text: str, least: int, most: int = _MOST) -> int:
+    if not re.fullmatch(r"[0-9]{1,10}", text) or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from {least} to {most}")
     return int(text)

@@ -100,6 +100,11 @@ def require_memory(size: int, what: str) -> None:
         raise UserError(f"{what} take {size / 2**30:.1f} GiB, and this machine has {memory / 2**30:.1f}: set it lower")
 
 
+def require_images(count: int, channels: int, resolution: int) -> None:
+    """Raises UserError where so many images of `resolution` do not fit the memory, before one of them is read."""
+    require_memory(count * channels * resolution**2, f"data.resolution={resolution}: {count} images")
+
+
 def resize(pixels: Tensor, resolution: int) -> Tensor:
     """Resizes uint8 images (N, C, H, W), H = W, to `resolution`: bicubic, antialiased, rounded, clamped to uint8.
 
@@ -107,9 +112,7 @@ def resize(pixels: Tensor, resolution: int) -> Tensor:
     """
     if pixels.shape[-1] == resolution:
         return pixels
-    require_memory(
-        pixels.shape[0] * pixels.shape[1] * resolution**2, f"data.resolution={resolution}: {len(pixels)} images"
-    )
+    require_images(len(pixels), pixels.shape[1], resolution)
     resized = pixels.new_empty((*pixels.shape[:2], resolution, resolution))
     # Few images at a time: float64 takes eight times the memory of uint8.
     for chunk, target in zip(pixels.split(256), resized.split(256), strict=True):

@@ -3,9 +3,11 @@
 import torch
 from torchvision.datasets import CIFAR10
 
-from gansearch.data.base import Dataset, Images, Split, resize
+from gansearch.data.base import Dataset, Images, Split, require_images, resize
 from gansearch.data.torchvision_archive import data_folder, open_or_download
 from gansearch.registry import component
+
+_COUNTS: dict[Split, int] = {"train": 50_000, "test": 10_000}
 
 
 @component
@@ -20,6 +22,7 @@ class Cifar10(Dataset):
     dir: str | None = None
 
     def load(self, split: Split) -> Images:
+        require_images(_COUNTS[split], 3, self.resolution)  # before they are downloaded
         data = open_or_download(
             CIFAR10,
             data_folder(self.dir),

@@ -6,10 +6,13 @@ so that a second start reads no image. A file that was replaced by one of the sa
 `touch` it.
 """
 
+import errno
 import hashlib
 import json
+import math
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -25,7 +28,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 
 from gansearch.cache import atomic_write, cache_dir, make_once
-from gansearch.data.base import RESIZE_FILTER, Images, Split
+from gansearch.data.base import RESIZE_FILTER, Images, Split, require_images
 from gansearch.data.decode import UnusableError, squares
 from gansearch.errors import UserError, one_line
 from gansearch.logs import log_duration, warn_once
@@ -97,7 +100,8 @@ def load_decoded(selection: Selection) -> Images:
     Where the cache cannot be written, the images are decoded into memory, with a warning.
 
     Raises:
-        UserError: A file is not a usable image and `skip_broken` is off, or no usable image is left.
+        UserError: A file is not a usable image and `skip_broken` is off, no usable image is left, or all together do
+            not fit the memory.
     """
     folder = selection.array_path.parent
     try:
@@ -112,6 +116,7 @@ def load_decoded(selection: Selection) -> Images:
             f"decoded images cannot be cached in {folder} ({one_line(error)}), every process decodes them into its "
             "own memory; name another folder for the cache with GANSEARCH_CACHE"
         )
+    require_images(len(selection.files), 3, selection.resolution)
     pixels = np.empty((len(selection.files), *selection.image_shape), np.uint8)
     rows = iter(pixels)
     skipped = _decode(selection, lambda square: np.copyto(next(rows), square))
@@ -136,11 +141,19 @@ def _read(selection: Selection) -> Images:
 
 
 def _write(selection: Selection) -> Images:
-    """Decodes into the array, then writes the record. Raises OSError where the cache is full or cannot be written."""
+    """Decodes into the array, then writes the record.
+
+    Raises:
+        OSError: The cache has no room for the array, or cannot be written.
+        UserError: As for `load_decoded`.
+    """
+    require_images(len(selection.files), 3, selection.resolution)
     _remove_old(selection.array_path.parent)
     skipped: dict[int, str] = {}
 
     def write(path: Path) -> None:
+        if shutil.disk_usage(path.parent).free < len(selection.files) * math.prod(selection.image_shape):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path.parent))
         # Through a file, not through the mapping: on a full disk that raises OSError instead of killing the process.
         with path.open("w+b") as file:
             _write_header(file, selection, len(selection.files))

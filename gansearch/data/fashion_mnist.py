@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.datasets import FashionMNIST
 from torchvision.datasets.utils import check_integrity
 
-from gansearch.data.base import Dataset, Images, Split, resize
+from gansearch.data.base import Dataset, Images, Split, require_images, resize
 from gansearch.data.torchvision_archive import data_folder, open_or_download
 from gansearch.errors import one_line
 from gansearch.logs import warn_once
@@ -29,6 +29,8 @@ UNPACKED_MD5 = {
 }
 """MD5 of the unpacked files: Debian compresses them itself, so its `.gz` files differ from the authors' own."""
 
+_COUNTS: dict[Split, int] = {"train": 60_000, "test": 10_000}
+
 
 @component
 class FashionMnist(Dataset):
@@ -44,6 +46,7 @@ class FashionMnist(Dataset):
     dir: str | None = None
 
     def load(self, split: Split) -> Images:
+        require_images(_COUNTS[split], 1, self.resolution)  # before they are downloaded
         root = data_folder(self.dir)
         data = open_or_download(
             _CheckedFashionMNIST,

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils import data
 
-from gansearch.data.base import Dataset, Images, NoSplit, Split, resize
+from gansearch.data.base import Dataset, Images, NoSplit, Split, require_images, resize
 from gansearch.errors import UserError, kind_and_message, one_line
 from gansearch.registry import component, from_signature
 
@@ -46,6 +46,7 @@ class TorchDataset(Dataset):
         if any(len(pair) != 2 for pair in pairs) or len({pair[1] is None for pair in pairs}) > 1:
             raise UserError(f"data {where}: make every item an image, or every item a pair (image, label)")
         try:
+            require_images(len(pairs), len(_pixels(pairs[0][0])), self.resolution)
             pixels = torch.stack(list(_squares((pair[0] for pair in pairs), self.resolution)))
             labels = None if pairs[0][1] is None else torch.tensor([_whole(pair[1]) for pair in pairs])
         except (ValueError, TypeError, RuntimeError, OSError) as error:  # OSError: PIL reads a file when it is needed

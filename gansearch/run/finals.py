@@ -5,12 +5,14 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
 from gansearch.cache import save_text
+from gansearch.config import first_fault
 from gansearch.errors import UserError, one_line
 from gansearch.program import command
 from gansearch.run.paths import RunDir
 from gansearch.run.rows import TrialId
 
 FINALS_VERSION = 1
+MOST_SEEDS = 1000  # of each finalist
 _STRICT = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
@@ -90,7 +92,7 @@ class Finals(BaseModel):
     version: int
     protocol: str
     max_kimg: FiniteFloat
-    seeds: int = Field(ge=2)
+    seeds: int = Field(ge=2, le=MOST_SEEDS)
     num_searched: int = Field(ge=0)
     finalists: tuple[Finalist, ...] = Field(min_length=1)
 
@@ -121,8 +123,7 @@ class Finals(BaseModel):
         except FileNotFoundError:
             return None
         except ValidationError as error:
-            first = error.errors()[0]
-            reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+            reason = first_fault(error)
         except OSError as error:
             reason = one_line(error)
         again = command("finals", run.path)

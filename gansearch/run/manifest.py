@@ -26,13 +26,13 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from gansearch.cache import save_text
-from gansearch.config import MOST_SEED, Component, TrainConfig, describe
+from gansearch.config import MOST_SEED, Component, TrainConfig, describe, first_fault
 from gansearch.errors import UserError, unknown
 from gansearch.run.paths import RunDir, join
 from gansearch.run.protocol import Floor, Protocol
 from gansearch.run.rows import with_zone
 from gansearch.run.space import MOST_TRIALS, Space
-from gansearch.text import kimg_text
+from gansearch.text import kimg_text, without_nul
 
 SCHEMA_VERSION = 4
 _DECIDING = ("torch", "ray")
@@ -71,8 +71,12 @@ class Options:
     max_concurrent: Annotated[int, Field(ge=1, le=10**5)] | None = None
     cpus_per_trial: Annotated[float, Field(ge=_LEAST_SHARE, le=10**4)] = 1
     gpus_per_trial: Annotated[float, Field(ge=0, le=10**3), AfterValidator(_is_a_share)] | None = None
-    address: Annotated[str | None, BeforeValidator(lambda address: None if address == "local" else address)] = None
-    storage: str | None = None
+    address: Annotated[
+        str | None,
+        BeforeValidator(lambda address: None if address == "local" else address),
+        AfterValidator(without_nul),
+    ] = None
+    storage: Annotated[str | None, AfterValidator(without_nul)] = None
 
 
 RESOURCES = (
@@ -169,7 +173,7 @@ class Manifest(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _is_of_this_schema(cls, content: Any) -> Any:
+    def _is_usable(cls, content: Any) -> Any:
         if isinstance(content, Mapping) and content.get("schema_version") != SCHEMA_VERSION:
             versions = content.get("versions")
             writer = versions.get("gansearch") if isinstance(versions, Mapping) else None
@@ -177,7 +181,7 @@ class Manifest(BaseModel):
                 f"schema version {content.get('schema_version')}, this gansearch reads {SCHEMA_VERSION}: "
                 f"use the gansearch that wrote the run, {writer or 'whose version it does not say'}"
             )
-        return content
+        return without_nul(content)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -249,10 +253,8 @@ class Manifest(BaseModel):
         try:
             manifest = cls.model_validate_json(run.search_json.read_bytes())
         except ValidationError as error:
-            first = error.errors()[0]
-            where, message = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-            found = f"{where}: {message}" if where else message
-            raise UserError(f"{run.search_json} is broken ({found}): restore the file, or search again") from None
+            fault = first_fault(error)
+            raise UserError(f"{run.search_json} is broken ({fault}): restore the file, or search again") from None
         except OSError as error:
             raise UserError(f"{run.search_json} cannot be read ({error.strerror}): check its permissions") from None
         checkpoints = Plan(run, manifest.space, manifest.options).checkpoints
@@ -332,9 +334,12 @@ class Plan:
         """Returns this plan with more trials and the length nearest to `max_kimg`. Rungs stay, and more may follow.
 
         Raises:
-            UserError: The arguments change nothing, make trials shorter, or add trials to a run without parameters.
+            UserError: The arguments change nothing, take trials away, make trials shorter, or add some to a run without
+                parameters.
         """
         base, options = self.space.base, self.options
+        if more_trials < 0:
+            raise UserError(f"{more_trials} more trials: those of a search stay; give a number above 0")
         if not more_trials and max_kimg is None:
             raise UserError("nothing to extend: give --trials +N, --max-kimg K or both")
         if more_trials and self.options.trials is None:

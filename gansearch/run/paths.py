@@ -22,7 +22,7 @@ GENERATOR, CONFIG, GRID, SCORES = "generator.safetensors", "config.json", "sampl
 REAL = "real.png"  # of the run itself too
 CARD = "README.md"
 
-PROBE = "probe"  # also below the root of all checkpoints: a folder with a file of that name
+PROBE = "probe"  # below the root of all checkpoints: a folder with a file of that name
 TOKEN = ".token"  # below the root of all checkpoints: a node that can read it sees the same storage as the driver
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LONGEST_NAME = 150  # characters: most file systems take 255 bytes, and Ray and temporary files append to the name
@@ -86,11 +86,6 @@ class RunDir:
         return self.path / REAL
 
     @property
-    def probe(self) -> Path:
-        """A file that is written and removed before a search, to see whether that is possible."""
-        return self.path / PROBE
-
-    @property
     def study_journal(self) -> Path:
         return self.path / "study.journal"
 
@@ -150,9 +145,10 @@ def is_free(run: RunDir) -> bool:
         return not run.path.exists()
     if run.results.exists() and run.results.stat().st_size:
         return False
-    own = {run.results, run.real, run.probe, run.trials, run.trials / TOKEN}
+    own = {run.results, run.real, run.trials, run.trials / TOKEN}
     own |= {run.trials / PROBE, run.trials / PROBE / PROBE}
-    staged = tuple(f".{file.name}." for file in (run.real, run.search_json))  # of `cache.atomic_write`
+    # Of `cache.atomic_write`, and what is written and removed to see whether that is possible.
+    staged = tuple(f".{name}." for name in (run.real.name, run.search_json.name, PROBE))
     return all(found in own or found.name.startswith(staged) for found in run.path.rglob("*"))
 
 

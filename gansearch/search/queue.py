@@ -10,6 +10,7 @@ from gansearch.errors import UserError
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.manifest import Plan
 from gansearch.run.rows import Relation
+from gansearch.run.space import MOST_TRIALS
 from gansearch.search.feasibility import baseline_params
 
 
@@ -164,7 +165,14 @@ def finals_queue(plan: Plan, ledger: Ledger, finalists: Sequence[TrialState], se
     """Returns the finals to train: every finalist's parameters with each of the `seeds` seeds after the search's seed.
 
     Finals have the full length. A final that was completed, or that diverged, is not trained again.
+
+    Raises:
+        UserError: There would be more finals than a run may have trials.
     """
+    if len(finalists) * seeds > MOST_TRIALS:
+        raise UserError(
+            f"{len(finalists)} configurations with {seeds} seeds each: {MOST_TRIALS} finals are the most; give less"
+        )
     finals = [trial for trial in ledger.values() if trial.is_final]
     full = plan.space.base.train.max_images
     unfinished, proposals = [], []

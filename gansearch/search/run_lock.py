@@ -4,14 +4,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import torch
+from tempfile import TemporaryFile
 
 from gansearch.errors import UserError, one_line
+from gansearch.run.links import require_no_links
 from gansearch.run.manifest import Plan
-from gansearch.run.paths import is_free, taken
+from gansearch.run.paths import PROBE, is_free, taken
 from gansearch.run.rows import Writer
-from gansearch.training.build import build_networks, likely_shape
+from gansearch.training.build import META, build_networks, likely_shape
 from gansearch.training.checkpoint import KEPT
 from gansearch.training.storage import Storage
 
@@ -35,8 +35,8 @@ def locked_run(plan: Plan) -> Iterator[RunLock]:
     life, tells it from one that is still at work.
 
     Raises:
-        UserError: The directory is in use or can't be written, the disk is too full for the checkpoints of the search,
-            or the folder for checkpoints has those of another run.
+        UserError: The directory is in use, has links out of it or can't be written, the disk is too full for the
+            checkpoints of the search, or the folder for checkpoints has those of another run.
     """
     run = plan.run
     checkpoints = Storage(plan.checkpoints)
@@ -44,6 +44,7 @@ def locked_run(plan: Plan) -> Iterator[RunLock]:
     made = [folder for place in places for folder in (place, *place.parents) if not folder.exists()]
     if not is_free(run):
         raise taken(run)
+    require_no_links(run, trials=True)
     try:
         run.path.mkdir(parents=True, exist_ok=True)
         lock = RunLock(Writer(run.results))
@@ -78,7 +79,9 @@ def check_room(plan: Plan, trials: int | None) -> None:
     Where a budget ends the search (None) it is room for one trial at a time that is asked for.
     """
     try:
-        _write_probe(plan)
+        # A file without a name, or with a random one: a link of a known name could lead anywhere.
+        with TemporaryFile(dir=plan.run.path, prefix=f".{PROBE}.", buffering=0) as probe:
+            probe.write(bytes(2**16))
     except OSError as error:
         raise UserError(f"can't write to {plan.run.path} ({one_line(error)}): name another --runs-dir") from None
     trials = trials or 1
@@ -93,16 +96,11 @@ def check_room(plan: Plan, trials: int | None) -> None:
         )
 
 
-def _write_probe(plan: Plan) -> None:
-    plan.run.probe.write_bytes(bytes(2**16))
-    plan.run.probe.unlink()
-
-
 def checkpoint_bytes(plan: Plan) -> int:
     """Returns the approximate size of the checkpoints that a trial of the space's base keeps."""
     base = plan.space.base
-    with torch.device("meta"):
-        networks = build_networks(base, likely_shape(base), torch.device("meta"))
+    with META:
+        networks = build_networks(base, likely_shape(base), META)
     G, D = (sum(parameter.numel() for parameter in network.parameters()) for network in networks)
     replay = base.replay.capacity * 3 * base.data.resolution**2 * 2  # float16
     # In float32: G, the average of G's weights, now and at the best FID, and Adam's two moments; D and two moments.

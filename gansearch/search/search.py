@@ -4,7 +4,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 
 from gansearch import foreign, registry
@@ -15,11 +15,12 @@ from gansearch.metrics.floor import floor_of
 from gansearch.metrics.reference import Reference, protocol_of, reference_of
 from gansearch.program import command
 from gansearch.run.ledger import Ledger, TrialState
+from gansearch.run.links import require_no_links
 from gansearch.run.loaded import Run, load
 from gansearch.run.manifest import Manifest, Plan
 from gansearch.run.paths import join
 from gansearch.run.protocol import Protocol
-from gansearch.run.rows import Row, Writer
+from gansearch.run.rows import Row, Writer, is_being_written
 from gansearch.search.decisions import policy_of
 from gansearch.search.feasibility import check_components, check_space, check_space_data, check_variety
 from gansearch.search.loggers.base import Listener
@@ -109,15 +110,22 @@ class Search:
         base = registry.with_code(self.plan.space.base, self.plan.component_names)
         self.plan = replace(self.plan, space=self.plan.space.replaced(base=base))
 
-    def rehearse(self) -> None:
-        """Checks what `start` checks, raises the same errors, and leaves nothing on the disk.
+    def rehearse(self, *, is_started: bool = False) -> None:
+        """Checks what `start` checks, or `resume` for a run that `is_started`, and leaves nothing on the disk.
 
         No logger is opened. A cluster at an address is joined. Without an address no Ray is started: this machine's
-        resources are counted.
+        resources are counted. Raises the same errors as they do.
         """
-        with self.shutdown.handling(), locked_run(self.plan):
+        with self.shutdown.handling(), nullcontext() if is_started else locked_run(self.plan):
             self._check_address()
-            self._prepare()
+            if is_started:
+                require_no_links(self.plan.run, trials=True)
+                if is_being_written(self.plan.run.results):
+                    raise UserError(f"{self.plan.run.results} is being written by another process: it goes on already")
+                self._read_run()
+                self._require_format()
+            else:
+                self._prepare()
             if self.plan.options.address is None:
                 self.cluster = Cluster.fit(self.plan, [this_machine()])
                 return
@@ -163,15 +171,10 @@ class Search:
     def _continue(self, queue: Callable[[], TrialQueue], *, amend: bool = False) -> None:
         """Runs the trials that `queue` returns once the ledger is read. With `amend` the plan is saved."""
         run = self.plan.run
+        require_no_links(run, trials=True)
         # The writer is opened first of all: it refuses while another driver is at work.
         with self.shutdown.handling(), closing(Writer(run.results)) as writer, ExitStack() as stack:
-            loaded = load(run)
-            loaded.require_its_space()
-            require_own_storage(loaded)
-            if (other := loaded.manifest.other_versions) is not None:
-                logger.warning("%s", other)
-            self._manifest, self.ledger = loaded.manifest, loaded.ledger
-            self.reference = prepare(self.plan, self._manifest.protocol)
+            loaded = self._read_run()
             unload()
             listen = stack.enter_context(self._listeners(loaded))
             self.recorder = Recorder(self.plan, writer, self.ledger, listen)
@@ -190,6 +193,17 @@ class Search:
                     again = command("finals", run.path, *self.plan.search_flags)
                     logger.info("the finals are void once the search goes on: `%s` again at its end", again)
                 self._train()
+
+    def _read_run(self) -> Run:
+        """Reads the run and its reference; UserError where its trials can't go on here as they were begun."""
+        loaded = load(self.plan.run)
+        loaded.require_its_space()
+        require_own_storage(loaded)
+        if (other := loaded.manifest.other_versions) is not None:
+            logger.warning("%s", other)
+        self._manifest, self.ledger = loaded.manifest, loaded.ledger
+        self.reference = prepare(self.plan, self._manifest.protocol)
+        return loaded
 
     def _require_format(self) -> None:
         """Raises UserError where the run's checkpoints have another format: one is looked at, all have the same."""

@@ -1,15 +1,17 @@
 """Builds G and D of a configuration for images of a given shape."""
 
 import torch
+from torch import nn
 
 from gansearch import foreign, registry
 from gansearch.config import TrialConfig
-from gansearch.data.base import Dataset, Images
+from gansearch.data.base import Dataset, Images, require_memory
 from gansearch.errors import UserError, kind_and_message
 from gansearch.losses.base import Loss
 from gansearch.models.base import ImageShape, Model
 from gansearch.models.conditional import Discriminator, Generator
 
+META = torch.device("meta")  # networks there have shapes and no weights
 _LIKELY = 3, 10  # channels and classes
 
 
@@ -40,6 +42,29 @@ def build_networks(config: TrialConfig, shape: ImageShape, device: torch.device)
         if isinstance(error, UserError) or not foreign.is_foreign(config.model.name):
             raise
         raise UserError(f"model {config.model.name}: {kind_and_message(error)}") from error
+
+
+def require_memory_for(config: TrialConfig, shape: ImageShape) -> None:
+    """Refuses what no training of a configuration could hold; activations, which depend on the device, come on top.
+
+    Raises:
+        UserError: It takes more memory than the machine has, or `build_networks` refuses it.
+    """
+    with META:
+        weights = sum(map(weights_size, build_networks(config, shape, META)))
+    image = 4 * shape.channels * shape.resolution**2
+    replayed = config.replay.capacity * image // 2 if config.replay.every else 0
+    # Adam has two means beside a weight and its gradient, a step a batch of real and one of generated images.
+    require_memory(
+        4 * weights + 2 * config.train.batch * image + replayed,
+        f"weights, train.batch={config.train.batch} and replay.capacity={config.replay.capacity} with "
+        f"model.name={config.model.name} at data.resolution={shape.resolution}",
+    )
+
+
+def weights_size(network: nn.Module) -> int:
+    """Returns the bytes of the weights of a network, also of one without weights, on the meta device."""
+    return sum(weight.numel() * weight.element_size() for weight in network.parameters())
 
 
 def networks_of(

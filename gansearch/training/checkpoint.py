@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
@@ -105,7 +106,9 @@ class CheckpointDir:
         if content["torch"] != torch.__version__:
             versions = f"torch {content['torch']}, and this is torch {torch.__version__}"
             warn_once(f"a checkpoint was written with {versions}: a trial that goes on may differ in the last digits")
-        return torch.load(io.BytesIO(last), map_location=device, weights_only=True), load_safetensors(best)
+        return torch.load(io.BytesIO(last), map_location=device, weights_only=True), read_weights(
+            best, f"{self.root}, {BEST}"
+        )
 
     def best(self) -> tuple[dict[str, Tensor], About]:
         """Returns the weights of the averaged generator at its lowest FID, on the CPU, and the progress of the trial.
@@ -124,7 +127,10 @@ class CheckpointDir:
                 f"no checkpoint under {self.root}: it was removed, or the trial has not reached its first evaluation"
             )
         content, (best,) = found
-        return load_safetensors(best), About(**{field.name: content[field.name] for field in fields(About)})
+        return self._weights(best), About(**{field.name: content[field.name] for field in fields(About)})
+
+    def _weights(self, best: bytes) -> dict[str, Tensor]:
+        return read_weights(best, f"{BEST} below {self.root}")
 
     def require_format(self) -> bool:
         """Returns whether there is a checkpoint; raises UserError where it has another format or can't be read."""
@@ -193,6 +199,14 @@ class CheckpointDir:
             raise _Damaged(f"{join(self.root, name, file)} is missing") from None
         except (IsADirectoryError, NotADirectoryError) as error:  # all else says nothing of the file
             raise _Damaged(f"{join(self.root, name, file)} can't be read ({one_line(error)})") from None
+
+
+def read_weights(content: bytes, name: str) -> dict[str, Tensor]:
+    """Returns the weights in the content of a safetensors file, on the CPU; UserError, with its name, for another."""
+    try:
+        return load_safetensors(content)
+    except SafetensorError as error:
+        raise UserError(f"{name} holds no weights ({one_line(error)}): bring back the file that was written") from None
 
 
 def _sealed(about: About, files: dict[str, bytes]) -> bytes:

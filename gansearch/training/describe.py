@@ -12,7 +12,7 @@ from gansearch import foreign
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError, kind_and_message
 from gansearch.models.base import ImageShape
-from gansearch.training.build import build_networks
+from gansearch.training.build import build_networks, require_memory_for
 
 _CPU = torch.device("cpu")
 
@@ -61,8 +61,10 @@ def describe_networks(config: TrialConfig, shape: ImageShape, z_dim: int, labell
         labelled: Whether the networks take labels.
 
     Raises:
-        UserError: The networks can't be built for such images, or a model from outside the package fails.
+        UserError: The networks can't be built for such images or are too large for the machine, or a model from outside
+            the package fails.
     """
+    require_memory_for(config, shape)
     G, D = build_networks(config, shape, _CPU)  # with weights: on the meta device there is no spectral norm
     labels = torch.zeros(1, dtype=torch.int64) if labelled else None
     images = torch.zeros(1, shape.channels, shape.resolution, shape.resolution)

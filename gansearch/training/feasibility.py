@@ -1,19 +1,14 @@
 """Refuses configurations and data that would only fail once training runs."""
 
-from collections.abc import Iterable
-
 import torch
-from torch import nn
 
 from gansearch import foreign, registry
 from gansearch.config import TrialConfig
-from gansearch.data.base import Images, require_memory
+from gansearch.data.base import Images
 from gansearch.errors import UserError, kind_and_message
 from gansearch.losses.base import Loss
-from gansearch.models.base import ImageShape, Model
-from gansearch.training.build import build_networks, image_shape, likely_shape
-
-_META = torch.device("meta")  # networks there have shapes and no weights
+from gansearch.models.base import Model
+from gansearch.training.build import META, build_networks, image_shape, likely_shape, require_memory_for
 
 
 def check(config: TrialConfig) -> TrialConfig:
@@ -27,9 +22,7 @@ def check(config: TrialConfig) -> TrialConfig:
             fails, or G would make no step.
     """
     config = registry.resolve(config)
-    with _META:
-        networks = build_networks(config, likely_shape(config), _META)
-    _require_memory(config, likely_shape(config), networks)
+    require_memory_for(config, likely_shape(config))
     _try_loss(config)
     steps = config.train.eval_images // config.train.batch
     if config.optim.d_steps > steps:
@@ -40,27 +33,14 @@ def check(config: TrialConfig) -> TrialConfig:
     return config
 
 
-def _require_memory(config: TrialConfig, shape: ImageShape, networks: Iterable[nn.Module]) -> None:
-    """Refuses what no training of a configuration could hold; activations, which depend on the device, come on top."""
-    weights = sum(one.numel() * one.element_size() for network in networks for one in network.parameters())
-    image = 4 * shape.channels * shape.resolution**2
-    replayed = config.replay.capacity * image // 2 if config.replay.every else 0
-    # Adam has two means beside a weight and its gradient, a step a batch of real and one of generated images.
-    require_memory(
-        4 * weights + 2 * config.train.batch * image + replayed,
-        f"weights, train.batch={config.train.batch} and replay.capacity={config.replay.capacity} with "
-        f"model.name={config.model.name} at data.resolution={shape.resolution}",
-    )
-
-
 def check_data(config: TrialConfig, images: Images) -> None:
     """Checks that a configuration can be trained on a data set.
 
     Raises:
         UserError: The networks can't be built for these images, or `check_images` refuses them.
     """
-    with _META:
-        build_networks(config, image_shape(images), _META)
+    with META:
+        build_networks(config, image_shape(images), META)
     check_images(registry.build("model", config.model), config.train.batch, images)
 
 

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from gansearch import foreign, registry
 from gansearch.config import TrialConfig
-from gansearch.data.base import Images
+from gansearch.data.base import Images, require_memory
 from gansearch.data.loader import Batches, load_images
 from gansearch.errors import UserError, one_line
-from gansearch.models.base import ImageShape
+from gansearch.models.base import ImageShape, Model
+from gansearch.training.build import META, weights_size
 from gansearch.training.samples import NonFiniteImage, scored_samples
 
 
@@ -40,9 +41,13 @@ class LoadedGenerator:
                 missing, has changed or is not allowed.
         """
         foreign.require(config.code, [config.model.name])
-        model = registry.build("model", config.model)
-        module = model.generator(ImageShape(channels, config.data.resolution, len(classes)))
+        model: Model = registry.build("model", config.model)
+        shape = ImageShape(channels, config.data.resolution, len(classes))
         try:
+            with META:
+                size = weights_size(model.generator(shape))
+            require_memory(size, f"weights of model.name={config.model.name} with {channels} channels")
+            module = model.generator(shape)
             module.load_state_dict(weights, assign=True)
         except RuntimeError as error:
             raise UserError(

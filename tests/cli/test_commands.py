@@ -95,3 +95,10 @@ def test_a_light_command_stays_light(words: str, tmp_path: Path) -> None:
         [sys.executable, "-c", code, *words.split()], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "loaded:", done.stderr
+
+
+def test_the_help_names_the_least_timeout_of_a_trial(capsys: pytest.CaptureFixture[str]) -> None:
+    from gansearch.search.ray.callbacks import _LEAST_TIMEOUT
+
+    _, out, _ = ended(search, ["start", "--help"], capsys)
+    assert f"at least {_LEAST_TIMEOUT / 60:.0f}m" in " ".join(out.split())

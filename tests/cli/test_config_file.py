@@ -92,6 +92,9 @@ def test_paths_are_absolute_like_those_of_set(tmp_path: Path, monkeypatch: pytes
         ("a: !!timestamp 2024-01-31", "date"),
         ("? [a]\n: 1", "no name"),
         ("true: 1", "no name"),
+        ('data.dir: "a\\0b"', "data.dir has NUL in it"),
+        ("a: &a {b: 1}\nc: *a", "line 2: *a stands for another value"),
+        ("\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 40)), "*a0 stands"),
     ],
 )
 def test_a_wrong_file_gets_one_line(

@@ -232,6 +232,62 @@ def test_an_absurd_search_is_refused_before_anything_is_loaded(
     assert stage.run.results.read_bytes() == before
 
 
+@pytest.mark.usefixtures("no_ray")
+@pytest.mark.parametrize(
+    ("file", "place", "command"),
+    [
+        ("search.json", ("options", "address"), "resume {run} --address local"),
+        ("search.json", ("options", "storage"), "resume {run}"),
+        ("search.json", ("space", "base", "data", "dir"), "resume {run}"),
+        ("search.json", ("space", "base", "metrics", "weights"), "export {run}"),
+        ("search.json", ("checkpoints",), "status {run}"),
+        (CONFIG, ("metrics", "weights"), "trial {config} --describe"),
+    ],
+)
+def test_a_text_with_nul_is_refused_where_its_file_is_read(
+    file: str, place: Place, command: str, stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Edit(file, place, "a\0b").apply(stage.run)
+    config = stage.run.path / CONFIG
+    assert main(command.format(run=stage.run.path, config=config).split()) == 2
+    err = capsys.readouterr().err
+    assert "has NUL in it" in err and err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("no_ray")
+@pytest.mark.parametrize("command", ["resume {run}", "extend {run} --trials +1", "finals {run} --top 1 --seeds 3"])
+@pytest.mark.parametrize("name", ["results.jsonl", "study.journal", "trials", "trials/0007", "trials/0000/curves"])
+def test_a_run_with_a_link_out_of_it_goes_on_only_without(
+    command: str, name: str, stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link = stage.run.path / name
+    target = stage.folder / "outside" / ("kept" if link.suffix else "")
+    shutil.move(link, stage.run.path / "aside") if link.exists() else None
+    if name == "results.jsonl":  # what it leads to is a run's, and stays as it is all the same
+        target = stage.folder / "outside" / "rows"
+        shutil.copy(stage.run.path / "aside", target)
+        stage.before = stage.outside()
+    link.symlink_to(target)
+    assert main(command.format(run=stage.run.path).split()) == 2
+    err = capsys.readouterr().err
+    assert f"{link} is a link out of the run" in err and err.count("\n") == 1
+    assert stage.outside() == stage.before
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [("plot {run}", "plots"), ("report {run}", "report"), ("export {run}", "best")]
+)
+def test_nothing_is_written_through_a_link_out_of_a_run(
+    command: str, name: str, stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (stage.run.path / name).symlink_to(stage.folder / "outside")
+    words = command.format(run=stage.run.path).split()
+    assert main(words) == 2
+    assert f"{name} is a link out of the run" in capsys.readouterr().err
+    assert stage.outside() == stage.before
+    assert main([*words, "--out", str(stage.folder / "elsewhere")]) == 0
+
+
 def test_a_number_or_a_time_that_can_t_be_is_left_out(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     row = json.loads(stage.run.results.read_text().splitlines()[0])
     far = row | {"number": 10**12, "trial_id": str(10**12)}

@@ -8,18 +8,14 @@ from pathlib import Path
 import pytest
 
 from gansearch.cli.parser import OK, WRONG_INPUT
-from tests.analysis.synthetic_run import make_run
-from tests.search.virtual import Rows
+from tests.analysis.synthetic_run import evaluation, make_run, start
 
 COMMANDS = (["spaces"], ["list", "--json"], ["rank", "run"])
 
 
 def ended(words: list[str], output: int, folder: Path) -> tuple[int, str]:
     """Runs a command with an output for stdout; returns the exit code and stderr."""
-    rows = Rows()
-    rows.start(0)
-    rows.evals(0, 20.0)
-    make_run(folder / "runs/run", rows)
+    make_run(folder / "runs/run", [start(0), evaluation(0, 6.4, 20.0)])
     process = subprocess.run(
         [sys.executable, "-m", "gansearch", *words], cwd=folder, stdout=output, stderr=subprocess.PIPE, text=True
     )

@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from gansearch.errors import UserError
 from gansearch.run.loaded import load
 from gansearch.run.manifest import Manifest, Options, Plan
 from gansearch.run.paths import RunDir
-from gansearch.run.rows import End, Eval, read
+from gansearch.run.rows import End, Eval, Writer, read
 from gansearch.search.find_space import find_space
 from gansearch.search.planning import plan_search
 from gansearch.search.ray.cluster import Cluster
@@ -256,6 +258,29 @@ def test_dry_run_prints_the_plan_and_writes_nothing(capsys: pytest.CaptureFixtur
     assert plan["space"]["base"]["loss"] == {"name": "wgan", "class_weight": 1.0, "clip": 0.01}
     assert (plan["resources"]["nodes"], plan["resources"]["cpus_per_trial"]) == (1, 1)
     assert not Path("runs").exists()
+
+
+@pytest.mark.usefixtures("no_ray")
+def test_dry_run_of_a_line_that_resumes_rehearses_that(
+    whole: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "space.py").write_text(
+        "from pathlib import Path\nfrom gansearch.run import RunDir, load\n"
+        f"SPACE = load(RunDir(Path({str(whole.path)!r}))).manifest.space\n"
+    )
+    run = RunDir(Path("runs/run"))
+    shutil.copytree(whole.path, run.path)
+    line = ["start", "space.py", "--name", "run", "--or-resume", "--logger", "csv", "--dry-run", "--trials"]
+    before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
+    assert main([*line, "3"]) == 0
+    assert json.loads(capsys.readouterr().out)["options"]["trials"] == 3
+    assert "runs/run was started, and would be resumed: 5 trials known" in caplog.text
+    assert main([*line, "4"]) == 2
+    assert "is another search than this one (trials 3 / 4)" in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before, "nothing is written"
+    with closing(Writer(run.results)):
+        assert main([*line, "3"]) == 2
+    assert "is being written by another process" in capsys.readouterr().err
 
 
 def test_a_config_file_and_the_scheduling_decide_the_plan(capsys: pytest.CaptureFixture[str]) -> None:

@@ -184,3 +184,9 @@ def test_whatever_multiplies_memory_or_time_has_an_upper_bound():
     counts = [option for option in options if option.type.startswith("int") or option.path.endswith("kimg")]
     assert len(counts) > 20
     assert [option.path for option in counts if "<" not in option.domain] == []
+
+
+@pytest.mark.parametrize(("command", "option", "most"), [("finals", "--seeds", 1000), ("export", "--measure", 10**7)])
+def test_a_number_of_samples_that_no_memory_holds_is_refused(command, option, most, capsys):
+    code, said = _ends([command, "run", option, str(most + 1)], capsys)
+    assert code == WRONG_INPUT and f"is not a whole number from 2 to {most}" in said

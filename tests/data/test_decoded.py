@@ -14,8 +14,11 @@ from PIL import Image
 
 from gansearch import logs
 from gansearch.cache import cache_dir
+from gansearch.data import decoded as decoded_module
 from gansearch.data.base import Images
+from gansearch.data.cifar10 import Cifar10
 from gansearch.data.image_folder import ImageFolder
+from gansearch.errors import UserError
 from tests.data.processes import Companion, in_step
 
 SIZE = 32
@@ -303,3 +306,31 @@ def test_two_processes_decode_once_and_share_the_pages(tmp_path: Path) -> None:
         kb = {name: int(value) for name, value in mapping.items()}
         assert kb["Rss"] >= array_kb and kb["Private_Clean"] + kb["Private_Dirty"] == 0
         assert kb["Pss"] <= 0.51 * kb["Rss"]
+
+
+def test_more_images_than_the_memory_holds_are_refused_before_one_is_decoded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sysconf", lambda name: 1 if name == "SC_PAGE_SIZE" else 32 * 3 * SIZE**2 - 1)
+    for path in folder.rglob("*.png"):
+        path.write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"data\.resolution=32: 32 images take .* GiB"):
+        load(folder)
+    with pytest.raises(UserError, match=r"data\.resolution=32: 50000 images take .* GiB"):
+        Cifar10(resolution=SIZE, dir=str(folder)).load("train")
+    monkeypatch.setenv("GANSEARCH_CACHE", "/proc/cache")
+    with pytest.raises(UserError, match=r"data\.resolution=32: 32 images take .* GiB"):
+        load(folder)
+    assert not cached()
+
+
+def test_a_cache_without_room_is_known_before_it_is_full(
+    folder: Path, full_disk: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (full_disk / "old").write_bytes(b"")
+    monkeypatch.setenv("GANSEARCH_CACHE", str(full_disk))
+    decoded: list[int] = []
+    original = decoded_module._decode
+    monkeypatch.setattr(decoded_module, "_decode", lambda *all: [decoded.append(1), original(*all)][1])
+    assert len(load(folder)) == 32 and decoded == [1], "once, into memory"
+    assert "No space left on device" in caplog.text and "decoded images cannot be cached in" in caplog.text

@@ -91,12 +91,43 @@ def test_pods_find_what_they_mount_and_get_what_they_ask_for(job: dict[str, Any]
 
 
 def test_the_job_runs_a_line_that_the_program_takes(job: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    program, command, *arguments = shlex.split(job["spec"]["entrypoint"])
-    assert (program, command) == ("gansearch", "start")
+    (line,) = re.findall("gansearch start [^;]+", job["spec"]["entrypoint"])
+    _, command, *arguments = shlex.split(line)
     assert "--or-resume" in arguments
     with pytest.raises(SystemExit) as exit:
         main([command, *arguments, "--help"])
     assert exit.value.code == 0
+
+
+def run_by_kuberay(entrypoint: str, folder: Path) -> "subprocess.Popen[str]":
+    """Runs an entrypoint as KubeRay's submitter, `ray job submit` and the head do, with the `gansearch` of a folder."""
+    join = "import subprocess, sys; print(subprocess.list2cmdline(sys.argv[1:]))"
+    submitter = f"if true ; then {shlex.quote(sys.executable)} -c {shlex.quote(join)} {entrypoint} ; fi"
+    line = subprocess.run(["bash", "-ce", submitter], capture_output=True, text=True, check=True).stdout
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    return subprocess.Popen(line, shell=True, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize(("code", "ends"), [(0, 0), (2, 0), (3, 0), (4, 0), (5, 0), (1, 0), (137, 137), (143, 143)])
+def test_only_a_signal_makes_the_job_fail_so_that_it_is_tried_again(
+    code: int, ends: int, job: dict[str, Any], tmp_path: Path
+) -> None:
+    stub = tmp_path / "gansearch"
+    stub.write_text(f'#!/bin/bash\necho "$@"\nexit {code}\n')
+    stub.chmod(0o755)
+    process = run_by_kuberay(job["spec"]["entrypoint"], tmp_path)
+    out, _ = process.communicate()
+    assert process.returncode == ends
+    assert out.startswith("start sagan32 --name big ") and out.endswith(f" 0.25\nexit code {code}\n")
+
+
+def test_the_job_waits_for_a_search_that_is_stopped(job: dict[str, Any], tmp_path: Path) -> None:
+    stub = tmp_path / "gansearch"
+    stub.write_text("#!/bin/bash\ntrap 'sleep 0.2; echo saved; exit 143' TERM\nkill -TERM $PPID $$\nsleep 1\n")
+    stub.chmod(0o755)
+    process = run_by_kuberay(job["spec"]["entrypoint"], tmp_path)
+    out, _ = process.communicate()
+    assert (process.returncode, out) == (143, "saved\nexit code 143\n")
 
 
 def test_the_image_copies_what_there_is_and_runs_a_command_of_the_package(image: list[str]) -> None:

@@ -143,6 +143,21 @@ def test_a_signal_reaches_the_search_which_ends_in_its_time(all_tasks: bool, slu
     assert "saved" in slurm.log
 
 
+def test_a_folder_for_ray_that_somebody_else_has_made_is_refused(slurm: Slurm) -> None:
+    slurm.install("ray", RAY)
+    slurm.install("gansearch", "exit 0")
+    (slurm.folder / "elsewhere").mkdir()
+    folder = Path(f"/tmp/gansearch-{slurm.environment['SLURM_JOB_ID']}")
+    folder.symlink_to(slurm.folder / "elsewhere")
+    try:
+        assert slurm.submit("bash", str(SCRIPT), "digits", "--name", "n").wait() == 1
+    finally:
+        folder.unlink()
+    assert f"{folder} was made by somebody else" in slurm.log and not slurm.text("ray")
+    assert slurm.submit("bash", str(SCRIPT), "digits", "--name", "n").wait() == 0
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_signal_before_the_search_has_begun_ends_the_job(slurm: Slurm) -> None:
     slurm.install("ray", 'touch "$FOLDER/starting"; sleep 60')
     job = slurm.submit("bash", str(SCRIPT), "digits", "--name", "n")

@@ -161,6 +161,7 @@ def test_more_trials_change_nothing_else(plan: Plan) -> None:
     ("trials", "max_kimg", "message"),
     [
         (0, None, "nothing to extend: give --trials"),
+        (-5, None, "-5 more trials: those of a search stay; give a number above 0"),
         (0, 14.4, "trials have 14.4 kimg already"),
         (4, 3.0, "--max-kimg 3: trials have 14.4"),
     ],

@@ -56,7 +56,7 @@ def test_a_dated_name_can_be_that_of_a_run(source: str) -> None:
 
 
 STAGED = [".real.png.0123456789ab", ".search.json.0123456789ab"]
-LEFT = ["results.jsonl", "real.png", "probe", "trials/probe/probe", *STAGED]
+LEFT = ["results.jsonl", "real.png", ".probe.1b2c3d4e", "trials/probe/probe", *STAGED]
 
 
 @given(st.sets(st.sampled_from(LEFT)), st.sampled_from([None, "search.json", "mine.txt", "trials/0000/config.json"]))

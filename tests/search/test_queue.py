@@ -159,6 +159,14 @@ def test_a_final_is_held_for_every_finalist_and_seed_that_has_none() -> None:
     assert told(finals_queue(plan_of(9), rows.ledger, finalists[:1], 1)) == []
 
 
+def test_more_finals_than_trials_are_refused_before_they_are_made() -> None:
+    rows = Rows()
+    ids = [rows.trial("completed", lr=lr) for lr in (1e-3, 2e-3)]
+    finalists = [rows.ledger[trial_id] for trial_id in ids]
+    with pytest.raises(UserError, match="2 configurations with 2147483647 seeds each"):
+        finals_queue(plan_of(9), rows.ledger, finalists, 2**31 - 1)
+
+
 @pytest.mark.parametrize("status", ["failed", "stopped", "completed"])
 def test_a_final_that_came_to_nothing_or_not_far_enough_is_held_again(status: Status) -> None:
     rows = Rows()

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from gansearch.config import TrialConfig
+from gansearch.errors import UserError
 from gansearch.models.base import ImageShape
 from gansearch.training.build import build_networks
 from gansearch.training.describe import Network, describe_networks
@@ -67,3 +68,9 @@ def test_describing_draws_no_random_numbers() -> None:
     before = torch.get_rng_state()
     described("mlp")
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_networks_that_no_memory_holds_are_refused_before_they_are_built() -> None:
+    config = TrialConfig().override({"model.name": "sagan", "model.features": 4096, "data.resolution": 1024})
+    with pytest.raises(UserError, match=r"model\.name=sagan at data\.resolution=1024 take .* GiB"):
+        describe_networks(config, ImageShape(3, 1024, 0), 100, labelled=False)

@@ -22,6 +22,7 @@ from gansearch.errors import UserError, one_line
 from gansearch.logs import visible_lines
 from gansearch.program import command
 from gansearch.run.finals import Finals
+from gansearch.run.links import require_no_links
 from gansearch.run.loaded import Run
 from gansearch.text import MISSING, fid_text
 
@@ -43,6 +44,8 @@ def write_report(run: Run, out: Path | None = None, networks: str | None = None)
     Raises:
         UserError: The file can't be written.
     """
+    if out is None:
+        require_no_links(run.dir)
     path = out or run.dir.report
     html = render(run, networks)
     try:

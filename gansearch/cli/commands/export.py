@@ -7,8 +7,9 @@ from pathlib import Path
 from gansearch.analysis.text import floor_text
 from gansearch.cli.arguments import add_allow_code, add_run, loaded_run
 from gansearch.cli.command import Command
-from gansearch.cli.parser import OK, Parser, two_or_more
+from gansearch.cli.parser import OK, Parser, samples_to
 from gansearch.cli.results import no_fid
+from gansearch.config import MOST_FAKE
 from gansearch.logs import show
 from gansearch.text import fid_text
 
@@ -27,7 +28,10 @@ def _arguments(parser: Parser) -> None:
     which.add_argument("--lowest", action="store_true", help="the trial with the lowest FID of all, finals included")
     parser.add_argument("--out", metavar="DIR", type=Path, help="the folder to write (default: RUN/best)")
     parser.add_argument(
-        "--measure", metavar="N", type=two_or_more, help="also measure FID, FID at infinity and KID of N images"
+        "--measure",
+        metavar="N",
+        type=samples_to(MOST_FAKE),
+        help="also measure FID, FID at infinity and KID of N images",
     )
 
 

@@ -7,11 +7,12 @@ import shlex
 
 from gansearch.cli.arguments import add_allow_code, add_resources, add_run, add_timeout, given_resources, loaded_run
 from gansearch.cli.command import Command
-from gansearch.cli.parser import NO_FID, Parser, positive_int, two_or_more
+from gansearch.cli.parser import NO_FID, Parser, positive_int, samples_to
 from gansearch.cli.results import conclude, failed_code, no_fid
 from gansearch.cli.searching import train_finals
 from gansearch.program import command, typed_words
 from gansearch.run import load
+from gansearch.run.finals import MOST_SEEDS
 from gansearch.search.shutdown import GracefulShutdown
 
 logger = logging.getLogger(__name__)
@@ -21,7 +22,9 @@ def _arguments(parser: Parser) -> None:
     add_run(parser)
     add_allow_code(parser)
     parser.add_argument("--top", metavar="K", type=positive_int, default=3, help="how many configurations (default: 3)")
-    parser.add_argument("--seeds", metavar="N", type=two_or_more, default=5, help="seeds of each (default: 5)")
+    parser.add_argument(
+        "--seeds", metavar="N", type=samples_to(MOST_SEEDS), default=5, help="seeds of each (default: 5)"
+    )
     parser.add_argument("--json", action="store_true", help="print the finalists as JSON; draw and export nothing")
     add_resources(parser)
     add_timeout(parser)

@@ -24,7 +24,7 @@ from gansearch.cli.parser import OK, Parser, non_negative_int
 from gansearch.cli.results import failed_code, no_fid
 from gansearch.cli.searching import run_search
 from gansearch.errors import UserError
-from gansearch.run import Options, Plan, new_run
+from gansearch.run import Options, Plan, Run, new_run
 from gansearch.run.paths import dated
 from gansearch.search.shutdown import GracefulShutdown
 
@@ -74,23 +74,25 @@ def _run(args: argparse.Namespace) -> int:
         **given_scheduling(args),
         **given_resources(args),
     )
-    if args.dry_run:
-        return _rehearse(plan)
     started = earlier_start(plan) if args.or_resume else None
-    if started is None:
-        return run_search(plan, lambda search: search.start())
-    if is_complete(started):
+    if started is not None and is_complete(started):
         logger.info("%s is complete", run.path)
         return failed_code(started) if started.best_fid is not None else no_fid(run.path)
-    return run_search(started.plan.with_resources(plan.resources), lambda search: search.resume())
+    if started is not None:
+        plan = started.plan.with_resources(plan.resources)
+    if args.dry_run:
+        return _rehearse(plan, started)
+    return run_search(plan, lambda search: search.start() if started is None else search.resume())
 
 
-def _rehearse(plan: Plan) -> int:
+def _rehearse(plan: Plan, started: Run | None) -> int:
     from gansearch.search.search import Search
 
     shutdown = GracefulShutdown(lambda: logger.info("interrupted; nothing is left behind"))
     search = Search(plan, lambda row, ledger: None, shutdown)
-    search.rehearse()
+    search.rehearse(is_started=started is not None)
+    if started is not None:
+        logger.info("%s was started, and would be resumed: %d trials known", plan.run.path, len(started.ledger))
     if shutdown.signal is not None:
         return shutdown.exit_code
     print(json.dumps(_described(plan, search.cluster), indent=2))

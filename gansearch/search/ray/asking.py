@@ -46,7 +46,7 @@ def ask_nodes(
         _, open_ones = ray.wait(open_ones, num_returns=len(open_ones), timeout=_MINUTE)
         if open_ones and gpus is not None:
             where = ", ".join(_address(questions[one]) for one in open_ones)
-            logger.info("waiting for %g GPU of %s", gpus, where)
+            logger.info("waiting for %g GPU of %s: `ray status` shows what is up", gpus, where)
         open_ones = [one for one in open_ones if _may_answer(questions[one])]
     found = []
     for one, node in questions.items():

@@ -56,7 +56,8 @@ class Cluster:
         The `nodes` are those of the Ray of this process unless others are given.
 
         Raises:
-            UserError: Not even one trial fits, and no autoscaler can add a node.
+            UserError: Not even one trial fits, and no autoscaler can add a node; or one can, and the share of a GPU is
+                neither given nor to be seen.
         """
         options = plan.options
         is_elastic = nodes is None and options.address is not None and _has_autoscaler()
@@ -64,6 +65,10 @@ class Cluster:
         most_gpus, most_cpus = (max(node["Resources"].get(kind, 0) for node in nodes) for kind in ("GPU", "CPU"))
         cpus, gpus = options.cpus_per_trial, options.gpus_per_trial
         if gpus is None:
+            if is_elastic and not most_gpus:
+                raise UserError(
+                    "no node with a GPU is up, but the cluster can add nodes: give --gpus-per-trial G, 0 for none"
+                )
             gpus = 1.0 if most_gpus else 0.0
         if gpus > most_gpus and not is_elastic:
             raise UserError(
@@ -109,7 +114,7 @@ class Cluster:
             return space
         # Where there is none yet, an autoscaler starts one for this question.
         holding = [node for node in self.nodes if _slots(node["Resources"], self.cpus, self.gpus)]
-        found = ask_nodes(holding or (None,), lambda: best_precision(best_device()), gpus=self.gpus)
+        found = ask_nodes(holding or (None,), lambda: best_precision(best_device()), gpus=self.gpus or None)
         precision = "bf16" if {answer for _, answer in found} == {"bf16"} else "float32"
         return space.replaced(base=space.base.override({"train.precision": precision}))
 
