@@ -71,7 +71,7 @@ def opened(plan: Plan, workers: int) -> Iterator[Tune]:
             return Task(trial.trial_id, trial.start.params, config["reported_images"] // interval)
 
         events = TrialEvents(recorder, health, placement, None)
-        yield Tune(searcher, RecordingScheduler(recorder), task, interval, workers, [events])
+        yield Tune(searcher, RecordingScheduler(recorder, events), task, interval, workers, [events])
 
 
 @contextmanager

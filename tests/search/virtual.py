@@ -163,7 +163,7 @@ class VirtualSearch:
         self.searcher, self.tune_ids = searcher_of(self.plan, queue, recorder, len(self.slots)), {}
         health = Health(ledger, queue)
         self.events = TrialEvents(recorder, health, placement_of(len(self.slots), health), None)
-        self.scheduler = RecordingScheduler(recorder)
+        self.scheduler = RecordingScheduler(recorder, self.events)
         self.slots = [one if one and ledger[one].is_unfinished else None for one in self.slots]
         while queue.unfinished:
             self._place(self._suggested())

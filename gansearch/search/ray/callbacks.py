@@ -72,7 +72,7 @@ class TrialEvents(Callback):
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
         running, trial_id = self._of(trial), trial.config["trial_id"]
         running.since = time.monotonic()
-        for text in result["warnings"]:
+        for text in result.get("warnings", ()):
             logger.warning("trial %s: %s", trial_id, text)
         if "fid" in result:  # of the last evaluation Tune does not tell the scheduler
             self._recorder.evaluation(trial_id, evaluation_of(result), result["node"])
