@@ -68,7 +68,7 @@ def test_what_does_not_fit_is_refused(
 
 def test_on_a_cluster_that_grows_the_share_of_a_gpu_is_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gansearch.search.ray.cluster._has_autoscaler", lambda: True)
-    with pytest.raises(UserError, match="no node with a GPU is up, .* give --gpus-per-trial G, 0 for none"):
+    with pytest.raises(UserError, match=r"no node with a GPU is up, .* give --gpus-per-trial G, 0 for none"):
         slots(monkeypatch, [{"CPU": 4}], address="auto")
     assert slots(monkeypatch, [{"CPU": 4}], address="auto", gpus_per_trial=0.25) == (0.25, 1)
     assert slots(monkeypatch, [{"CPU": 4}], address="auto", gpus_per_trial=0) == (0, 4)
