@@ -159,24 +159,33 @@ def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def without_empty_folders(*folders: Path) -> Iterator[None]:
+    """Removes at the end of the block what it has made of these folders and their parents, where nothing lies in it."""
+    made = {one for folder in folders for one in (folder, *folder.parents) if not one.exists()}
+    try:
+        yield
+    finally:
+        for one in sorted(made, reverse=True):  # the deeper ones first
+            with suppress(OSError):  # has files by now, or was not made
+                one.rmdir()
+
+
 def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
     """Writes files into a folder, all of them or none. Makes the folder, and removes it again where that is in vain.
 
     Raises OSError where a file cannot be written.
     """
-    made = [one for one in (folder, *folder.parents) if not one.exists()]
     staging = folder / f".{uuid.uuid4().hex[:12]}"
-    try:
-        staging.mkdir(parents=True)
-        for name, content in files.items():
-            (staging / name).write_bytes(content)
-        for name in files:
-            (staging / name).replace(folder / name)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        for one in made:
-            with suppress(OSError):  # has the files by now, or was not made
-                one.rmdir()
+    with without_empty_folders(folder):
+        try:
+            staging.mkdir(parents=True)
+            for name, content in files.items():
+                (staging / name).write_bytes(content)
+            for name in files:
+                (staging / name).replace(folder / name)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def sha256(path: Path) -> str:

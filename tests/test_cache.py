@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gansearch.cache import atomic_write, cache_dir, compute_once, locked, make_once, sha256
+from gansearch.cache import atomic_write, cache_dir, compute_once, locked, make_once, sha256, without_empty_folders
 
 
 @pytest.fixture
@@ -173,3 +173,12 @@ def test_work_that_needs_its_file_fails_where_that_cannot_be_written(tmp_path: P
     path = tmp_path / "below" / "number"
     with pytest.raises(OSError, match="below"):
         make_once(path, what="a download", read=read_number(path), make=lambda: pytest.fail("made without a lock"))
+
+
+def test_folders_that_were_made_in_vain_are_removed_and_no_others(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    with without_empty_folders(tmp_path / "old" / "a" / "b", tmp_path / "c"):
+        (tmp_path / "old" / "a" / "b").mkdir(parents=True)
+        (tmp_path / "c").mkdir()
+        (tmp_path / "c" / "file").touch()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["c", "file", "old"]

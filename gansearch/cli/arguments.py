@@ -14,7 +14,6 @@ from gansearch.cli.parser import (
     positive_float,
     positive_int,
 )
-from gansearch.errors import UserError
 from gansearch.run import Run, find_run, load
 from gansearch.run.manifest import RESOURCES
 from gansearch.run.paths import DEFAULT_RUNS_DIR
@@ -89,11 +88,7 @@ def given_settings(args: argparse.Namespace) -> Mapping[str, Any]:
     from gansearch.cli.config_file import overridden, read_config
     from gansearch.search.find_space import parse_settings, permit_named
 
-    settings = parse_settings(args.set, None)
-    if args.data_dir is not None:
-        if "data.dir" in settings:
-            raise UserError("--data-dir and --set data.dir set one option: give one")
-        settings = parse_settings(args.set, args.data_dir)
+    settings = parse_settings(args.set, args.data_dir)
     permit_named(settings)  # what stands on the command line may run, what stands in a file may not
     if args.config is not None:
         settings = overridden(read_config(args.config), settings)

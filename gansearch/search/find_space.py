@@ -129,7 +129,7 @@ def parse_settings(settings: Sequence[str], data_dir: str | None) -> dict[str, A
     """Returns the options of `--set path=value ...` and `--data-dir`. A value is JSON where possible, else text.
 
     Raises:
-        UserError: A setting has no `=`, or a number that is not written as one.
+        UserError: A setting has no `=`, or a number that is not written as one, or the folder is given twice.
     """
     changes: dict[str, Any] = {}
     for setting in settings:
@@ -138,6 +138,8 @@ def parse_settings(settings: Sequence[str], data_dir: str | None) -> dict[str, A
             raise UserError(f"--set {setting}: write path.to.option=value")
         changes[path] = _value(text)
     if data_dir is not None:
+        if "data.dir" in changes:
+            raise UserError("--data-dir and --set data.dir set one option: give one")
         changes["data.dir"] = data_dir
     return with_absolute_paths(changes)
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from gansearch.cache import without_empty_folders
 from gansearch.errors import UserError, one_line
 from gansearch.run.links import require_no_links
 from gansearch.run.manifest import Plan
@@ -41,36 +42,27 @@ def locked_run(plan: Plan) -> Iterator[RunLock]:
     run = plan.run
     checkpoints = Storage(plan.checkpoints)
     places = [run.path.absolute()] + ([Path(plan.checkpoints)] if "://" not in plan.checkpoints else [])
-    made = [folder for place in places for folder in (place, *place.parents) if not folder.exists()]
     if not is_free(run):
         raise taken(run)
     require_no_links(run, trials=True)
-    try:
-        run.path.mkdir(parents=True, exist_ok=True)
-        lock = RunLock(Writer(run.results))
-    except OSError as error:
-        _remove_empty(made)
-        raise UserError(f"can't write to {run.path} ({one_line(error)}): name another --runs-dir") from None
-    except UserError:
-        _remove_empty(made)
-        raise
-    try:
-        if not checkpoints.is_empty():
-            raise UserError(f"{plan.checkpoints} holds another run's checkpoints: choose another --name or --storage")
-        check_room(plan, plan.options.trials)
-        checkpoints.probe()
-        yield lock
-    finally:
-        if not lock.committed:
-            shutil.rmtree(run.path, ignore_errors=True)
-            _remove_empty(made)
-        lock.writer.close()
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    for folder in sorted(set(folders), reverse=True):  # the deeper ones first
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+    with without_empty_folders(*places):
+        try:
+            run.path.mkdir(parents=True, exist_ok=True)
+            lock = RunLock(Writer(run.results))
+        except OSError as error:
+            raise UserError(f"can't write to {run.path} ({one_line(error)}): name another --runs-dir") from None
+        try:
+            if not checkpoints.is_empty():
+                raise UserError(
+                    f"{plan.checkpoints} holds another run's checkpoints: choose another --name or --storage"
+                )
+            check_room(plan, plan.options.trials)
+            checkpoints.probe()
+            yield lock
+        finally:
+            if not lock.committed:
+                shutil.rmtree(run.path, ignore_errors=True)
+            lock.writer.close()
 
 
 def check_room(plan: Plan, trials: int | None) -> None:
