@@ -56,13 +56,14 @@ def _arguments(parser: Parser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.or_resume and args.name is None:
+        raise UserError("--or-resume needs --name NAME: a run that has no name yet can't be found again")
+    run = new_run(args.name or dated(args.space), args.runs_dir, or_started=args.or_resume)
+    # These load torch, which takes seconds.
     from gansearch.search.find_space import find_space
     from gansearch.search.planning import plan_search
     from gansearch.search.requeue import earlier_start, is_complete
 
-    if args.or_resume and args.name is None:
-        raise UserError("--or-resume needs --name NAME: a run that has no name yet can't be found again")
-    run = new_run(args.name or dated(args.space), args.runs_dir, or_started=args.or_resume)
     options = {name: value for name in ("trials", "storage") if (value := getattr(args, name)) is not None}
     plan = plan_search(
         find_space(args.space),
