@@ -15,10 +15,10 @@ lint: .venv/installed
 	$(BIN)/mypy
 
 fast: .venv/installed
-	$(BIN)/pytest -n 2 -m "not slow and not gpu"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not gpu"
 
 slow: .venv/installed
-	$(BIN)/pytest -n 2 -m "slow and not gpu"
+	$(BIN)/pytest -n 2 --dist worksteal -m "slow and not gpu"
 
 # The marker is written last: an installation that failed half-way is done again.
 .venv/installed: pyproject.toml

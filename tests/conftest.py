@@ -1,10 +1,14 @@
 """What all tests share."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+# Before NumPy and torch are imported, and for all processes that a test starts: pytest runs a worker on each core.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 import pytest
 import torch

@@ -37,11 +37,13 @@ def _call(runs, *words):
 
 
 def test_a_run_alone_is_ranked_and_plotted(runs, capsys):
-    assert _call(runs, "demo") == 0
+    make_search(runs / "measured", trials=3, floor=FLOOR)
+    assert _call(runs, "measured") == 0
     out = capsys.readouterr().out
     assert out.startswith("rank  trial")
-    assert str(runs / "demo/plots/fid_vs_kimg.png") in out.splitlines()
-    assert (runs / "demo/plots/parameters.png").is_file()
+    assert FLOOR_LINE in out.splitlines()
+    assert str(runs / "measured/plots/fid_vs_kimg.png") in out.splitlines()
+    assert (runs / "measured/plots/parameters.png").is_file()
 
 
 def test_a_run_is_found_by_its_path(runs, capsys):
@@ -61,8 +63,6 @@ def test_the_floor_stands_below_the_table_alone(runs, capsys):
     assert _call(runs, "rank", "measured", "--top", "1") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].startswith("and 2 more of 3 trials: `") and FLOOR_LINE in lines
-    assert _call(runs, "measured") == 0
-    assert FLOOR_LINE in capsys.readouterr().out.splitlines()
     assert _call(runs, "rank", "measured", "--json") == 0
     rows = json.loads(capsys.readouterr().out)
     assert isinstance(rows, list) and rows[0]["best_fid"] <= rows[0]["mean_fid"] <= rows[0]["max_fid"]
@@ -90,12 +90,6 @@ def test_csv_holds_the_same_trials_as_the_table(runs, capsys):
     table = capsys.readouterr().out.splitlines()[1:]
     with file.open() as lines:
         assert [row["trial_id"] for row in csv.DictReader(lines)] == [line.split()[1] for line in table[:5]]
-
-
-def test_plots_go_where_they_are_wanted(runs, capsys):
-    assert _call(runs, "plot", "demo", "--out", str(runs / "new" / "place")) == 0
-    assert set(capsys.readouterr().out.splitlines()) == {str(path) for path in (runs / "new/place").iterdir()}
-    assert not (runs / "demo/plots").exists()
 
 
 @pytest.fixture(scope="module")
@@ -202,16 +196,23 @@ def test_help_offers_what_is_there_and_no_more(capsys):
     assert " all " not in text.replace("all trials", "")
 
 
-@pytest.mark.parametrize(
-    ("command", "heavy"),
-    [("rank", {"torch", "ray", "optuna", "matplotlib", "pandas", "numpy", "scipy"}), ("plot", {"torch", "ray"})],
-)
-def test_no_command_loads_what_it_does_not_need(runs, command, heavy):
+def test_a_ranking_loads_no_library_that_takes_long(runs):
+    heavy = {"torch", "ray", "optuna", "matplotlib", "pandas", "numpy", "scipy"}
+    assert _without(heavy, "rank", "demo", "--runs-dir", str(runs))
+
+
+def test_plots_go_where_they_are_wanted_and_load_no_torch(runs):
+    out = _without({"torch", "ray"}, "plot", "demo", "--runs-dir", str(runs), "--out", str(runs / "new" / "place"))
+    assert set(out.splitlines()) == {str(path) for path in (runs / "new/place").iterdir()}
+    assert not (runs / "demo/plots").exists()
+
+
+def _without(heavy, *words):
+    """Runs a command in a process of its own, which must not import some packages; returns what it prints."""
     code = (
         "import sys; from gansearch.cli.analyze import main; code = main(sys.argv[1:]);"
         f"loaded = {heavy!r} & set(sys.modules); sys.exit(str(loaded) if loaded else code)"
     )
-    words = [sys.executable, "-c", code, command, "demo", "--runs-dir", str(runs)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout
+    return done.stdout

@@ -1,6 +1,5 @@
 """Every registered model holds its contract, so do models of other shapes, and broken ones are caught."""
 
-import re
 from dataclasses import fields
 from typing import Any, Literal
 
@@ -9,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from gansearch import registry
-from gansearch.contracts.base import Property, verdicts
+from gansearch.contracts.base import Property
 from gansearch.errors import UserError
 from gansearch.models.base import ImageShape, Model, Trunk
 from gansearch.models.blocks import FromMaps, ToMaps
 from gansearch.models.conditional import Discriminator, DiscriminatorOutput, Generator
 from gansearch.registry import component
-from tests.contracts.holding import cases, hold
+from tests.contracts.holding import cases, hold, require_fault
 
 SMALL = {"features": 8, "d_features": 8, "z_dim": 12}
 
@@ -78,9 +77,10 @@ def small(name: str, **options: Any) -> Model:
     return cls(**{key: value for key, value in SMALL.items() if key in own} | options)
 
 
+BOTH = "dcgan with attention and spectral norm"
 MODELS: dict[str, Model] = {
     **{name: small(name) for name in registry.classes("model")},
-    "dcgan with attention and spectral norm": small("dcgan", attention_at=8, spectral_norm=True),
+    BOTH: small("dcgan", attention_at=8, spectral_norm=True),
     "a smallest map of 8": Eight(),
     "a smallest map of 1": One(),
 }
@@ -88,7 +88,10 @@ MODELS: dict[str, Model] = {
 
 @pytest.mark.parametrize(("each", "model"), cases("model", MODELS))
 def test_a_model_holds_its_contract(each: Property, model: Model) -> None:
-    hold(each, model)
+    if model is MODELS[BOTH]:  # of the variants some are those of dcgan, and sagan has both in all of its own
+        each.check(model)
+    else:
+        hold(each, model)
 
 
 def broken(**methods: Any) -> Model:
@@ -208,6 +211,4 @@ BROKEN: list[tuple[str, Model, str]] = [
 
 @pytest.mark.parametrize(("model", "reason"), [pytest.param(*rest, id=name) for name, *rest in BROKEN])
 def test_a_broken_model_is_caught_in_one_line(model: Model, reason: str) -> None:
-    faults = [f"{verdict.sentence}: {verdict.reason}" for verdict in verdicts("model", model) if not verdict.ok]
-    assert len("\n".join(faults).splitlines()) == len(faults)
-    assert any(re.search(reason, fault) for fault in faults), faults
+    require_fault("model", model, reason)

@@ -3,6 +3,7 @@
 Backward passes, and so optimisers and a gradient penalty, can't run there.
 """
 
+import itertools
 from typing import Any
 
 import pytest
@@ -35,9 +36,15 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("loss_name", sorted(registry.classes("loss")))
+LOSSES = sorted(registry.classes("loss"))
+
+
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-@pytest.mark.parametrize("changes", MODELS, ids=str)
+@pytest.mark.parametrize(
+    ("changes", "loss_name"),  # each loss with one model, and each model with the losses in turn
+    [*((MODELS[0], name) for name in LOSSES), *zip(MODELS[1:], itertools.cycle(LOSSES), strict=False)],
+    ids=str,
+)
 def test_every_forward_pass_stays_on_the_device(changes: dict[str, Any], precision: str, loss_name: str) -> None:
     small = {"model.features": 8, "train.precision": precision, "loss.name": loss_name}
     config = registry.resolve(TrialConfig().override(small | changes))
