@@ -138,10 +138,11 @@ class TrialEvents(Callback):
                 self._of(trial)
         self._seen = len(trials)
         self._forgive_a_stall()
-        for running in self._late():
+        limit = self._limit
+        for running in self._late(limit):
             actor = running.trial.temporary_state.ray_actor
             if actor is not None and running.timeout is None:
-                running.timeout = f"no evaluation came within {self._limit:.0f} s"
+                running.timeout = f"no evaluation came within {limit:.0f} s"
                 _kill(actor)
 
     def _forgive_a_stall(self) -> None:
@@ -152,20 +153,22 @@ class TrialEvents(Callback):
             for running in self._running.values():
                 running.since += stalled
 
-    def _late(self) -> list[_Running]:
-        now, limit = time.monotonic(), self._limit
+    def _late(self, limit: float) -> list[_Running]:
+        now = time.monotonic()
         return [running for running in self._running.values() if now > running.since + limit]
 
     def take_back(self, stop: Callable[[Any], None]) -> None:
         """Stops the trials that have waited for a process for too long, and puts them into the queue again.
 
-        Their node was lost while they waited, hangs, or is the only one that they avoid.
+        Their node was lost while they waited, hangs, or is the only one that they avoid. An interval that is short says
+        nothing of how long a process takes to start.
         """
-        for trial in [running.trial for running in self._late()]:
+        limit = max(_LEAST_TIMEOUT, self._limit)
+        for trial in [running.trial for running in self._late(limit)]:
             if trial.temporary_state.ray_actor is None:
                 stop(trial)
                 trial_id = trial.config["trial_id"]
-                logger.warning("trial %s has got no process within %.0f s: it is tried again", trial_id, self._limit)
+                logger.warning("trial %s has got no process within %.0f s: it is tried again", trial_id, limit)
                 self._health.put_back(trial_id)
 
     def _of(self, trial: Any) -> _Running:
@@ -173,7 +176,7 @@ class TrialEvents(Callback):
 
     @property
     def _limit(self) -> float:
-        """The seconds that a trial may take for its process, and for each evaluation."""
+        """The seconds that a trial may take for an evaluation."""
         if self._timeout is not None:
             return self._timeout
         longest = self._recorder.ledger.longest_interval
