@@ -81,10 +81,8 @@ LEFT_OUT: dict[str, Any] = {
     "an event is unknown": lambda run: run.results.write_text('{"event": "later"}\n' + run.results.read_text()),
     "a configuration is gone": lambda run: run.trial_config("0000").unlink(),
 }
-# A line, a whole trial, a value and a file that are missing.
-DRAWN = [
-    LEFT_OUT[name] for name in ("a line is no text", "a start row is lost", "a FID is NaN", "a configuration is gone")
-]
+# A whole trial and a value that are missing.
+DRAWN = [LEFT_OUT[name] for name in ("a start row is lost", "a FID is NaN")]
 REFUSED: dict[str, tuple[Damage, str]] = {
     "search.json is cut": (lambda run: run.search_json.write_bytes(run.search_json.read_bytes()[:200]), "is broken"),
     "search.json is of another version": (

@@ -19,7 +19,7 @@ from gansearch.data.base import Images
 from gansearch.data.cifar10 import Cifar10
 from gansearch.data.image_folder import ImageFolder
 from gansearch.errors import UserError
-from tests.data.processes import Companion, in_step
+from tests.data.processes import Companions
 
 SIZE = 32
 
@@ -267,11 +267,12 @@ def test_old_arrays_of_a_folder_go_and_recent_ones_stay(folder: Path, tmp_path: 
     assert len(cached()) == 3
 
 
-START = """
-import json, re, sys
+IMPORTS = """
+import json, re
 from pathlib import Path
 from gansearch.data.image_folder import ImageFolder
-
+"""
+START = """
 print("ready", flush=True)
 sys.stdin.readline()
 images = ImageFolder(dir=sys.argv[1], resolution=128).load("train")
@@ -292,11 +293,11 @@ def test_two_processes_decode_once_and_share_the_pages(tmp_path: Path) -> None:
         # Large ones, so that one process is still at it when the other begins.
         noise = rng.integers(0, 256, (300, 300, 3), dtype=np.uint8)
         Image.fromarray(noise).save(tmp_path / "photos" / f"{number}.bmp")
-    companions = [Companion(START, str(tmp_path / "photos")) for _ in range(2)]
-    assert in_step(companions) == ["ready", "ready"]
-    [found] = set(in_step(companions))
-    mapped = [json.loads(line) for line in in_step(companions)]
-    assert not any("Warning" in companion.end() for companion in companions)
+    companions = Companions(IMPORTS, START, str(tmp_path / "photos"))
+    assert companions.step() == ["ready", "ready"]
+    [found] = set(companions.step())
+    mapped = [json.loads(line) for line in companions.step()]
+    assert not any("Warning" in error for error in companions.end())
     images = ImageFolder(dir=str(tmp_path / "photos"), resolution=128).load("train")
     assert found == f"{images.fingerprint} {int(images.pixels.sum())}"
     if sys.platform != "linux":

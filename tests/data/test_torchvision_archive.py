@@ -12,18 +12,19 @@ from gansearch.config import DataConfig
 from gansearch.data.base import Dataset
 from gansearch.errors import UserError
 from tests.data.archives import Served
-from tests.data.processes import Companion, in_step
+from tests.data.processes import Companions
 
 FILES = {"cifar10": "cifar-10-python.tar.gz", "fashion_mnist": "train-images-idx3-ubyte.gz"}
 NAMES = sorted(FILES)
 
-BOTH = """
-import json, sys
+IMPORTS = """
+import json
 from pathlib import Path
 from gansearch.data.cifar10 import Cifar10
 from gansearch.data.fashion_mnist import FashionMnist
 from tests.data.archives import apply
-
+"""
+BOTH = """
 apply(json.loads(Path(sys.argv[1]).read_text()))
 print("ready", flush=True)
 sys.stdin.readline()
@@ -54,11 +55,10 @@ def test_two_processes_download_once(served: Served, tmp_path: Path) -> None:
     served.asked.clear()
     settings = tmp_path / "settings.json"
     settings.write_text(json.dumps(served.settings))
-    companions = [Companion(BOTH, str(settings), str(tmp_path / "data")) for _ in range(2)]
-    assert in_step(companions) == ["ready", "ready"]
-    assert [line.split() for line in in_step(companions)] == [alone, alone]
-    for companion in companions:
-        companion.end()
+    companions = Companions(IMPORTS, BOTH, str(settings), str(tmp_path / "data"))
+    assert companions.step() == ["ready", "ready"]
+    assert [line.split() for line in companions.step()] == [alone, alone]
+    companions.end()
     assert Counter(served.asked) == by_one
 
 

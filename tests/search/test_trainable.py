@@ -181,7 +181,7 @@ def test_an_actor_does_not_grow_with_its_trials(tiny: TrialConfig, tmp_path: Pat
         evaluate(trial)
         gc.collect()
         alive.append(sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects()))
-    assert alive[1] == alive[3] == alive[5] and alive[2] == alive[4]
+    assert alive[1] == alive[3] == alive[5] > 0 and alive[2] == alive[4] > 0
 
 
 def test_a_trial_that_was_completed_before_a_restart_gets_its_gif(tiny: TrialConfig, tmp_path: Path) -> None:
