@@ -7,6 +7,7 @@ import ray
 
 from benchmarks.chaos.nodes import Nodes
 from gansearch.errors import UserError
+from gansearch.search.ray import asking
 from gansearch.search.ray.asking import ask_nodes, is_alive
 
 pytestmark = pytest.mark.slow
@@ -37,3 +38,15 @@ def test_a_question_that_fails_is_one_line(nodes: Nodes) -> None:
 
     with pytest.raises(UserError, match=r"^node \S+ does not work \(.*stale file handle.*\): fix it, or stop it$"):
         ask_nodes(ray.nodes(), fails)
+
+
+@pytest.mark.usefixtures("nodes")
+def test_what_no_node_can_answer_is_said_to_be_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(*message: object) -> None:
+        assert message[1:] == (2, "a node that is to be started")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(asking, "_MINUTE", 0.5)
+    monkeypatch.setattr(asking.logger, "info", end)
+    with pytest.raises(KeyboardInterrupt):
+        ask_nodes([None], lambda: 1, gpus=2)

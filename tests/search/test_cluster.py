@@ -1,6 +1,5 @@
 """What fits on a cluster, by its nodes as Ray lists them."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -73,22 +72,3 @@ def test_on_a_cluster_that_grows_the_share_of_a_gpu_is_not_guessed(monkeypatch: 
     assert slots(monkeypatch, [{"CPU": 4}], address="auto", gpus_per_trial=0.25) == (0.25, 1)
     assert slots(monkeypatch, [{"CPU": 4}], address="auto", gpus_per_trial=0) == (0, 4)
     assert slots(monkeypatch, [{"CPU": 4, "GPU": 1}], address="auto") == (1, 1)
-
-
-@pytest.mark.slow
-def test_what_no_node_can_answer_is_said_to_be_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gansearch.search.ray.cluster._MINUTE", 0.5)
-    ray.init(num_cpus=1, num_gpus=0, include_dashboard=False)
-    node = Cluster(1, 0, 1, ())
-    try:
-        assert node._ask([], lambda: 1, gpus=0) == [] and node._ask([None], lambda: 1, gpus=0) == [1]
-        with pytest.raises(KeyboardInterrupt):
-            monkeypatch.setattr(logging.getLogger("gansearch.search.ray.cluster"), "info", _end)
-            node._ask([None], lambda: 1, gpus=2)
-    finally:
-        ray.shutdown()
-
-
-def _end(*message: object) -> None:
-    assert message[1:] == (1, 2)
-    raise KeyboardInterrupt
