@@ -208,14 +208,14 @@ def test_own_loss_model_data_and_sampler_on_two_nodes_killed_resumed_ranked_expo
     driver.communicate()
     assert results.read_text().count('"status": "completed"') < 4, "the kill came too late to show anything"
 
-    refused = stranger.does("gansearch", "resume", "run", code=2)
+    refused = stranger.does("gansearch", "resume", "run", "--address", two_nodes, code=2)
     assert "is code that a file names: read that code, then run it with --allow-code" in refused
     mine.write_text(MINE + "\n# changed")
     assert "mine.py has changed since the run started" in stranger.does(
-        "gansearch", "resume", "run", "--allow-code", code=2
+        "gansearch", "resume", "run", "--allow-code", "--address", two_nodes, code=2
     )
     mine.write_text(MINE)
-    resumed = stranger.does("gansearch", "resume", "run", "--allow-code")
+    resumed = stranger.does("gansearch", "resume", "run", "--allow-code", "--address", two_nodes)
     assert "0003" in resumed
 
     ranked = json.loads(stranger.does("gansearch", "rank", "run", "--json"))
@@ -236,5 +236,7 @@ def test_own_loss_model_data_and_sampler_on_two_nodes_killed_resumed_ranked_expo
     _, err = stranger.begins("python", "-c", load.format("")).communicate(timeout=60)
     assert "model.name=mine:ThreeLayers is code that a file names" in err.splitlines()[-1]
     mine.unlink()
-    assert "can't be imported" in stranger.does("gansearch", "resume", "run", "--allow-code", code=2)
+    assert "can't be imported" in stranger.does(
+        "gansearch", "resume", "run", "--allow-code", "--address", two_nodes, code=2
+    )
     assert of_all_files(stranger.programs.parent) == before, "nothing that is installed has changed"

@@ -44,6 +44,8 @@ def tune_trials(search: "Search") -> bool:
     try:
         if not limits.stop_all():
             tuner.fit()
+        if not limits.stop_all():
+            events.settle()
     except Exception:
         if recorder.fault is None:
             raise
