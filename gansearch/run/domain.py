@@ -190,9 +190,8 @@ class Domain(Data):
             return is_among(value, self.attributes.choices)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        is_whole = self.name == "IntDistribution"
-        step = self.attributes.step or (1 if is_whole else None)
-        if step is None or (is_whole and step == 1 and isinstance(value, int)):
+        step = self.step
+        if step is None or (self.name == "IntDistribution" and step == 1 and isinstance(value, int)):
             return self.attributes.low <= value <= self.attributes.high
         slack = _TOLERANCE * step
         is_between = self.attributes.low - slack <= value <= self.attributes.high + slack

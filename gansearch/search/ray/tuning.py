@@ -44,7 +44,7 @@ def tune_trials(search: "Search") -> bool:
     try:
         if not limits.stop_all():
             tuner.fit()
-        if not limits.stop_all():
+        if not limits.stop_all() and limits.reached is None:  # else other trials are left, for another driver
             events.settle()
     except Exception:
         if recorder.fault is None:
