@@ -11,12 +11,13 @@ from gansearch.config import LossConfig, TrainConfig, TrialConfig, from_dict, fr
 from gansearch.errors import UserError
 
 RATES = st.floats(1e-9, 10)
+PATHS = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 CHANGES = st.fixed_dictionaries(
     {},
     optional={
         "seed": st.integers(0, 2**32 - 1),
         "data.resolution": st.sampled_from([8, 32, 256]),
-        "data.dir": st.text(),
+        "data.dir": PATHS,
         "model.attention_at": st.sampled_from(["none", 8, 16]),
         "model.spectral_norm": st.booleans(),
         "loss.name": st.sampled_from(["bce", "wgan", "wgan-gp"]),
@@ -26,7 +27,7 @@ CHANGES = st.fixed_dictionaries(
         "optim.d_steps": st.integers(1, 9),
         "replay.fraction": st.floats(0, 1, exclude_min=True),
         "train.precision": st.sampled_from(["auto", "float32", "bf16"]),
-        "metrics.weights": st.none() | st.text(),
+        "metrics.weights": st.none() | PATHS,
     },
 )
 
@@ -114,6 +115,7 @@ def test_a_value_out_of_its_domain_is_named(path: str, value: Any) -> None:
 def test_misspelt_and_malformed_configurations_are_refused() -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"optim": {"glr": 1}}, "there is no option optim.glr"),
+        ({"data": {"dir": "a\0b"}}, "data.dir has NUL in it"),
         ({"optimiser": {}}, "there is no option optimiser"),
         ({"train": 3}, "train=3: "),
     ]
