@@ -12,13 +12,13 @@ from gansearch.contracts.base import changed, holds, require, require_gradients
 from gansearch.errors import UserError, one_line
 from gansearch.models.base import ImageShape, Model
 from gansearch.models.conditional import Discriminator, DiscriminatorOutput, Generator
+from gansearch.models.weightless import without_weights
 
 SUBJECT = Model
 
 RESOLUTIONS = (8, 16, 32, 64)
 _CHANNELS = (1, 3)
 _CLASSES, _BATCH = 3, 4
-_META = torch.device("meta")
 _LABELS = torch.arange(_BATCH) % _CLASSES
 
 
@@ -29,7 +29,7 @@ def _rng(seed: int) -> torch.Generator:
 def _refusal(model: Model, shape: ImageShape, *, per_image: bool = False) -> str | None:
     """Returns why the model refuses a shape, or None. The networks lie on the meta device, as in a start's checks."""
     try:
-        with _META:
+        with without_weights():
             model.generator(shape)
             model.discriminator(shape, per_image=per_image)
     except UserError as error:

@@ -12,7 +12,7 @@ from gansearch.run.links import require_no_links
 from gansearch.run.manifest import Plan
 from gansearch.run.paths import PROBE, is_free, taken
 from gansearch.run.rows import Writer
-from gansearch.training.build import META, build_networks, likely_shape
+from gansearch.training.build import build_without_weights, likely_shape, weights_size
 from gansearch.training.checkpoint import KEPT
 from gansearch.training.storage import Storage
 
@@ -91,9 +91,7 @@ def check_room(plan: Plan, trials: int | None) -> None:
 def checkpoint_bytes(plan: Plan) -> int:
     """Returns the approximate size of the checkpoints that a trial of the space's base keeps."""
     base = plan.space.base
-    with META:
-        networks = build_networks(base, likely_shape(base), META)
-    G, D = (sum(parameter.numel() for parameter in network.parameters()) for network in networks)
+    G, D = map(weights_size, build_without_weights(base, likely_shape(base)))
     replay = base.replay.capacity * 3 * base.data.resolution**2 * 2  # float16
     # In float32: G, the average of G's weights, now and at the best FID, and Adam's two moments; D and two moments.
-    return KEPT * (4 * (5 * G + 3 * D) + replay)
+    return KEPT * (5 * G + 3 * D + replay)

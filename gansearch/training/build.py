@@ -10,8 +10,8 @@ from gansearch.errors import UserError, kind_and_message
 from gansearch.losses.base import Loss
 from gansearch.models.base import ImageShape, Model
 from gansearch.models.conditional import Discriminator, Generator
+from gansearch.models.weightless import META, without_weights
 
-META = torch.device("meta")  # networks there have shapes and no weights
 _LIKELY = 3, 10  # channels and classes
 
 
@@ -44,14 +44,19 @@ def build_networks(config: TrialConfig, shape: ImageShape, device: torch.device)
         raise UserError(f"model {config.model.name}: {kind_and_message(error)}") from error
 
 
+def build_without_weights(config: TrialConfig, shape: ImageShape) -> tuple[Generator, Discriminator]:
+    """Builds G and D without weights; raises UserError as `build_networks` does."""
+    with without_weights():
+        return build_networks(config, shape, META)
+
+
 def require_memory_for(config: TrialConfig, shape: ImageShape) -> None:
     """Refuses what no training of a configuration could hold; activations, which depend on the device, come on top.
 
     Raises:
         UserError: It takes more memory than the machine has, or `build_networks` refuses it.
     """
-    with META:
-        weights = sum(map(weights_size, build_networks(config, shape, META)))
+    weights = sum(map(weights_size, build_without_weights(config, shape)))
     image = 4 * shape.channels * shape.resolution**2
     replayed = config.replay.capacity * image // 2 if config.replay.every else 0
     # Adam has two means beside a weight and its gradient, a step a batch of real and one of generated images.
@@ -74,6 +79,8 @@ def networks_of(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         G, D = model.generator(shape), model.discriminator(shape, per_image=loss.per_image)
+    if device == META:
+        return G, D
     # Channels last is the faster layout for these convolutions, on a CPU and on tensor cores.
     layout = torch.channels_last
     return G.to(device).to(memory_format=layout), D.to(device).to(memory_format=layout)

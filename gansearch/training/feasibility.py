@@ -8,7 +8,7 @@ from gansearch.data.base import Images
 from gansearch.errors import UserError, kind_and_message
 from gansearch.losses.base import Loss
 from gansearch.models.base import Model
-from gansearch.training.build import META, build_networks, image_shape, likely_shape, require_memory_for
+from gansearch.training.build import build_without_weights, image_shape, likely_shape, require_memory_for
 
 
 def check(config: TrialConfig) -> TrialConfig:
@@ -39,8 +39,7 @@ def check_data(config: TrialConfig, images: Images) -> None:
     Raises:
         UserError: The networks can't be built for these images, or `check_images` refuses them.
     """
-    with META:
-        build_networks(config, image_shape(images), META)
+    build_without_weights(config, image_shape(images))
     check_images(registry.build("model", config.model), config.train.batch, images)
 
 

@@ -13,7 +13,8 @@ from gansearch.data.base import Images, require_memory
 from gansearch.data.loader import Batches, load_images
 from gansearch.errors import UserError, one_line
 from gansearch.models.base import ImageShape, Model
-from gansearch.training.build import META, weights_size
+from gansearch.models.weightless import without_weights
+from gansearch.training.build import weights_size
 from gansearch.training.samples import NonFiniteImage, scored_samples
 
 
@@ -44,7 +45,7 @@ class LoadedGenerator:
         model: Model = registry.build("model", config.model)
         shape = ImageShape(channels, config.data.resolution, len(classes))
         try:
-            with META:
+            with without_weights():
                 size = weights_size(model.generator(shape))
             require_memory(size, f"weights of model.name={config.model.name} with {channels} channels")
             module = model.generator(shape)
