@@ -25,7 +25,8 @@ from gansearch.cli.parser import OK, Parser, call, non_negative_int, positive_in
 from gansearch.config import TrialConfig
 from gansearch.data.base import Dataset, Images, NoSplit, to_float
 from gansearch.errors import UserError, one_line
-from gansearch.metrics.extractors.digits_classifier import WEIGHTS, Classifier
+from gansearch.metrics.extractors.digits_classifier import WEIGHTS
+from gansearch.metrics.networks.classifier import Classifier
 from gansearch.search.find_space import parse_settings
 
 BATCH = 64

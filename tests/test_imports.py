@@ -139,6 +139,10 @@ def test_the_ground_floor_is_light(module: str) -> None:
     ("command", "heavy"),
     [
         ("import gansearch.run, gansearch.training.loop", {"ray", "optuna"}),
+        (
+            "from gansearch.training import feasibility; feasibility.check(feasibility.TrialConfig())",
+            {"ray", "optuna", "torchvision", "torch_fidelity", "sklearn", "pandas"},
+        ),
         ("import gansearch", {"ray", "optuna", "torch", "pandas", "matplotlib", "pydantic", "rich"}),
         ("import gansearch.door", {"ray", "optuna", "torch", "pandas", "matplotlib"}),
         (

@@ -1,7 +1,6 @@
 """CIFAR-10 (Krizhevsky 2009) through torchvision: 60,000 colour images of 32 x 32, ten classes."""
 
 import torch
-from torchvision.datasets import CIFAR10
 
 from gansearch.data.base import Dataset, Images, Split, require_images, resize
 from gansearch.data.torchvision_archive import data_folder, open_or_download
@@ -22,6 +21,8 @@ class Cifar10(Dataset):
     dir: str | None = None
 
     def load(self, split: Split) -> Images:
+        from torchvision.datasets import CIFAR10  # takes seconds, and who only checks a configuration loads no images
+
         require_images(_COUNTS[split], 3, self.resolution)  # before they are downloaded
         data = open_or_download(
             CIFAR10,

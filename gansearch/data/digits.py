@@ -4,7 +4,6 @@ import hashlib
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 
 from gansearch.data.base import Dataset, Images, Split, resize
 from gansearch.registry import component
@@ -17,6 +16,8 @@ class Digits(Dataset):
     known_shape = (1, 10)
 
     def load(self, split: Split) -> Images:
+        from sklearn.datasets import load_digits  # takes seconds, and who only checks a configuration loads no images
+
         digits = load_digits()
         chosen = _split(digits.target, split)
         # The values are 0 to 16; resizing rounds to bytes, so they are spread over the whole range of a byte first.

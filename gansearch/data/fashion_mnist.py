@@ -4,13 +4,11 @@ import gzip
 import hashlib
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.datasets import FashionMNIST
-from torchvision.datasets.utils import check_integrity
 
 from gansearch.data.base import Dataset, Images, Split, require_images, resize
 from gansearch.data.torchvision_archive import data_folder, open_or_download
@@ -47,28 +45,37 @@ class FashionMnist(Dataset):
 
     def load(self, split: Split) -> Images:
         require_images(_COUNTS[split], 1, self.resolution)  # before they are downloaded
-        root = data_folder(self.dir)
+        root, kind = data_folder(self.dir), _checked_class()
         data = open_or_download(
-            _CheckedFashionMNIST,
+            kind,
             root,
             split,
             name="fashion_mnist",
-            url=FashionMNIST.mirrors[0],
-            files=[name for name, _ in FashionMNIST.resources],
+            url=kind.mirrors[0],
+            files=[name for name, _ in kind.resources],
             elsewhere=lambda: _read_packed(root, split) or _read_packed(DEBIAN, split),
         )
-        return Images(resize(data.data.unsqueeze(1), self.resolution), data.targets.long(), tuple(FashionMNIST.classes))
+        return Images(resize(data.data.unsqueeze(1), self.resolution), data.targets.long(), tuple(kind.classes))
 
 
-class _CheckedFashionMNIST(FashionMNIST):
-    """Checks the unpacked files too: torchvision would take a file that was cut short while it was unpacked."""
+def _checked_class() -> Any:
+    """Returns torchvision's class, which checks the unpacked files too.
 
-    @property
-    def raw_folder(self) -> str:  # torchvision would name it after this class
-        return str(Path(self.root) / "FashionMNIST" / "raw")
+    torchvision alone would take a file that was cut short while it was unpacked.
+    """
+    # Takes seconds, and who only checks a configuration loads no images.
+    from torchvision.datasets import FashionMNIST
+    from torchvision.datasets.utils import check_integrity
 
-    def _check_exists(self) -> bool:
-        return all(check_integrity(Path(self.raw_folder) / name, md5) for name, md5 in UNPACKED_MD5.items())
+    class Checked(FashionMNIST):
+        @property
+        def raw_folder(self) -> str:  # torchvision would name it after this class
+            return str(Path(self.root) / "FashionMNIST" / "raw")
+
+        def _check_exists(self) -> bool:
+            return all(check_integrity(Path(self.raw_folder) / name, md5) for name, md5 in UNPACKED_MD5.items())
+
+    return Checked
 
 
 class _Packed(NamedTuple):

@@ -77,7 +77,7 @@ def networks_of(
 ) -> tuple[Generator, Discriminator]:
     """Builds G and D of a model and a loss that are built already; raises UserError as `build_networks` does."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         G, D = model.generator(shape), model.discriminator(shape, per_image=loss.per_image)
     if device == META:
         return G, D

@@ -15,8 +15,9 @@ from gansearch.config import MetricsConfig
 from gansearch.data.digits import Digits
 from gansearch.errors import UserError
 from gansearch.metrics.extractors.base import Extractor, loaded
-from gansearch.metrics.extractors.digits_classifier import WEIGHTS, Classifier, ClassifierFeatures, DigitsClassifier
+from gansearch.metrics.extractors.digits_classifier import WEIGHTS, DigitsClassifier
 from gansearch.metrics.fid import Moments, frechet_distance
+from gansearch.metrics.networks.classifier import Classifier, ClassifierFeatures
 
 CPU = torch.device("cpu")
 

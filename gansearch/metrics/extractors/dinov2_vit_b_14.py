@@ -8,12 +8,10 @@ import warnings
 import zipfile
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import nn
-from torch_fidelity.feature_extractor_base import FeatureExtractorBase
-from torch_fidelity.feature_extractor_dinov2 import MODEL_METADATA, FeatureExtractorDinoV2
 
 from gansearch.cache import make_once, sha256
 from gansearch.errors import UserError, one_line
@@ -23,16 +21,6 @@ from gansearch.registry import component
 _NAME = "dinov2-vit-b-14"
 # A commit that public repositories pin: the code of a branch can change any day.
 CODE = "facebookresearch/dinov2:7764ea0f912e53c92e82eb78a2a1631e92725fc8"
-
-
-class DINOv2(FeatureExtractorDinoV2):
-    """torch-fidelity's extractor, but for the constructor, which would take the newest code and unchecked weights."""
-
-    def __init__(self, name: str, features_list: list[str], weights: Any) -> None:
-        FeatureExtractorBase.__init__(self, name, features_list)
-        self.feature_extractor_internal_dtype = torch.float32
-        self.model = _network()
-        self.model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
 
 
 def _folder() -> Path:
@@ -83,7 +71,7 @@ def _from_hub(place: str, source: str) -> nn.Module:
         warnings.filterwarnings("ignore", message="xFormers")  # the code warns of it with and without it
         return torch.hub.load(
             place,
-            MODEL_METADATA[_NAME],
+            "dinov2_vitb14",
             source=source,
             trust_repo=True,
             skip_validation=True,
@@ -118,5 +106,7 @@ class DINOv2ViTB14(Published):
         code = f"the code of {self.name} is not in {_folder().parent}: {CODE} from https://github.com"
         return f"{weights}; {code}" if weights else code
 
-    def module(self, path: Path) -> FeatureExtractorBase:
-        return DINOv2(self.name, [self.feature_name], path)
+    def module(self, path: Path) -> nn.Module:
+        from gansearch.metrics.networks.dinov2 import DINOv2
+
+        return DINOv2(self.name, [self.feature_name], _network(), path)

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from safetensors import SafetensorError
-from torch_fidelity.feature_extractor_base import FeatureExtractorBase
-from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
+from torch import nn
 
 from gansearch.cache import sha256
 from gansearch.errors import UserError, one_line
@@ -19,12 +18,6 @@ _NO_WEIGHTS = (
     *(RuntimeError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, EOFError),
     *(SafetensorError, pickle.UnpicklingError),
 )
-
-
-def register(name: str, module: type[FeatureExtractorBase]) -> None:
-    """Registers `module` with torch-fidelity as `name`, once per process."""
-    if name not in FEATURE_EXTRACTORS_REGISTRY:
-        register_feature_extractor(name, module)
 
 
 @component
@@ -44,8 +37,11 @@ class FromFile(Extractor, ABC):
         """Returns the argument by which the module's constructor gets the weights of `path`, a checked file."""
         return str(path)
 
-    def module(self, path: Path) -> FeatureExtractorBase:
+    def module(self, path: Path) -> nn.Module:
         """Builds the module with the weights of the checked file `path`; raises one of _NO_WEIGHTS for a wrong file."""
+        # Imported late, because it loads torchvision: whoever only checks a configuration needs neither.
+        from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
+
         return FEATURE_EXTRACTORS_REGISTRY[self.name](
             self.name, [self.feature_name], feature_extractor_weights_path=self.readable_weights(path)
         )
@@ -58,7 +54,7 @@ class FromFile(Extractor, ABC):
         self._checked_weights()
         return None
 
-    def build(self) -> FeatureExtractorBase:
+    def build(self) -> nn.Module:
         path = self._checked_weights()
         try:
             return self.module(path)
