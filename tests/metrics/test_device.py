@@ -12,9 +12,9 @@ from gansearch.cache import sha256
 from gansearch.config import MetricsConfig
 from gansearch.data.base import Images
 from gansearch.data.digits import Digits
-from gansearch.metrics.extractors import inception_v3_compat
 from gansearch.metrics.extractors.base import Extractor, Precision
 from gansearch.metrics.fid import _RunningMoments
+from gansearch.metrics.networks.inception import _stretch
 from gansearch.metrics.reference import reference_of
 from gansearch.metrics.scorer import Scorer
 from tests.fake_gpu import move
@@ -29,9 +29,9 @@ def inception(random_inception: Path) -> MetricsConfig:
 @pytest.fixture
 def no_matrices() -> Iterator[None]:
     """Clears the cached resize matrices, so that tests with fake and with real tensors do not share them."""
-    inception_v3_compat._stretch.cache_clear()
+    _stretch.cache_clear()
     yield
-    inception_v3_compat._stretch.cache_clear()
+    _stretch.cache_clear()
 
 
 @pytest.mark.filterwarnings("ignore:CUDA is not available")
