@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-# Before NumPy and torch are imported, and for all processes that a test starts: pytest runs a worker on each core.
-os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+# Before NumPy and torch are imported, and for all processes that a test starts: pytest runs a worker on each core. Ray
+# would give its workers so little of a core beside another test that most of a search is waiting.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", RAY_worker_niceness="0")
 
 import pytest
 import torch

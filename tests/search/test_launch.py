@@ -96,7 +96,7 @@ class Drivers:
 
     _CODE = """
 import importlib, json, os, sys
-import sklearn.datasets, torchvision.datasets
+import torchvision.datasets
 import gansearch.cli.analyze, gansearch.cli.search, gansearch.search.search
 
 for line in sys.stdin:
