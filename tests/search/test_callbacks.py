@@ -1,9 +1,12 @@
 """How long a trial may give nothing, by a clock of the test's own."""
 
+import pickle
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.exceptions import ActorDiedError, RayTaskError
 
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import Start
@@ -33,7 +36,8 @@ class Tune:
         monkeypatch.setattr(callbacks, "_kill", self.killed.append)
         ledger = Ledger([Start(trial_id="0000", number=0, params={}, origin="sampled", seed=0)])
         self.queue = TrialQueue()
-        health, recorder = Health(ledger, self.queue), SimpleNamespace(ledger=ledger)
+        health = Health(ledger, self.queue)
+        recorder = SimpleNamespace(ledger=ledger, note_failure=lambda trial_id, text: None)
         self.events = TrialEvents(recorder, health, placement_of(1, health), timeout)  # type: ignore[arg-type]
         state = SimpleNamespace(ray_actor="actor" if has_actor else None)
         config = {"trial_id": "0000"}
@@ -76,3 +80,17 @@ def test_a_trial_without_a_process_is_taken_back(monkeypatch: pytest.MonkeyPatch
     tune.step(2 * 60)
     assert tune.stopped == [tune.trial] and tune.killed == []
     assert tune.queue.unfinished[0].trial_id == "0000"
+
+
+def test_a_process_that_can_t_start_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tune = Tune(monkeypatch, has_actor=True)
+    text = "Traceback (most recent call last):\n  ^^^^^\nModuleNotFoundError: No module named 'mine'\n"
+    file = tmp_path / "error.pkl"
+    file.write_bytes(pickle.dumps(ActorDiedError(RayTaskError("__init__", text, "ModuleNotFoundError"))))
+    monkeypatch.setattr(callbacks, "process_of", lambda actor: (None, None))
+    tune.trial.pickled_error_file = str(file)
+    tune.events.on_trial_error(0, [tune.trial], tune.trial)
+    assert "its process could not start: ModuleNotFoundError: No module named 'mine'" in caplog.text
+    assert tune.queue.unfinished[0].trial_id == "0000", "it is tried again: the trial had not begun"

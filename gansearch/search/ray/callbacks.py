@@ -128,6 +128,8 @@ class TrialEvents(Callback):
             cause, reason = "timeout", running.timeout
         elif node is not None and not is_alive(node):
             cause, reason = "node", "its node was lost"
+        elif getattr(error, "actor_init_failed", False):
+            cause, reason = "error", f"its process could not start: {str(error).strip().splitlines()[-1]}"
         failure = Failure(trial_id=trial_id, cause=cause, reason=reason, node=node, has_begun=running.has_begun)
         return failure, f"{reason}: {one_line(error)}"
 
