@@ -21,9 +21,9 @@ class Cifar10(Dataset):
     dir: str | None = None
 
     def load(self, split: Split) -> Images:
+        require_images(_COUNTS[split], 3, self.resolution)  # before they are downloaded
         from torchvision.datasets import CIFAR10  # takes seconds, and who only checks a configuration loads no images
 
-        require_images(_COUNTS[split], 3, self.resolution)  # before they are downloaded
         data = open_or_download(
             CIFAR10,
             data_folder(self.dir),

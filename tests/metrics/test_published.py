@@ -11,7 +11,8 @@ import pytest
 import torch
 import torchvision
 from torch import Tensor, nn
-from torch_fidelity.feature_extractor_clip import CLIPVisual
+from torch_fidelity.feature_extractor_clip import MODEL_METADATA, MODEL_URLS, CLIPVisual
+from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 from torch_fidelity.utils import create_feature_extractor
 
 from gansearch.cache import sha256
@@ -26,6 +27,14 @@ from tests.metrics.conftest import Serve
 
 CPU = torch.device("cpu")
 PUBLISHED: list[type[Published]] = [CLIPViTB32, DINOv2ViTB14, InceptionV3Compat, VGG16]
+
+
+def test_addresses_and_hashes_are_torch_fidelitys() -> None:
+    """They are written out, so that nobody has to import torch-fidelity to know them."""
+    clip = CLIPViTB32()
+    assert (clip.url, clip.own_sha256) == (MODEL_URLS[clip.name], MODEL_METADATA[clip.name]["hash"])
+    assert InceptionV3Compat.url == URL_INCEPTION_V3
+
 
 # What torch.hub finds in its cache in place of DINOv2's code: as noisy, and as ready to download weights by itself.
 HUBCONF = """
