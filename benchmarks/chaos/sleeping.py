@@ -5,6 +5,7 @@ import random
 import time
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ INTERVALS = "intervals.txt"
 
 
 class SleepingTrainer(Trainer):
-    """Its FID is a function of the parameters and of the images shown. Its checkpoints are real ones."""
+    """Its FID is a function of the learning rate, the seed and the images shown. Its checkpoints are real ones."""
 
     def __init__(self, config: TrialConfig, protocol: str) -> None:
         self.config, self._protocol = config, protocol
@@ -31,12 +32,13 @@ class SleepingTrainer(Trainer):
         self.shown = 0
         self.evaluations: list[Evaluation] = []
         self._best: dict[str, torch.Tensor] = {}
+        self._ema = SimpleNamespace(model=torch.nn.Linear(1, 1))  # type: ignore[assignment]
 
     def train_until_evaluation(self) -> Evaluation:
         time.sleep(self._seconds)
         self.shown += self.config.train.eval_images
         lr = self.config.optim.g_lr
-        noise = random.Random(f"{lr} {self.shown}").random()
+        noise = random.Random(f"{lr} {self.config.seed} {self.shown}").random()
         fid = 20 + 1e4 * abs(lr - 1e-3) + 1e4 / self.shown + noise
         evaluation = Evaluation(
             kimg=self.kimg,
@@ -82,6 +84,7 @@ class SleepingTrainer(Trainer):
 class SleepingTrial(GANTrial):
     def step(self) -> dict[str, Any]:
         if self._trainer is not None and not self._unreported and not self._trainer.done:
+            Path(self._root).mkdir(parents=True, exist_ok=True)
             with Path(self._root, INTERVALS).open("a") as file:
                 file.write(f"{os.getpid()} {self._trainer.shown}\n")
         return super().step()

@@ -1,6 +1,7 @@
 """`deploy/slurm.sbatch` between stubs of Slurm's commands: what it asks of them, and what it does with a signal.
 
-The last test is a real search on two nodes of this machine, apart from each other by Linux namespaces (`nodes.sh`).
+The last test is a search on two nodes of this machine, apart from each other by Linux namespaces (`nodes.sh`). Its
+trials sleep.
 """
 
 import os
@@ -176,6 +177,7 @@ def _has_namespaces() -> bool:
 @pytest.mark.skipif(not _has_namespaces(), reason="needs `unshare` with user namespaces, and `ip`")
 def test_a_search_on_two_nodes_is_interrupted_and_the_same_line_completes_it(slurm: Slurm) -> None:
     (slurm.folder / "space.py").write_text(SPACE)
+    slurm.install("gansearch", f'exec {sys.executable} -m tests.sleeping "$@"')
     run = RunDir(slurm.folder / "runs" / "n")
     line = (str(SCRIPT), "space.py", "--name", "n", "--trials", "2", "--scheduler", "none", "--cpus-per-trial", "1")
 

@@ -1,4 +1,4 @@
-"""Searches for real: Ray, kill -9 and resume, signals, clusters. Small nets, a few kimg.
+"""Searches for real: Ray, kill -9 and resume, signals, clusters. The first one trains; in the others trials sleep.
 
 What is killed or signalled is a process of its own, as a user's, and so is the first search. The other commands run in
 the process of the tests, which has imported torch and Ray already.
@@ -13,9 +13,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import chdir, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -26,6 +25,7 @@ from gansearch.run import RunDir, load
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import End, Eval, Start, read
 from gansearch.training.device import best_device, best_precision
+from tests.sleeping import ENVIRONMENT, sleeping_trials
 
 pytestmark = pytest.mark.slow
 
@@ -65,15 +65,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Command:
-    """Runs `gansearch` in this process."""
-    return lambda *arguments: _called(search_main, capfd, arguments)
+def run(capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Runs `gansearch` in this process; its trials sleep."""
+    with sleeping_trials():
+        yield lambda *arguments: _called(search_main, capfd, arguments)
 
 
 @pytest.fixture
-def analyze(capfd: pytest.CaptureFixture[str]) -> Command:
-    """Runs `gansearch-analyze` in this process."""
-    return lambda *arguments: _called(analyze_main, capfd, arguments)
+def analyze(capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Runs `gansearch-analyze` in this process; its trials sleep."""
+    with sleeping_trials():
+        yield lambda *arguments: _called(analyze_main, capfd, arguments)
 
 
 def _called(main: Callable[[list[str]], int], capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> Done:
@@ -87,7 +89,7 @@ def command(module: str, *arguments: str) -> list[str]:
 
 
 class Drivers:
-    """Starts commands as processes of their own, one at a time.
+    """Starts commands whose trials sleep as processes of their own, one at a time.
 
     They are forked from a process that has imported what a command needs, and has done nothing else: imports take
     longer than the rest of most searches here. They end as any Python ends. What they write goes to `out.txt` and
@@ -96,8 +98,8 @@ class Drivers:
 
     _CODE = """
 import importlib, json, os, sys
-import torchvision.datasets
-import gansearch.cli.analyze, gansearch.cli.search, gansearch.search.search
+import gansearch.cli.analyze, gansearch.cli.search
+from tests.sleeping import sleeping_trials
 
 for line in sys.stdin:
     module, arguments, folder = json.loads(line)
@@ -107,14 +109,19 @@ for line in sys.stdin:
         os.chdir(folder)
         for number, file in enumerate((os.devnull, "out.txt", "err.txt")):
             os.dup2(os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC), number)
-        sys.exit(importlib.import_module(f"gansearch.cli.{module}").main(arguments))
+        with sleeping_trials():
+            sys.exit(importlib.import_module(f"gansearch.cli.{module}").main(arguments))
     print(pid, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
 
     def __init__(self) -> None:
         self._server = subprocess.Popen(
-            [sys.executable, "-c", self._CODE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", self._CODE],
+            env={**os.environ, **ENVIRONMENT},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self._pid: int | None = None  # of the command that runs
 
@@ -246,27 +253,16 @@ def assert_whole(folder: Path, trials: int) -> Ledger:
     return ledger
 
 
-class Finished(NamedTuple):
-    """A search that has ended: where `runs/` lies, and what its process has returned and written."""
-
-    folder: Path
-    done: Done
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, drivers: Drivers) -> Iterator[Finished]:
-    """A search from nothing, one trial at a time, beside the remains of a Ray that crashed.
+def test_a_search_from_nothing_to_an_exported_generator(folder: Path) -> None:
+    """It trains, one trial at a time, beside the remains of a Ray that crashed.
 
     These remains are a cluster file and an environment that name nobody.
     """
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "mine.py").write_text(SPACE)
     stale = Path(os.environ["RAY_TMPDIR"], "ray/ray_current_cluster")
     stale.parent.mkdir(parents=True, exist_ok=True)
     stale.write_text("127.0.0.1:1")
     done = subprocess.run(
         command("search", *start_arguments("--trials", str(TRIALS), "--max-concurrent", "1")),
-        cwd=folder,
         env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1"},
         capture_output=True,
         text=True,
@@ -275,20 +271,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory, drivers: Drivers) -> Iter
     )
     assert stale.read_text() == "127.0.0.1:1", "a cluster of somebody's stays noted"
     stale.unlink()
-    yield Finished(folder, done)
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def whole(finished: Finished, folder: Path) -> Ledger:
-    """The trials of the finished search, a copy of which lies in the current folder."""
-    assert finished.done.returncode == 0, finished.done.stderr
-    shutil.copytree(finished.folder / "runs", folder / "runs")
-    return assert_whole(folder, TRIALS)
-
-
-def test_a_search_from_nothing_to_an_exported_generator(finished: Finished) -> None:
-    folder, done = finished
     assert done.returncode == 0, done.stderr
     ledger = assert_whole(folder, TRIALS)
     assert next(iter(ledger.values())).start.origin == "baseline:dcgan"
@@ -310,6 +292,24 @@ def test_a_search_from_nothing_to_an_exported_generator(finished: Finished) -> N
     assert "lowest so far" in done.stderr
     noise = [line for line in done.stderr.splitlines() if "Warning" in line or "ERROR" in line]
     assert not noise
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where a search has run, one trial at a time, that nobody has disturbed."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "mine.py").write_text(SPACE)
+    with sleeping_trials(), chdir(folder):
+        assert search_main(start_arguments("--trials", str(TRIALS), "--max-concurrent", "1")) == 0
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def whole(finished: Path, folder: Path) -> Ledger:
+    """The trials of the finished search, a copy of which lies in the current folder."""
+    shutil.copytree(finished / "runs", folder / "runs")
+    return assert_whole(folder, TRIALS)
 
 
 def test_interrupted_and_killed_a_search_goes_on_as_if_it_had_not_been(
@@ -440,9 +440,6 @@ def test_finals_go_on_after_a_break_and_give_each_seed_once(
     decided = load(RunDir(folder / "runs/run"))
     assert decided.winner is not None and decided.winner.trial_id == found[0]["trial_id"]
     assert analyze("rank", "run").stdout.startswith("place  trial")
-    exported = analyze("export", "run")
-    assert json.loads((folder / "runs/run/best/config.json").read_text())["trial_id"] in found[0]["trials"]
-    assert exported.returncode == 0, exported.stderr
     again = analyze(*finals, "--json")
     assert json.loads(again.stdout) == found
     assert again.stderr == "", "no Ray was started, nothing trained"
@@ -458,6 +455,7 @@ def two_nodes() -> Iterator[str]:
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code],
+        env={**os.environ, **ENVIRONMENT},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -483,10 +481,8 @@ def test_a_cluster_of_two_nodes_runs_trials_on_both(folder: Path, two_nodes: str
     }
     assert [path.name for path in folder.iterdir()] == ["mine.py"], "nothing is left behind"
     # Long enough that the first trial is not done, and its actor free, when the actor of the second one has started.
-    done = run(
-        *start_arguments("--address", two_nodes, "--gpus-per-trial", "0.5", "--trials", "2", kimg="14.4"),
-        *("--set", "train.evaluations=3"),
-    )
+    long = ["--trials", "2", "--set", "train.evaluations=36"]
+    done = run(*start_arguments("--address", two_nodes, "--gpus-per-trial", "0.5", *long, kimg="2.88"))
     assert done.returncode == 0, done.stderr
     ledger = assert_whole(folder, 2)
     assert "2 at once" in done.stderr  # eight would fit on the cards, two on the cores
