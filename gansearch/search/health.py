@@ -168,10 +168,14 @@ class Health:
         node = failure.node
         if node is not None and (failure.cause == "refused" or _is_broken(self._rows[node], slots.get(node, 1))):
             self.broken.add(node)
-        if slots and self.broken.issuperset(slots):
+        others = {node: number for node, number in slots.items() if node not in self.broken}
+        # While nothing has failed on one of them, the nodes are judged one by one.
+        is_everywhere = all(self._rows.get(node) for node in others)
+        row = [one for one in self._rows[None] if one.node is None or (is_everywhere and one.node in others)]
+        if slots and not others:
             self.ends = f"no node is left on which trials do not fail ({failure.reason})"
-        elif _is_broken(self._rows[None], sum(slots.values())):
-            self.ends = f"{len(self._rows[None])} trials in a row failed before an evaluation ({failure.reason})"
+        elif _is_broken(row, sum(others.values())):
+            self.ends = f"{len(row)} trials in a row failed before an evaluation ({failure.reason})"
 
     def _is_accused(self, failure: Failure, slots: Mapping[str, int]) -> bool:
         """Whether the trial has failed too often now, on more than one node if there are more."""
@@ -194,10 +198,11 @@ def _is_broken(failures: Sequence[Failure], slots: int) -> bool:
     storage = [failure for failure in failures if failure.cause == "storage"]
     begun = [failure for failure in failures if failure.cause == "lost" and failure.has_begun]
     starts = [failure for failure in failures if not failure.has_begun]
+    raised = [failure for failure in starts if failure.cause == "error"]  # not killed: the next ones raise it too
     trials = {failure.trial_id for failure in failures if failure.cause not in {"lost", "storage"}}
     return (
         len(storage) >= max(_STORAGE_IN_A_ROW, slots + 1)
-        or len(trials) >= max(_TRIALS_IN_A_ROW, 2 * slots)
+        or max(len(trials), len(raised)) >= max(_TRIALS_IN_A_ROW, 2 * slots)
         or (len(begun) >= max(_LOSSES_IN_A_ROW, 2 * slots) and len({failure.trial_id for failure in begun}) > 1)
         or (len(starts) >= _STARTS_IN_A_ROW and starts[-1].at - starts[0].at >= _STARTS_SECONDS)
     )

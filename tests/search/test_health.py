@@ -152,18 +152,36 @@ def test_a_faulty_trial_among_good_ones_is_the_only_one_that_fails(
     assert (search.health.ends, search.health.broken) == (None, set())
 
 
-@given(chances, st.sampled_from(["lost", "timeout", "error", "storage", "refused"]), st.integers(1, 20))
-def test_a_broken_node_of_three_fails_no_trial(chance: random.Random, cause: Cause, trials: int) -> None:
-    broken = "node 1"
-    search = VirtualCluster(chance, lambda _, node: (cause, True) if node == broken else None, trials=trials, nodes=3)
-    search.finish()
-    assert search.failed == set()
-    assert search.completed == set(search.ledger)
-    assert search.health.ends is None
-    assert search.health.broken <= {broken}
+any_cause = st.sampled_from(["lost", "timeout", "error", "storage", "refused"])
 
 
-@given(chances, st.sampled_from(["lost", "timeout", "error", "storage", "refused"]), st.booleans())
+@given(chances, any_cause, st.booleans(), st.booleans(), st.integers(1, 40), st.integers(1, 3))
+def test_a_broken_node_among_others_fails_no_trial_and_ends_no_search(
+    chance: random.Random, cause: Cause, begins: bool, quick: bool, trials: int, slots: int
+) -> None:
+    """Also where all fails on it in seconds, while the others are in the first hour of their trials."""
+    for nodes in (2, 3, 8):
+        search = VirtualCluster(
+            chance,
+            lambda _, node: (cause, begins) if node == "node 1" else None,
+            trials=trials,
+            nodes=nodes,
+            slots=slots,
+            quick=quick,
+        ).finish()
+        assert search.failed == set()
+        assert search.completed == set(search.ledger)
+        assert search.health.ends is None
+        assert search.health.broken <= {"node 1"}
+
+
+def test_processes_that_raise_in_their_start_end_a_search_soon() -> None:
+    search = VirtualCluster(random.Random(0), lambda *_: ("error", False), trials=1, nodes=1, quick=True).finish()
+    assert search.health.ends is not None
+    assert search.failures == 8
+
+
+@given(chances, any_cause, st.booleans())
 def test_a_search_ends_where_all_nodes_are_broken_and_fails_no_trial(
     chance: random.Random, cause: Cause, begins: bool
 ) -> None:
