@@ -136,10 +136,10 @@ def test_a_search_in_a_thread_with_a_class_of_one_s_own() -> None:
         thread.start()
         thread.join(timeout=300)
         run = runs["one"]
+        trials, evaluations = run.trials(), run.evaluations()
         longer = run.extend(max_kimg=0.96)
     assert [type(row) for row in rows if row.trial_id == "0000"] == [Start, Eval, Eval, Eval, End]
-    trials = run.trials()
     assert trials["status"].tolist() == ["completed"] * 2
     assert trials["loss.margin"].notna().tolist() == (trials["loss.name"] == f"{__name__}:Narrow").tolist()
-    assert len(run.evaluations()) == 6
+    assert len(evaluations) == 6
     assert longer.trials()["kimg"].max() == 0.96
