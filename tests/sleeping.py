@@ -1,4 +1,4 @@
-"""`gansearch` with trials that sleep: all around a trial is the product's, at a quarter of the work.
+"""`gansearch` with trials that sleep: all around a trial is the product's.
 
 `python -m tests.sleeping ARGUMENTS...` is one such command.
 """
