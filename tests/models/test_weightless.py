@@ -17,7 +17,7 @@ from gansearch.training.build import build_networks, build_without_weights
 MODELS = registry.classes("model")
 
 
-@pytest.mark.parametrize(("model", "conditioning"), product(MODELS, ["none", "projection"]))
+@pytest.mark.parametrize(("model", "conditioning"), list(product(MODELS, ["none", "projection"])))
 def test_they_have_the_shapes_of_networks_with_weights(model: str, conditioning: str) -> None:
     config = registry.resolve(TrialConfig().override({"model.name": model, "model.conditioning": conditioning}))
     shape = ImageShape(channels=3, resolution=32, classes=10)

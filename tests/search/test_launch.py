@@ -36,7 +36,7 @@ from gansearch.config import TrialConfig
 from gansearch.run.space import Space, When
 
 SPACE = Space(
-    base=TrialConfig(),
+    base=TrialConfig().override({"train.precision": "float32"}),  # no node need be asked for the best one
     params={
         "optim.g_lr": FloatDistribution(1e-4, 4e-3, log=True),
         "loss.name": CategoricalDistribution(["bce", "wgan"]),
@@ -261,8 +261,9 @@ def test_a_search_from_nothing_to_an_exported_generator(folder: Path) -> None:
     stale = Path(os.environ["RAY_TMPDIR"], "ray/ray_current_cluster")
     stale.parent.mkdir(parents=True, exist_ok=True)
     stale.write_text("127.0.0.1:1")
+    one = ["--trials", str(TRIALS), "--max-concurrent", "1"]
     done = subprocess.run(
-        command("search", *start_arguments("--trials", str(TRIALS), "--max-concurrent", "1")),
+        command("search", *start_arguments(*one, "--set", "train.precision=auto")),
         env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1"},
         capture_output=True,
         text=True,
@@ -481,7 +482,7 @@ def test_a_cluster_of_two_nodes_runs_trials_on_both(folder: Path, two_nodes: str
     }
     assert [path.name for path in folder.iterdir()] == ["mine.py"], "nothing is left behind"
     # Long enough that the first trial is not done, and its actor free, when the actor of the second one has started.
-    long = ["--trials", "2", "--set", "train.evaluations=36"]
+    long = ["--trials", "2", "--set", "train.evaluations=36", "--set", "train.precision=auto"]
     done = run(*start_arguments("--address", two_nodes, "--gpus-per-trial", "0.5", *long, kimg="2.88"))
     assert done.returncode == 0, done.stderr
     ledger = assert_whole(folder, 2)
@@ -490,8 +491,8 @@ def test_a_cluster_of_two_nodes_runs_trials_on_both(folder: Path, two_nodes: str
 
 
 def joined(address: str) -> list[str]:
-    """Returns arguments for a search on a cluster, on CPUs; Ray need not ask the nodes for their best precision."""
-    return ["--address", address, "--gpus-per-trial", "0", "--set", "train.precision=float32"]
+    """Returns arguments for a search on a cluster, on CPUs."""
+    return ["--address", address, "--gpus-per-trial", "0"]
 
 
 def test_a_time_budget_ends_the_search(folder: Path, two_nodes: str, run: Command) -> None:
