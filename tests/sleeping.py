@@ -7,8 +7,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 from benchmarks.chaos.sleeping import SECONDS, SleepingTrial
@@ -19,11 +19,6 @@ from gansearch.search.search import Search
 
 ENVIRONMENT = {SECONDS: "0.3", "PYTHONPATH": str(Path(__file__).parents[1])}
 """What the processes of Ray need that train these trials."""
-
-
-class SleepingSearch(Search):
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments, trainable=SleepingTrial)
 
 
 def _conclude(run: Run) -> None:
@@ -38,7 +33,7 @@ def sleeping_trials() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch.dict(os.environ, ENVIRONMENT))
         for name, replacement in {
-            "search.search.Search": SleepingSearch,
+            "search.search.Search": partial(Search, trainable=SleepingTrial),
             "search.search.measure_noise": lambda search: None,
             "cli.searching.conclude": _conclude,
             "cli.commands.finals.conclude": _conclude,

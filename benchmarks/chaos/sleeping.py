@@ -32,6 +32,7 @@ class SleepingTrainer(Trainer):
         self.shown = 0
         self.evaluations: list[Evaluation] = []
         self._best: dict[str, torch.Tensor] = {}
+        # A trial that continues another takes a copy of its average.
         self._ema = SimpleNamespace(model=torch.nn.Linear(1, 1))  # type: ignore[assignment]
 
     def train_until_evaluation(self) -> Evaluation:
@@ -84,7 +85,7 @@ class SleepingTrainer(Trainer):
 class SleepingTrial(GANTrial):
     def step(self) -> dict[str, Any]:
         if self._trainer is not None and not self._unreported and not self._trainer.done:
-            Path(self._root).mkdir(parents=True, exist_ok=True)
+            Path(self._root).mkdir(parents=True, exist_ok=True)  # there is no checkpoint yet in the first interval
             with Path(self._root, INTERVALS).open("a") as file:
                 file.write(f"{os.getpid()} {self._trainer.shown}\n")
         return super().step()

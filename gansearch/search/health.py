@@ -168,13 +168,14 @@ class Health:
         node = failure.node
         if node is not None and (failure.cause == "refused" or _is_broken(self._rows[node], slots.get(node, 1))):
             self.broken.add(node)
-        others = {node: number for node, number in slots.items() if node not in self.broken}
-        # While nothing has failed on one of them, the nodes are judged one by one.
-        is_everywhere = all(self._rows.get(node) for node in others)
-        row = [one for one in self._rows[None] if one.node is None or (is_everywhere and one.node in others)]
-        if slots and not others:
+        left = {node: number for node, number in slots.items() if node not in self.broken}
+        # A broken node may fail many times before the others come to an evaluation, so nodes are judged one by one as
+        # long as nothing has failed on some of them.
+        is_everywhere = all(self._rows.get(node) for node in left)
+        row = [one for one in self._rows[None] if one.node is None or (is_everywhere and one.node in left)]
+        if slots and not left:
             self.ends = f"no node is left on which trials do not fail ({failure.reason})"
-        elif _is_broken(row, sum(others.values())):
+        elif _is_broken(row, sum(left.values())):
             self.ends = f"{len(row)} trials in a row failed before an evaluation ({failure.reason})"
 
     def _is_accused(self, failure: Failure, slots: Mapping[str, int]) -> bool:

@@ -50,7 +50,8 @@ SPACE = Space(
 
 
 RESULTS = Path("runs/run/results.jsonl")
-TRIALS, EVALUATIONS = 5, 9  # of the search that `finished` runs
+TRIALS, EVALUATIONS = 5, 9  # of a search that is left alone
+ONE_BY_ONE = ["--trials", str(TRIALS), "--max-concurrent", "1"]  # so that the order of events is always the same
 
 Done = subprocess.CompletedProcess[str]
 Command = Callable[..., Done]
@@ -261,9 +262,8 @@ def test_a_search_from_nothing_to_an_exported_generator(folder: Path) -> None:
     stale = Path(os.environ["RAY_TMPDIR"], "ray/ray_current_cluster")
     stale.parent.mkdir(parents=True, exist_ok=True)
     stale.write_text("127.0.0.1:1")
-    one = ["--trials", str(TRIALS), "--max-concurrent", "1"]
     done = subprocess.run(
-        command("search", *start_arguments(*one, "--set", "train.precision=auto")),
+        command("search", *start_arguments(*ONE_BY_ONE, "--set", "train.precision=auto")),
         env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1"},
         capture_output=True,
         text=True,
@@ -280,6 +280,7 @@ def test_a_search_from_nothing_to_an_exported_generator(folder: Path) -> None:
     best = ledger.best
     assert best is not None
     assert best.best is not None
+    assert sum(trial.has_noise for trial in ledger.values()) == 3, "that of the three best is measured at the end"
     assert done.stdout.startswith("rank  trial"), "nothing but results on stdout"
     assert best.trial_id in done.stdout.splitlines()[1]
     exported = json.loads((folder / "runs/run/best/config.json").read_text())
@@ -301,7 +302,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("finished")
     (folder / "mine.py").write_text(SPACE)
     with sleeping_trials(), chdir(folder):
-        assert search_main(start_arguments("--trials", str(TRIALS), "--max-concurrent", "1")) == 0
+        assert search_main(start_arguments(*ONE_BY_ONE)) == 0
     yield folder
     shutil.rmtree(folder)
 
@@ -316,10 +317,7 @@ def whole(finished: Path, folder: Path) -> Ledger:
 def test_interrupted_and_killed_a_search_goes_on_as_if_it_had_not_been(
     whole: Ledger, folder: Path, drivers: Drivers, run: Command
 ) -> None:
-    """Ctrl-C, then kill -9, each while a trial runs: no row is lost or doubled, all FIDs are equal.
-
-    There is one trial at a time, so that the order of events is the same as in the search that was left alone.
-    """
+    """Ctrl-C, then kill -9, each while a trial runs: no row is lost or doubled, all FIDs are equal."""
     (folder / "runs").rename(folder / "whole")
     full = [trial for trial in whole.values() if len(trial.evals) == EVALUATIONS]
     first, last = full[0], full[-1]
@@ -335,8 +333,7 @@ def test_interrupted_and_killed_a_search_goes_on_as_if_it_had_not_been(
         kept = content[: content.rfind(b"\n") + 1]
         return [trial.trial_id for trial in ledger_of(folder).values() if trial.status == "running"]
 
-    one = ["--trials", str(TRIALS), "--max-concurrent", "1"]
-    drivers.start("search", *start_arguments(*one), evals=2)
+    drivers.start("search", *start_arguments(*ONE_BY_ONE), evals=2)
     second = run("resume", "run")
     assert second.returncode == 2
     assert "another process" in second.stderr
