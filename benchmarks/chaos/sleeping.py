@@ -21,6 +21,8 @@ SECONDS = "GANSEARCH_CHAOS_SECONDS"
 """The environment variable that has the seconds of one interval, 0.5 without it."""
 INTERVALS = "intervals.txt"
 """A file of a trial: a line for each interval that is begun, with the process and the images shown before."""
+SLOW = "slow"
+"""A file beside the trials of a run: while it is there, an interval takes two seconds more."""
 
 
 class SleepingTrainer(Trainer):
@@ -88,6 +90,8 @@ class SleepingTrial(GANTrial):
             Path(self._root).mkdir(parents=True, exist_ok=True)  # there is no checkpoint yet in the first interval
             with Path(self._root, INTERVALS).open("a") as file:
                 file.write(f"{os.getpid()} {self._trainer.shown}\n")
+            if Path(self._root).with_name(SLOW).exists():
+                time.sleep(2)
         return super().step()
 
     def trainer_of(self, trial: TrialConfig, device: Any) -> Trainer:

@@ -10,12 +10,13 @@ from benchmarks.chaos.check import check
 from benchmarks.chaos.faults import Faults
 from benchmarks.chaos.nodes import Nodes
 from benchmarks.chaos.process import Driver
+from benchmarks.chaos.sleeping import SLOW
 from gansearch.run import RunDir
 from gansearch.run.rows import Eval, read
 
 pytestmark = pytest.mark.slow
 
-TRIALS = 10
+TRIALS = 20
 
 
 @pytest.fixture
@@ -28,8 +29,9 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
 
 def test_no_trial_fails_and_no_row_is_lost_whatever_is_killed(nodes: Nodes, tmp_path: Path) -> None:
     run = RunDir(tmp_path / "run")
-    more = ["--address", nodes.address, "--gpus-per-trial", "0", "--trial-timeout", "5s"]
+    more = ["--address", nodes.address, "--gpus-per-trial", "0", "--trial-timeout", "8s"]
     driver = Driver(run.path, *more, "--trials", str(TRIALS))
+    slow = run.trials / SLOW
     faults = Faults(nodes, driver, run.path / "trials", random.Random(0))
 
     def until(fact: Callable[[], object]) -> None:
@@ -41,6 +43,7 @@ def test_no_trial_fails_and_no_row_is_lost_whatever_is_killed(nodes: Nodes, tmp_
 
     try:
         until(lambda: driver.printed)
+        slow.touch()  # a search of trials that take half a second is over before a node has joined a busy machine
         until(faults.start)
         until(faults.stop)
         until(faults.after_end)
@@ -49,6 +52,7 @@ def test_no_trial_fails_and_no_row_is_lost_whatever_is_killed(nodes: Nodes, tmp_
         nodes.join()
         until(lambda: len(nodes.alive) == 2)
         until(lambda: nodes.alive[-1].node_id in used())
+        slow.unlink()
         assert driver.ended(300), "it hangs"
     finally:
         left_behind = driver.close()
