@@ -43,7 +43,7 @@ from gansearch import Space, TrialConfig
 
 base = TrialConfig().override({
     "data.resolution": 16, "model.features": 8, "model.z_dim": 16, "train.batch": 16, "train.precision": "float32",
-    "train.evaluations": 4, "train.max_kimg": 6.4, "metrics.num_fake": 64,
+    "train.evaluations": 20, "train.max_kimg": 32, "metrics.num_fake": 64,
 })
 SPACE = Space(base=base, params={"optim.g_lr": FloatDistribution(2e-4, 4e-3, log=True)})
 """
@@ -196,7 +196,7 @@ def test_a_search_on_two_nodes_is_interrupted_and_the_same_line_completes_it(slu
     assert slurm.text("code") == "0", slurm.log
     after = evaluations()
     assert after[: len(before)] == before
-    assert len({(row.trial_id, row.kimg) for row in after}) == len(after) == 8, "none lost, none doubled"
+    assert len({(row.trial_id, row.kimg) for row in after}) == len(after) == 40, "none lost, none doubled"
     assert [trial.status for trial in load(run).ledger.values()] == ["completed", "completed"]
     assert {row.trial_id for row in read(run.results) if isinstance(row, Start)} == {"0000", "0001"}
     assert slurm.log.count("On head node.") == slurm.log.count("On worker node.") == 2
