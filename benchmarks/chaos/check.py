@@ -61,7 +61,7 @@ def check(run: RunDir, printed: Iterable[str], trials: int) -> Verdict:
         lost += [] if trial.end else [f"end {trial.trial_id}"]
     failed = [trial.trial_id for trial in ledger.values() if trial.status == "failed"]
     doubled = [line for line, count in Counter(map(_key, rows)).items() if count > 1]
-    return Verdict(failed, lost, doubled, sum(_repeated(run.path / "trials" / id / INTERVALS) for id in ledger))
+    return Verdict(failed, lost, doubled, sum(_repeated(run.trial(id) / INTERVALS) for id in ledger))
 
 
 def _key(row: Row) -> str:

@@ -32,7 +32,7 @@ def _round(args: Namespace, nodes: Nodes, run: RunDir, end: float, chance: rando
     if args.trial_timeout:
         more += ["--trial-timeout", f"{args.trial_timeout:g}s"]
     driver = Driver(run.path, *more)
-    faults = Faults(nodes, driver, run.path / "trials", chance, with_timeout=bool(args.trial_timeout))
+    faults = Faults(nodes, driver, run.trials, chance, with_timeout=bool(args.trial_timeout))
     hung = False
     try:
         while not driver.ended(chance.uniform(0.5, 1.5) * args.every):

@@ -38,7 +38,7 @@ def disturbed_driver(args: Namespace, folder: Path) -> Outcome:
         _kill(driver, chance, preparing, args, result)
         printed += driver.printed
         if driver.printed and chance.random() < args.spoil:
-            spoilt += spoil(run.path / "trials" / driver.printed[-1].split()[1], chance)
+            spoilt += spoil(run.trials / driver.printed[-1].split()[1], chance)
     driver = Driver(run.path, *more)
     _finish(driver, args, result)
     result.rounds = 1

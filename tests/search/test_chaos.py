@@ -32,7 +32,7 @@ def test_no_trial_fails_and_no_row_is_lost_whatever_is_killed(nodes: Nodes, tmp_
     more = ["--address", nodes.address, "--gpus-per-trial", "0", "--trial-timeout", "8s"]
     driver = Driver(run.path, *more, "--trials", str(TRIALS))
     slow = run.trials / SLOW
-    faults = Faults(nodes, driver, run.path / "trials", random.Random(0))
+    faults = Faults(nodes, driver, run.trials, random.Random(0))
 
     def until(fact: Callable[[], object]) -> None:
         while not fact():
