@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
+
+from gansearch.models.spectral_norm import spectral_norm
 
 INIT_STD = 0.02
 Init = Callable[[Tensor], Tensor]
-_NORMED: dict[type[nn.Module], type[nn.Module]] = {}
 
 
 def dcgan_init(weight: Tensor) -> Tensor:
@@ -83,18 +83,12 @@ def initialised(
 ) -> nn.Module:
     """Initialises a layer and, if `sn` is set, puts spectral norm on it (Miyato et al. 2018).
 
-    Spectral norm makes one power iteration in every forward pass. A layer on the meta device gets none: it has no
-    values to normalise, and the first iterations would take most of the time of a check.
+    A layer on the meta device gets none: it has no values to normalise.
     """
     init(layer.weight)
     bias = getattr(layer, "bias", None)
     if bias is not None:
         nn.init.zeros_(bias)
-    if not sn or layer.weight.is_meta:
-        return layer
-    kind = type(layer)
-    spectral_norm(layer)
-    # torch makes a class for every normalised layer and compiles code for every class, so layers of a kind share one
-    # here. Removing spectral norm from one layer would therefore remove it from all of them.
-    layer.__class__ = _NORMED.setdefault(kind, type(layer))  # type: ignore[assignment]
+    if sn and not layer.weight.is_meta:
+        spectral_norm(layer)
     return layer

@@ -8,6 +8,7 @@ from torch.optim import Adam
 
 from gansearch.config import OptimConfig, TrialConfig
 from gansearch.losses.base import Loss
+from gansearch.models.spectral_norm import SpectralNorms
 from gansearch.training.compiled import Forward, forwards
 from gansearch.training.replay import Replay
 
@@ -25,6 +26,8 @@ class TrainState:
     d_forward: Forward
     g_optimizer: Adam
     d_optimizer: Adam
+    g_norms: SpectralNorms
+    d_norms: SpectralNorms
     loss: Loss
     replay: Replay
     rng: Generator
@@ -41,6 +44,8 @@ class TrainState:
             d_forward=d_forward,
             g_optimizer=_adam(G, config.optim.g_lr, config.optim),
             d_optimizer=_adam(D, config.optim.d_lr, config.optim),
+            g_norms=SpectralNorms(G),
+            d_norms=SpectralNorms(D),
             loss=loss,
             replay=Replay(config.replay, rng),
             rng=rng,
@@ -52,7 +57,7 @@ class TrainState:
 
     def generate(self, z: Tensor, labels: Tensor | None, *, for_g: bool) -> Tensor:
         """Returns images (N, C, H, W) of z (N, z_dim) and labels (N,), with a graph for `g_step` if `for_g` is set."""
-        with self.autocast(), torch.set_grad_enabled(for_g):
+        with torch.set_grad_enabled(for_g), self.g_norms.held(), self.autocast():
             return self.g_forward(z, labels)
 
 
@@ -73,7 +78,7 @@ def d_step(state: TrainState, real: Tensor, labels: Tensor | None, fake: Tensor)
     """
     loss, D, rng = state.loss, state.D, state.rng
     fake = fake.detach()
-    with state.autocast():
+    with state.d_norms.held(), state.autocast():
         mixed, mixed_labels = state.replay.mix(fake, labels)
         on_real, on_fake = state.d_forward(real, labels), state.d_forward(mixed, mixed_labels)
         real_term, fake_term = loss.discriminator(on_real.logits.float(), on_fake.logits.float(), rng)
@@ -86,6 +91,7 @@ def d_step(state: TrainState, real: Tensor, labels: Tensor | None, fake: Tensor)
     total.backward()
     state.d_optimizer.step()
     loss.constrain(D)
+    state.d_norms.iterate()
     return real_term.detach(), fake_term.detach()
 
 
@@ -103,7 +109,7 @@ def g_step(state: TrainState, real: Tensor, labels: Tensor | None, fake: Tensor)
     """
     loss = state.loss
     state.D.requires_grad_(False)  # gradients of D's weights would be computed and thrown away
-    with state.autocast():
+    with state.d_norms.held(), state.autocast():
         output = state.d_forward(fake, labels)
         on_real = state.d_forward(real, labels).logits.float() if loss.pairs else None
         g_loss = loss.generator(output.logits.float(), on_real, state.rng)
@@ -111,6 +117,7 @@ def g_step(state: TrainState, real: Tensor, labels: Tensor | None, fake: Tensor)
     state.g_optimizer.zero_grad(set_to_none=True)
     total.backward()
     state.g_optimizer.step()
+    state.g_norms.iterate()
     state.D.requires_grad_(True)
     return g_loss.detach()
 

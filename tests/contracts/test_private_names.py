@@ -18,8 +18,10 @@ KNOWN = {
     "torch._dynamo.exc.TorchDynamoException",
     "torch._foreach_clamp_max_",
     "torch._foreach_clamp_min_",
+    "torch._foreach_div",
     "torch._foreach_div_",
     "torch._foreach_lerp_",
+    "torch._foreach_mul",
     "torch._foreach_norm",
     "torch.ops.mkldnn._linear_pointwise",
 }
@@ -89,8 +91,11 @@ def test_foreach_does_what_each_tensor_would() -> None:
     torch._foreach_clamp_min_(clamped, -0.5)
     torch._foreach_clamp_max_(clamped, 0.5)
     torch._foreach_div_(divided, torch._foreach_norm(divided))
-    for before, *after in zip(tensors(), lerped, clamped, divided, strict=True):
-        expected = before.lerp(torch.ones_like(before), 0.25), before.clamp(-0.5, 0.5), before / before.norm()
+    halved = torch._foreach_div(tensors(), [torch.tensor(2.0)] * 3)
+    doubled = torch._foreach_mul(tensors(), [torch.tensor(2.0)] * 3)
+    for before, *after in zip(tensors(), lerped, clamped, divided, halved, doubled, strict=True):
+        clamped_one, norm = before.clamp(-0.5, 0.5), before.norm()
+        expected = before.lerp(torch.ones_like(before), 0.25), clamped_one, before / norm, before / 2, before * 2
         for mine, theirs in zip(after, expected, strict=True):
             torch.testing.assert_close(mine, theirs)
 
