@@ -19,7 +19,7 @@ from gansearch.config import ArtifactsConfig, TrialConfig
 from gansearch.training.artifacts.base import Snapshot
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
-from gansearch.training.device import best_device
+from gansearch.device import best_device
 from gansearch.training.loop import Trainer, run
 
 MOST = 0.03

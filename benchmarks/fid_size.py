@@ -31,7 +31,7 @@ from gansearch.metrics.reference import reference_of
 from gansearch.run.loaded import load
 from gansearch.run.paths import RunDir
 from gansearch.search.find_space import parse_settings
-from gansearch.training.device import best_device
+from gansearch.device import best_device
 from gansearch.training.generator import LoadedGenerator
 
 BATCH = 256

@@ -29,7 +29,7 @@ from gansearch.metrics.scorer import Scorer
 from gansearch.training import loop
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
-from gansearch.training.device import best_device
+from gansearch.device import best_device
 from gansearch.training.ema import EMA
 from gansearch.training.loop import Trainer, evaluate_next
 from gansearch.training.step import TrainState

@@ -30,7 +30,7 @@ from gansearch.config import TrialConfig
 from gansearch.data.loader import load_images
 from gansearch.models.base import ImageShape
 from gansearch.training.build import build_networks
-from gansearch.training.device import best_device
+from gansearch.device import best_device
 from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gansearch.errors import UserError, one_line, unknown
 from gansearch.text import kimg_text, without_nul
@@ -98,12 +98,19 @@ class TrainConfig(Section):
     ema_kimg: float = Field(
         1.0, ge=0, le=MOST_KIMG, description="The half-life of the averaged generator, in kimg; 0: no averaging."
     )
-    precision: Literal["auto", "float32", "bf16"] = Field(
-        "auto", description="The precision of the layers; `auto` is bf16 where the device has units for it."
+    precision: Literal["auto", "float32", "tf32", "bf16"] = Field(
+        "auto",
+        description="The precision of the layers; `auto` is bf16 where the device has units for it, else float32. tf32 "
+        "is float32 with products rounded to TF32, on a GPU.",
     )
     compile: Literal["auto", "always", "never"] = Field(
         "never", description="Whether the networks are compiled; `auto`: where the length pays for it."
     )
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _not_half(cls, value: object) -> object:
+        return _no_half(value)
 
     @property
     def eval_images(self) -> int:
@@ -143,6 +150,11 @@ class MetricsConfig(Component):
         description="FID is the mean over chunks of so many real and fake images; null: no chunks.",
     )
     seed: int = Field(0, ge=0, lt=MOST_SEED, description="The seed of z, the same at every evaluation.")
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _not_half(cls, value: object) -> object:
+        return _no_half(value)
 
 
 class ArtifactsConfig(Section):
@@ -225,6 +237,12 @@ class TrialConfig(Section):
 
     def to_json(self) -> str:
         return self.model_dump_json(indent=2)
+
+
+def _no_half(value: object) -> object:
+    if str(value) in {"fp16", "float16", "half", "16"}:
+        raise ValueError("there is no float16 here, whose range would need the loss scaled: take bf16 or float32")
+    return value
 
 
 def from_dict(tree: Mapping[str, Any]) -> TrialConfig:

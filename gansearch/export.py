@@ -22,6 +22,7 @@ import gansearch
 from gansearch import foreign
 from gansearch.cache import atomic_write, write_together
 from gansearch.config import TrialConfig, first_fault, from_dict
+from gansearch.device import best_device
 from gansearch.errors import UserError, one_line
 from gansearch.program import command
 from gansearch.run import Floor, Run, TrialState
@@ -32,7 +33,6 @@ from gansearch.run.paths import CARD, CONFIG, GENERATOR, GRID, REAL, SCORES, joi
 from gansearch.text import fid_text, result_text, without_nul
 from gansearch.training import grids
 from gansearch.training.checkpoint import CheckpointDir, read_weights
-from gansearch.training.device import best_device
 from gansearch.training.generator import LoadedGenerator
 
 if TYPE_CHECKING:

@@ -1,5 +1,9 @@
 """A GPU that need not be there: fake tensors have no values, but refuse to mix devices."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -24,3 +28,13 @@ def move(net: nn.Module, fake: FakeTensorMode) -> None:
             part._parameters[name] = nn.Parameter(moved(parameter), requires_grad=parameter.requires_grad)
         for name, buffer in part.named_buffers(recurse=False):
             part._buffers[name] = moved(buffer)
+
+
+@contextmanager
+def autocasting() -> Iterator[None]:
+    """Lets `torch.autocast("cuda")` work without a GPU: torch would warn and compute in float32."""
+    with (
+        patch("torch.cuda.amp.common.amp_definitely_not_available", return_value=False),
+        patch("torch.cuda.is_bf16_supported", return_value=True),
+    ):
+        yield

@@ -18,7 +18,7 @@ FLOORS = (
     ("errors", "logs", "program", "text"),
     ("config", "cache"),
     ("run",),
-    ("foreign", "distributions"),
+    ("foreign", "distributions", "device"),
     ("registry", "recipes"),
     ("data", "models", "losses"),
     ("metrics",),

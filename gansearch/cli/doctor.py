@@ -16,6 +16,7 @@ from gansearch import registry
 from gansearch.cli.parser import OK, WRONG_INPUT
 from gansearch.cli.progress import range_text
 from gansearch.data.loader import load_images
+from gansearch.device import best_device
 from gansearch.errors import UserError, one_line
 from gansearch.logs import show
 from gansearch.metrics.extractors.base import Extractor, unload
@@ -30,7 +31,6 @@ from gansearch.search.ray.probing import probe
 from gansearch.search.remaining import Remaining
 from gansearch.search.run_lock import checkpoint_bytes
 from gansearch.text import kimg_text, rough_text
-from gansearch.training.device import best_device
 
 logger = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ from gansearch.cache import read_small
 from gansearch.cli.parser import NO_FID, OK
 from gansearch.config import TrialConfig, from_json
 from gansearch.data.loader import load_images
+from gansearch.device import best_device, best_precision
 from gansearch.errors import UserError, one_line
 from gansearch.logs import show
 from gansearch.metrics.floor import floor_of
@@ -28,7 +29,6 @@ from gansearch.search.shutdown import GracefulShutdown
 from gansearch.text import result_text
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
-from gansearch.training.device import best_device, best_precision
 from gansearch.training.feasibility import check
 from gansearch.training.loop import Diverged, Trainer, run
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from gansearch import foreign, registry
 from gansearch.data.loader import load_images
+from gansearch.device import best_device
 from gansearch.errors import UserError
 from gansearch.metrics.extractors.base import unload
 from gansearch.metrics.floor import floor_of
@@ -40,7 +41,6 @@ from gansearch.search.run_lock import check_room, locked_run
 from gansearch.search.shutdown import GracefulShutdown
 from gansearch.text import kimg_text, rough_text
 from gansearch.training.checkpoint import CheckpointDir
-from gansearch.training.device import best_device
 from gansearch.training.storage import Storage
 
 logger = logging.getLogger(__name__)

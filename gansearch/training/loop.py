@@ -6,7 +6,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from gansearch import registry
 from gansearch.config import TrialConfig, from_json
 from gansearch.data.base import to_float
 from gansearch.data.loader import Batches, device_images
+from gansearch.device import best_precision, float32_arithmetic, require_precision
 from gansearch.errors import UserError
 from gansearch.losses.base import Loss
 from gansearch.metrics.reference import Reference
@@ -28,7 +29,6 @@ from gansearch.training.artifacts.base import NUM_REAL, Point, Snapshot
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.build import image_shape, networks_of
 from gansearch.training.checkpoint import About, CheckpointDir
-from gansearch.training.device import best_precision
 from gansearch.training.ema import EMA
 from gansearch.training.feasibility import check_images
 from gansearch.training.samples import NonFiniteImage, scored_samples
@@ -63,6 +63,7 @@ class Trainer:
 
     def __init__(self, config: TrialConfig, device: torch.device, scorer: Scorer | None = None) -> None:
         self.config = config = _with_precision(config, device)
+        require_precision(config.train.precision, device)
         model: Model = registry.build("model", config.model)
         loss: Loss = registry.build("loss", config.loss)
         images = device_images(config.data, device)
@@ -106,7 +107,8 @@ class Trainer:
             losses = self.train(self.config.train.eval_images // self.config.train.batch)
         trained = time.perf_counter()
         self._check_weights()
-        fid = self._scorer.fid(self._samples())
+        with self._arithmetic():
+            fid = self._scorer.fid(self._samples())
         evaluation = Evaluation(
             kimg=self.kimg,
             fid=fid,
@@ -123,6 +125,10 @@ class Trainer:
 
     def train(self, d_steps: int) -> dict[str, float]:
         """Makes `d_steps` D steps and the G steps between them; returns the mean of each loss."""
+        with self._arithmetic():
+            return self._trained(d_steps)
+
+    def _trained(self, d_steps: int) -> dict[str, float]:
         config, state = self.config, self._state
         batch, period = config.train.batch, config.optim.d_steps
         d_losses: list[tuple[Tensor, Tensor]] = []
@@ -183,6 +189,9 @@ class Trainer:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.config.seed + self.shown)
             yield
+
+    def _arithmetic(self) -> AbstractContextManager[None]:
+        return float32_arithmetic(tf32=self.config.train.precision == "tf32")
 
     def _latents(self, count: int) -> Tensor:
         return torch.randn(count, self._z_dim, generator=self._rng, device=self._rng.device)

@@ -17,7 +17,7 @@ from gansearch.metrics.fid import _RunningMoments
 from gansearch.metrics.networks.inception import _stretch
 from gansearch.metrics.reference import reference_of
 from gansearch.metrics.scorer import Scorer
-from tests.fake_gpu import move
+from tests.fake_gpu import autocasting, move
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,6 @@ def no_matrices() -> Iterator[None]:
     _stretch.cache_clear()
 
 
-@pytest.mark.filterwarnings("ignore:CUDA is not available")
 @pytest.mark.parametrize("name", ["digits-classifier", "inception-v3-compat"])
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_features_and_moments_stay_on_the_device(
@@ -46,7 +45,12 @@ def test_features_and_moments_stay_on_the_device(
     with FakeTensorMode(allow_non_fake_inputs=True) as fake:
         move(module, fake)
         images = torch.empty(100, 3, 32, 32, dtype=torch.uint8, device="cuda")
-        features = extractor.features(module, images)
+        types = set()
+        for part in module.modules():
+            part.register_forward_hook(lambda _, inputs, output: types.add(getattr(output, "dtype", None)))
+        with autocasting():
+            features = extractor.features(module, images)
+        assert (torch.bfloat16 in types) is (precision == "bf16")
         running = _RunningMoments.of([features]).merged(_RunningMoments.of([features, features]))
         assert (features.dtype, len(features), running.count) == (torch.float32, 100, 300)
         assert {features.device.type, running.mean.device.type, running.scatter.device.type} == {"cuda"}

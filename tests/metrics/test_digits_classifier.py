@@ -13,6 +13,7 @@ from gansearch import registry
 from gansearch.cache import sha256
 from gansearch.config import MetricsConfig
 from gansearch.data.digits import Digits
+from gansearch.device import float32_arithmetic
 from gansearch.errors import UserError
 from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.extractors.digits_classifier import WEIGHTS, DigitsClassifier
@@ -110,6 +111,19 @@ def test_reduced_precision_around_it_does_not_reach_it(
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def test_it_computes_exactly_where_tf32_was_set_by_the_newer_setting(
+    extractor: Extractor, module: ClassifierFeatures, unseen: Tensor
+) -> None:
+    """torch refuses to mix its two settings, so the older one may not be touched here."""
+    inside = []
+    module.register_forward_hook(lambda *_: inside.append(torch.backends.cudnn.conv.fp32_precision))
+    with float32_arithmetic(tf32=True):
+        extractor.features(module, unseen[:8])
+        assert torch.backends.cudnn.conv.fp32_precision == "tf32"
+        assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+    assert inside == ["ieee"]
 
 
 def test_building_it_draws_no_random_numbers(extractor: Extractor) -> None:

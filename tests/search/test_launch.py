@@ -21,10 +21,10 @@ import pytest
 import gansearch.search.search  # noqa: F401 - commands import it when they run, which takes seconds the first time
 from gansearch.cli.analyze import main as analyze_main
 from gansearch.cli.search import main as search_main
+from gansearch.device import best_device, best_precision
 from gansearch.run import RunDir, load
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import End, Eval, Start, read
-from gansearch.training.device import best_device, best_precision
 from tests.sleeping import ENVIRONMENT, sleeping_trials
 
 pytestmark = pytest.mark.slow

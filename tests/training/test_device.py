@@ -18,10 +18,11 @@ from gansearch.data.loader import Batches
 from gansearch.losses.base import Loss
 from gansearch.models.attention import SelfAttention
 from gansearch.models.base import ImageShape
+from gansearch.models.spectral_norm import SpectralNorms
 from gansearch.training.build import build_networks
 from gansearch.training.ema import EMA
 from gansearch.training.replay import Replay
-from tests.fake_gpu import GPU, GPUGenerator, move
+from tests.fake_gpu import GPU, GPUGenerator, autocasting, move
 
 BATCH, CLASSES = 4, 3
 MODELS: list[dict[str, Any]] = [
@@ -31,15 +32,15 @@ MODELS: list[dict[str, Any]] = [
     *({"model.conditioning": how} for how in ("concat", "projection", "acgan")),
 ]
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:CUDA is not available"),
     pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor"),
 ]
 
 
+PRECISIONS = {"float32": "float32", "bf16": "bfloat16"}
 LOSSES = sorted(registry.classes("loss"))
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(
     ("changes", "loss_name"),  # each loss with one model, and each model with the losses in turn
     [*((MODELS[0], name) for name in LOSSES), *zip(MODELS[1:], itertools.cycle(LOSSES), strict=False)],
@@ -51,13 +52,17 @@ def test_every_forward_pass_stays_on_the_device(changes: dict[str, Any], precisi
     loss: Loss = registry.build("loss", config.loss)
     G, D = build_networks(config, ImageShape(3, 32, CLASSES), torch.device("cpu"))
     rng = GPUGenerator()
-    with FakeTensorMode(allow_non_fake_inputs=True) as fake:
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake, autocasting():
         move(G, fake)
         move(D, fake)
         ema = EMA(G, 1.0)
         labels = torch.zeros(BATCH, dtype=torch.int64, device=GPU)
         z = torch.empty(BATCH, registry.build("model", config.model).z_dim, device=GPU)
-        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=precision == "bf16"):
+        norms = SpectralNorms(G), SpectralNorms(D)
+        for one in norms:
+            one.iterate()
+        autocast = torch.autocast("cuda", dtype=torch.bfloat16, enabled=precision == "bf16")
+        with norms[0].held(), norms[1].held(), autocast:
             images: Tensor = G(z, labels)
             output = D(images, labels)
             logits = output.logits.float()
@@ -67,9 +72,10 @@ def test_every_forward_pass_stays_on_the_device(changes: dict[str, Any], precisi
         ema.update(2 * BATCH, BATCH)
         averaged = ema.model(z, labels)
         assert images.shape == (BATCH, 3, 32, 32)
+        assert (images.dtype, averaged.dtype) == (getattr(torch, PRECISIONS[precision]), torch.float32)
         assert {value.device.type for value in (images, logits, averaged, *terms)} == {"cuda"}
         with pytest.raises(RuntimeError, match="device"):
-            D(images.cpu(), labels)  # so that a tensor left behind is found
+            D(images.float().cpu(), labels)  # so that a tensor left behind is found
 
 
 @pytest.mark.parametrize(("loss", "expected"), [("hinge", True), ("wgan-gp", False)])

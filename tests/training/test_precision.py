@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from gansearch.config import TrialConfig
+from gansearch.device import best_precision
 from gansearch.errors import UserError
 from gansearch.training.checkpoint import CheckpointDir
-from gansearch.training.device import best_precision
 from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer, run
 
@@ -112,3 +112,31 @@ def test_weights_moments_and_statistics_stay_float32(tiny: TrialConfig) -> None:
         tensors += [p.grad for group in optimizer.param_groups for p in group["params"]]
     assert {value.dtype for value in tensors if value.is_floating_point()} == {torch.float32}
     assert any(not torch.equal(before[name], value) for name, value in state.G.state_dict().items() if "mean" in name)
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("float32", "ieee"), ("tf32", "tf32")])
+def test_tf32_is_used_where_it_is_asked_for_alone(
+    precision: str, expected: str, tiny: TrialConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch's own default is TF32 in convolutions and not in products of matrices."""
+    monkeypatch.setattr("gansearch.training.loop.require_precision", lambda *_: None)
+    trainer = Trainer(check(tiny.override({"train.precision": precision})), CPU)
+    settings = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+    before, seen = [one.fp32_precision for one in settings], set()
+    for net in (trainer._state.G, trainer._state.D, trainer._ema.model):
+        net.register_forward_hook(lambda *_: seen.update(one.fp32_precision for one in settings))
+    trainer.train_until_evaluation()
+    assert seen == {expected}
+    assert [one.fp32_precision for one in settings] == before
+    assert trainer.config.train.precision == precision
+
+
+def test_tf32_is_refused_where_no_units_for_it_are(tiny: TrialConfig) -> None:
+    with pytest.raises(UserError, match=r"train\.precision=tf32 needs a GPU .* set it to float32"):
+        Trainer(check(tiny.override({"train.precision": "tf32"})), CPU)
+
+
+@pytest.mark.parametrize("path", ["train.precision", "metrics.precision"])
+def test_float16_is_said_not_to_be_there(path: str) -> None:
+    with pytest.raises(UserError, match=r"there is no float16 here, .* take bf16 or float32"):
+        TrialConfig().override({path: "fp16"})

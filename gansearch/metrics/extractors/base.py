@@ -3,7 +3,6 @@
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import Annotated, Literal
 
@@ -11,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from gansearch.device import float32_arithmetic
 from gansearch.errors import UserError
 from gansearch.registry import component
 
@@ -60,7 +60,8 @@ class Extractor(ABC):
     def features(self, module: nn.Module, images: Tensor) -> Tensor:
         """Computes float32 features (N, D) of uint8 images (N, 1 or 3, H, W); grey is repeated over three channels.
 
-        The precision is the extractor's, whatever the precision of the training around this call. The device is the
+        The precision is the extractor's, whatever that of the training around this call: with TF32 a GPU's features
+        would differ from a CPU's by 0.1 %. The device is the
         module's, or the images' where the module holds no tensors. Raises UserError where the output of the module
         is not a tensor of real numbers (N, D).
         """
@@ -68,7 +69,7 @@ class Extractor(ABC):
         device = tensor.device
         colour = images.to(device).expand(-1, 3, -1, -1)
         fast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
-        with torch.inference_mode(), _full_float32(), fast:
+        with torch.inference_mode(), float32_arithmetic(tf32=False), fast:
             found = module(colour)
         features = found[0] if isinstance(found, tuple) else found
         if not isinstance(features, Tensor):
@@ -105,15 +106,3 @@ def unload() -> None:
     """Frees all modules and their GPU memory."""
     _loaded.cache_clear()
     torch.cuda.empty_cache()
-
-
-@contextmanager
-def _full_float32() -> Iterator[None]:
-    """Switches TF32 off, whatever the training has set: with TF32 a GPU's features differ from a CPU's by 0.1 %."""
-    matmul = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(matmul)

@@ -11,12 +11,12 @@ import torch
 from ray.autoscaler.v2.sdk import get_cluster_status
 from ray.experimental.internal_kv import _internal_kv_get
 
+from gansearch.device import best_device, best_precision
 from gansearch.errors import UserError
 from gansearch.run.manifest import Plan
 from gansearch.run.space import Space
 from gansearch.search.ray.asking import ask_nodes
 from gansearch.search.ray.token import sees
-from gansearch.training.device import best_device, best_precision
 
 
 def cores() -> int:

@@ -1,0 +1,57 @@
+"""The device that a process computes on, and the precision of its arithmetic."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, cast
+
+import torch
+
+from gansearch.errors import UserError
+
+_TF32_FROM = (8, 0)  # the compute capability of Ampere, the first cards with units for TF32
+_cuda, _cudnn, _mkldnn = (
+    cast(Any, torch.backends.cuda),
+    cast(Any, torch.backends.cudnn),
+    cast(Any, torch.backends.mkldnn),
+)
+_ON_GPU = (_cuda.matmul, _cudnn.conv, _cudnn.rnn)  # torch has other defaults for each of them
+_ON_CPU = (_mkldnn.matmul, _mkldnn.conv, _mkldnn.rnn)
+
+
+def best_device() -> torch.device:
+    """Returns a GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def best_precision(device: torch.device) -> Literal["float32", "bf16"]:
+    """Returns bf16 where the device has arithmetic units for it, else float32: emulated, bf16 is slower."""
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return "float32"
+    capabilities = torch.cpu.get_capabilities()
+    return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "float32"
+
+
+def require_precision(precision: str, device: torch.device) -> None:
+    """Raises UserError where a device would compute in another precision than the one that a run records."""
+    if precision == "tf32" and not (device.type == "cuda" and torch.cuda.get_device_capability(device) >= _TF32_FROM):
+        raise UserError("train.precision=tf32 needs a GPU with units for TF32 (Ampere or newer): set it to float32")
+
+
+@contextmanager
+def float32_arithmetic(*, tf32: bool) -> Iterator[None]:
+    """Lets products of float32 numbers within the block be exact, or with `tf32` be rounded to TF32 on a GPU.
+
+    Only torch's newer settings are used: it refuses to mix them with `allow_tf32` and `set_float32_matmul_precision`.
+    """
+    before = [operation.fp32_precision for operation in (*_ON_GPU, *_ON_CPU)]
+    try:
+        for operation in _ON_GPU:
+            operation.fp32_precision = "tf32" if tf32 else "ieee"
+        for operation in _ON_CPU:
+            operation.fp32_precision = "ieee"
+        yield
+    finally:
+        for operation, value in zip((*_ON_GPU, *_ON_CPU), before, strict=True):
+            operation.fp32_precision = value
