@@ -142,6 +142,17 @@ class MetricsConfig(Component):
         "float32", description="The precision of the extractor; bf16 is faster and gives nearly the same FID."
     )
     split: Literal["train", "test"] = Field("train", description="The real images that FID compares with.")
+    num_real: int | None = Field(
+        None,
+        ge=2,
+        le=MOST_FAKE,
+        description="How many of them, chosen by metrics.seed; null: all.",
+    )
+    statistics: str | None = Field(
+        None,
+        description="A file with the statistics of other real images, .npz: mu and sigma, or StyleGAN's raw_mean, "
+        "raw_cov and num_items; null: those of the split are measured.",
+    )
     num_fake: int = Field(1024, ge=2, le=MOST_FAKE, description="How many images are generated for a FID.")
     chunk: int | None = Field(
         None,
@@ -155,6 +166,13 @@ class MetricsConfig(Component):
     @classmethod
     def _not_half(cls, value: object) -> object:
         return _no_half(value)
+
+    @model_validator(mode="after")
+    def _one_reference(self) -> Self:
+        for name in ("chunk", "num_real"):
+            if self.statistics is not None and getattr(self, name) is not None:
+                raise ValueError(f"metrics.statistics is a file of finished statistics: metrics.{name} can't apply")
+        return self
 
 
 class ArtifactsConfig(Section):

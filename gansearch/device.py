@@ -1,13 +1,18 @@
 """The device that a process computes on, and the precision of its arithmetic."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
 
-from gansearch.errors import UserError
+from gansearch.errors import UserError, one_line
 
+Precision = Literal["float32", "bf16"]
+
+_DRIVER = Path("/proc/driver/nvidia/version")
 _TF32_FROM = (8, 0)  # the compute capability of Ampere, the first cards with units for TF32
 _cuda, _cudnn, _mkldnn = (
     cast(Any, torch.backends.cuda),
@@ -18,12 +23,33 @@ _ON_GPU = (_cuda.matmul, _cudnn.conv, _cudnn.rnn)  # torch has other defaults fo
 _ON_CPU = (_mkldnn.matmul, _mkldnn.conv, _mkldnn.rnn)
 
 
+def gpu() -> torch.device:
+    """Returns the GPU that this process was given; raises UserError where torch has none, with torch's reason."""
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as error:  # the second where torch was built without CUDA
+        raise UserError(
+            f"torch {torch.__version__} finds no GPU here ({one_line(error).partition('. ')[0]}; {driver()}): install a "
+            "driver and a torch that fit together, as docs/howto/gpu.md has it"
+        ) from None
+    return torch.device("cuda")
+
+
+def driver() -> str:
+    """Returns the version of NVIDIA's driver on this machine, as the kernel tells it: `driver 580.95.05`."""
+    try:
+        found = re.search(r"Module\s+(?:for \S+\s+)?(\d[\d.]+)", _DRIVER.read_text())
+    except OSError:
+        return "no NVIDIA driver"
+    return f"driver {found[1]}" if found else "an unknown driver"
+
+
 def best_device() -> torch.device:
     """Returns a GPU where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def best_precision(device: torch.device) -> Literal["float32", "bf16"]:
+def best_precision(device: torch.device) -> Precision:
     """Returns bf16 where the device has arithmetic units for it, else float32: emulated, bf16 is slower."""
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"

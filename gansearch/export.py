@@ -216,8 +216,8 @@ def _card(run: Run, exported: Exported) -> str:
     elif winner is not None:
         lines.append(f"- The winner is trial {winner.trial_id}, by the lowest FID of one seed.")
     lines.append(
-        f"- FIDs: {protocol.extractor}, {protocol.num_fake:,} generated against {protocol.num_real:,} real images of "
-        f"`{config.data.name}` ({protocol.split}), protocol `{protocol.hash}`; they compare with no other protocol's."
+        f"- FIDs: {protocol.extractor}, {protocol.num_fake:,} generated against {protocol.real} "
+        f"(`{config.data.name}`), protocol `{protocol.hash}`; they compare with no other protocol's."
     )
     if exported.floor is not None:
         lines.append(f"- Real {exported.floor.split} images score {fid_text(exported.floor.fid)}.")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from benchmarks.chaos.sleeping import SECONDS, SleepingTrial
@@ -28,12 +29,15 @@ def _conclude(run: Run) -> None:
 
 
 @contextmanager
-def sleeping_trials() -> Iterator[None]:
-    """Lets the trials of all commands sleep; there are no generators then, so none is measured, drawn or exported."""
+def sleeping_trials(**parts: Any) -> Iterator[None]:
+    """Lets the trials of all commands sleep; there are no generators then, so none is measured, drawn or exported.
+
+    `parts` are other arguments of `Search`.
+    """
     with ExitStack() as stack:
         stack.enter_context(patch.dict(os.environ, ENVIRONMENT))
         for name, replacement in {
-            "search.search.Search": partial(Search, trainable=SleepingTrial),
+            "search.search.Search": partial(Search, trainable=SleepingTrial, **parts),
             "search.search.measure_noise": lambda search: None,
             "cli.searching.conclude": _conclude,
             "cli.commands.finals.conclude": _conclude,

@@ -5,6 +5,7 @@ import math
 import os
 import platform
 import shutil
+import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -12,25 +13,28 @@ from statistics import fmean
 
 import torch
 
-from gansearch import registry
+from gansearch import foreign, registry
 from gansearch.cli.parser import OK, WRONG_INPUT
 from gansearch.cli.progress import range_text
 from gansearch.data.loader import load_images
-from gansearch.device import best_device
 from gansearch.errors import UserError, one_line
 from gansearch.logs import show
-from gansearch.metrics.extractors.base import Extractor, unload
-from gansearch.metrics.reference import reference_of
+from gansearch.metrics.extractors.base import Extractor
+from gansearch.metrics.reference import protocol_of
 from gansearch.run import Ledger, Plan, Space
 from gansearch.search.cost import expected_cost
 from gansearch.search.drawing import draw_at_random
 from gansearch.search.feasibility import check_components, check_space, check_space_data, check_variety
 from gansearch.search.queue import search_queue
-from gansearch.search.ray.cluster import Cluster, cores, this_machine
+from gansearch.search.ray.cluster import Cluster, cores
+from gansearch.search.ray.inspection import inspected
+from gansearch.search.ray.measuring import measured
 from gansearch.search.ray.probing import probe
+from gansearch.search.ray.session import ray_session
 from gansearch.search.remaining import Remaining
 from gansearch.search.run_lock import checkpoint_bytes
 from gansearch.text import kimg_text, rough_text
+from gansearch.training.card import look
 
 logger = logging.getLogger(__name__)
 
@@ -82,27 +86,34 @@ def _to_download(space: Space) -> bool:
 
 
 def _cost(plan: Plan) -> None:
-    """Trains some configurations of the space for a moment and prints what a search costs at their speed."""
-    cluster = Cluster.fit(plan, [this_machine()])
-    base, device = registry.resolve(plan.space.base), best_device()
-    reference = reference_of(base.metrics, load_images(base.data, base.metrics.split), device)
-    unload()  # the memory of a GPU belongs to the trials
-    print(f"data and extractor are here; FID protocol {reference.protocol.hash}")
-    probes = max(_PROBES, 2 * cluster.slots) if plan.space.params else cluster.slots
-    drawn = [draw_at_random(plan.space, seed) for seed in range(probes)]
-    configs = [plan.space.config(params, plan.options.seed, resolve=registry.resolve) for params in drawn]
-    found = probe(plan, cluster, reference, configs)
+    """Looks at the nodes, trains some configurations of the space for a moment, and prints what a search costs.
+
+    All in the Ray of the plan's address, or in one of its own.
+    """
+    base, begun = registry.resolve(plan.space.base), time.monotonic()
+    protocol = protocol_of(base.metrics, load_images(base.data, base.metrics.split))
+    code = registry.with_code(base, plan.component_names).code
+    with ray_session(plan.options.address, foreign.travelling(code)):
+        cluster = inspected(Cluster.fit(plan), base.train, look, show)
+        before = time.monotonic()
+        reference, _ = measured(base, protocol, cluster, plan.component_names)
+        print(f"data and extractor are here; FID protocol {protocol.hash}")
+        probes = max(_PROBES, 2 * cluster.slots) if plan.space.params else cluster.slots
+        drawn = [draw_at_random(plan.space, seed) for seed in range(probes)]
+        configs = [plan.space.config(params, plan.options.seed, resolve=registry.resolve) for params in drawn]
+        found = probe(plan, cluster, reference, configs, begun + time.monotonic() - before)
     if found is None:
         print(f"the base, or all of {probes} trials drawn at random, diverge in their first steps")
         return
     train, slowest, fastest = base.train, min(found.images_per_second), max(found.images_per_second)
     paces = [train.eval_images / speed + found.evaluation for speed in found.images_per_second]
+    kind = "GPU" if cluster.gpus else "CPU"
     print(
         f"a full trial: {range_text(min(paces) * train.evaluations, max(paces) * train.evaluations)} for "
         f"{kimg_text(train.max_kimg)} kimg, at {slowest:.0f} to {fastest:.0f} images/s ({len(paces)} trials drawn at "
-        f"random, {cluster.slots} at once on {device.type}) and {found.evaluation:.1f} s an FID with its artifacts"
+        f"random, {cluster.slots} at once by {kind}) and {found.evaluation:.1f} s an FID with its artifacts"
     )
-    print(cost_text(plan, cluster, paces, device.type, found.turnaround, found.start))
+    print(cost_text(plan, cluster, paces, kind, found.turnaround, found.start))
 
 
 def cost_text(

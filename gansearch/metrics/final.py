@@ -17,7 +17,7 @@ from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.fid import fid_over_chunks
 from gansearch.metrics.infinity import FIDInfinity, fid_infinity
 from gansearch.metrics.kid import KID, kid
-from gansearch.metrics.reference import BATCH, protocol_of, real_features, reference_of
+from gansearch.metrics.reference import BATCH, protocol_of, real_features, real_indices, reference_of
 from gansearch.metrics.scorer import BatchReader
 from gansearch.run.protocol import Protocol
 
@@ -84,10 +84,10 @@ def final_scores(
             unchunked = reference_of(metrics.model_copy(update={"chunk": None}), images, device).to(device)
         extrapolated = fid_infinity(unchunked.moments[0], features, metrics.seed)
 
-    distance, no_kid = None, kernel.too_few_images(len(images), count)
+    distance, no_kid = None, kernel.too_few_images(metrics.num_real or len(images), count)
     if no_kid is None:
         # The cache has only the moments of the real features, so that the features are computed again.
-        real = torch.cat(list(real_features(images, torch.arange(len(images)), extractor, device)))
+        real = torch.cat(list(real_features(images, real_indices(metrics, len(images)), extractor, device)))
         try:
             distance = kid(real, features)
         except ValueError as error:  # the other scores are valid all the same

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,8 @@ from gansearch.errors import UserError
 from gansearch.logs import log_duration
 from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.fid import Moments
-from gansearch.run.protocol import Protocol
+from gansearch.metrics.statistics import file_hash, read_statistics
+from gansearch.run.protocol import OF_A_FILE, Protocol
 
 BATCH = 256
 _FORMAT = 4
@@ -72,48 +73,94 @@ class Reference:
         return replace(self, moments=tuple(moments.to(device) for moments in self.moments))
 
 
-def reference_of(metrics: MetricsConfig, images: Images, device: torch.device) -> Reference:
+def reference_of(
+    metrics: MetricsConfig, images: Images, device: torch.device, measure: Callable[[], list[Moments]] | None = None
+) -> Reference:
     """Returns the reference for `images`, the real images of `metrics.split`, with moments on the CPU.
 
-    Moments that are not in the cache are computed on `device`.
+    Moments that are not in the cache are computed on `device`, or by `measure` where that is given.
 
     Raises:
-        UserError: If weights are missing or wrong, a chunk cannot be filled, or features are not finite.
+        UserError: If weights are missing or wrong, a chunk cannot be filled, features are not finite, or a file of
+            statistics is none, or has another number of features than the extractor.
     """
     protocol = protocol_of(metrics, images)
-    extractor: Extractor = registry.build("metrics", metrics)
-    chunking = _chunking(metrics, len(images))
-    chunks = draw_chunks(len(images), metrics.seed, chunking.count, chunking.real_size)
-    key = reference_key(images, chunks, extractor)
-
-    def compute() -> list[Moments]:
-        features = (real_features(images, indices, extractor, device) for indices in chunks)
-        return [Moments.of(batches).to(torch.device("cpu")) for batches in features]
-
+    if metrics.statistics is not None:
+        moments, count = read_statistics(metrics.statistics)
+        _require_size(metrics, moments.mean.numel(), images)
+        return Reference(protocol, Chunking(1, count, metrics.num_fake), (moments,), protocol.data[:32])
+    chunking, _, key = _chosen(metrics, images)
     path = cache_dir() / "reference" / f"{key}.safetensors"
-    moments = compute_once(
+    measured = compute_once(
         path,
         what="the measurement of the reference statistics",
         read=lambda: _read(path, key),
-        compute=compute,
+        compute=measure or (lambda: moments_of(metrics, images, device)),
         write=lambda computed, file: _write(file, computed, key),
     )
-    return Reference(protocol, chunking, tuple(moments), key)
+    return Reference(protocol, chunking, tuple(measured), key)
+
+
+def moments_of(metrics: MetricsConfig, images: Images, device: torch.device) -> list[Moments]:
+    """Measures the moments of each chunk of `images` on `device`; returns them on the CPU.
+
+    Raises:
+        UserError: If features are not finite.
+    """
+    extractor: Extractor = registry.build("metrics", metrics)
+    _, chunks, _ = _chosen(metrics, images)
+    features = (real_features(images, indices, extractor, device) for indices in chunks)
+    return [Moments.of(batches).to(torch.device("cpu")) for batches in features]
+
+
+def is_measured(metrics: MetricsConfig, images: Images) -> bool:
+    """Returns whether the reference needs no measurement: it is in the cache, or in a file of its own."""
+    if metrics.statistics is not None:
+        return True
+    return (cache_dir() / "reference" / f"{_chosen(metrics, images)[2]}.safetensors").exists()
+
+
+def real_indices(metrics: MetricsConfig, count: int) -> Tensor:
+    """Returns which of `count` real images are compared with, where they are not divided into chunks."""
+    return draw_chunks(count, metrics.seed, 1, metrics.num_real or count)[0]
+
+
+def _chosen(metrics: MetricsConfig, images: Images) -> tuple[Chunking, list[Tensor], str]:
+    """Returns how the images are divided, the indices of each chunk, and the key of their moments."""
+    chunking = _chunking(metrics, len(images))
+    chunks = draw_chunks(len(images), metrics.seed, chunking.count, chunking.real_size)
+    return chunking, chunks, reference_key(images, chunks, registry.build("metrics", metrics))
+
+
+def _require_size(metrics: MetricsConfig, size: int, images: Images) -> None:
+    """Raises UserError where the extractor has not `size` features."""
+    extractor: Extractor = registry.build("metrics", metrics)
+    cpu = torch.device("cpu")
+    found = extractor.features(loaded(extractor, cpu), images.pixels[:1]).shape[1]
+    if found != size:
+        raise UserError(
+            f"metrics.statistics={metrics.statistics} has {size} features, and {extractor.name} has {found}: take "
+            "statistics of that extractor"
+        )
 
 
 def protocol_of(metrics: MetricsConfig, images: Images) -> Protocol:
     """Returns the protocol of FIDs to `images`, the real images of `metrics.split`, without measuring anything.
 
     Raises:
-        UserError: If weights are missing or wrong, or a chunk cannot be filled.
+        UserError: If weights are missing or wrong, a chunk cannot be filled, or a file of statistics can't be read.
     """
     extractor: Extractor = registry.build("metrics", metrics)
-    chunking = _chunking(metrics, len(images))
+    if metrics.statistics is not None:
+        chunking = Chunking(1, read_statistics(metrics.statistics)[1], metrics.num_fake)
+        data, split = file_hash(metrics.statistics), OF_A_FILE
+    else:
+        chunking, data, split = _chunking(metrics, len(images)), images.fingerprint, metrics.split
     return Protocol(
         extractor=extractor.name,
         weights_sha256=extractor.weights_hash(),
-        data=images.fingerprint,
-        split=metrics.split,
+        data=data,
+        split=split,
         num_real=chunking.count * chunking.real_size,
         num_fake=chunking.count * chunking.fake_size,
         resolution=images.shape[1],
@@ -155,7 +202,10 @@ def reference_key(images: Images, chunks: Sequence[Tensor], extractor: Extractor
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _chunking(metrics: MetricsConfig, num_real: int) -> Chunking:
+def _chunking(metrics: MetricsConfig, count: int) -> Chunking:
+    num_real = metrics.num_real or count
+    if num_real > count:
+        raise UserError(f"metrics.num_real={num_real}: there are only {count} {metrics.split} images; set it lower")
     chunking, chunk = Chunking.of(num_real, metrics.num_fake, metrics.chunk), metrics.chunk
     if chunking.real_size < 2:
         raise UserError(f"metrics.split={metrics.split}: {num_real} real image is too few for an FID; use more")

@@ -46,6 +46,8 @@ _LAST_RUNG = 1 / 2
 def _is_a_share(gpus: float) -> float:
     if 0 < gpus < _LEAST_SHARE:
         raise ValueError(f"a trial has no GPU, 0, or at least {_LEAST_SHARE} of one")
+    if gpus > 1:
+        raise ValueError("a trial trains on one card: give at most 1, other cards are for trials at the same time")
     return gpus
 
 
@@ -70,7 +72,7 @@ class Options:
     trial_timeout: Annotated[float, Field(gt=0, le=_TEN_YEARS)] | None = None
     max_concurrent: Annotated[int, Field(ge=1, le=10**5)] | None = None
     cpus_per_trial: Annotated[float, Field(ge=_LEAST_SHARE, le=10**4)] = 1
-    gpus_per_trial: Annotated[float, Field(ge=0, le=10**3), AfterValidator(_is_a_share)] | None = None
+    gpus_per_trial: Annotated[float, Field(ge=0), AfterValidator(_is_a_share)] | None = None
     address: Annotated[
         str | None,
         BeforeValidator(lambda address: None if address == "local" else address),

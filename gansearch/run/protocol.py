@@ -15,12 +15,16 @@ from pydantic.dataclasses import dataclass
 from gansearch.config import describe
 from gansearch.errors import UserError
 
+OF_A_FILE = "file"
+"""In place of a split: the statistics of the real images come from a file."""
+
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True))
 class Protocol:
     """All that an FID depends on besides the generated images.
 
-    `data` is the fingerprint of the reference images. `num_real` and `num_fake` count the images that are used.
+    `data` is the fingerprint of the reference images, or the SHA-256 of a file of statistics, where `split` is `file`.
+    `num_real` and `num_fake` count the images that are used; `num_real` is 0 where a file does not tell it.
     `estimator` is `standard` or, for example, `chunked-1024`: the mean over the FIDs of chunks of 1,024 real and 1,024
     generated images.
     """
@@ -41,6 +45,14 @@ class Protocol:
     def hash(self) -> str:
         """The first 12 hex digits of the SHA-256 of the protocol as JSON with sorted keys."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def real(self) -> str:
+        """What FIDs compare with, as a sentence names it: `1,437 real images of the split train`."""
+        count = f"{self.num_real:,} " if self.num_real else ""
+        if self.split == OF_A_FILE:
+            return f"{count}real images, whose statistics come from a file"
+        return f"{count}real images of the split {self.split}"
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -60,8 +60,8 @@ class Health:
         ends: Why the search has to end; None as long as it can go on.
     """
 
-    def __init__(self, ledger: Ledger, queue: TrialQueue) -> None:
-        self.broken: set[str] = set()
+    def __init__(self, ledger: Ledger, queue: TrialQueue, broken: Collection[str] = ()) -> None:
+        self.broken = set(broken)
         self.ends: str | None = None
         self._ledger, self._queue = ledger, queue
         self._failures: dict[str, list[Failure]] = {}  # by trial, since its last evaluation

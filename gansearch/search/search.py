@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 
+import torch
+
 from gansearch import foreign, registry
 from gansearch.data.loader import load_images
-from gansearch.device import best_device
 from gansearch.errors import UserError
-from gansearch.metrics.extractors.base import unload
-from gansearch.metrics.floor import floor_of
 from gansearch.metrics.reference import Reference, protocol_of, reference_of
 from gansearch.program import command
 from gansearch.run.ledger import Ledger, TrialState
@@ -20,7 +19,7 @@ from gansearch.run.links import require_no_links
 from gansearch.run.loaded import Run, load
 from gansearch.run.manifest import Manifest, Plan
 from gansearch.run.paths import join
-from gansearch.run.protocol import Protocol
+from gansearch.run.protocol import Floor, Protocol
 from gansearch.run.rows import Row, Writer, is_being_written
 from gansearch.search.decisions import policy_of
 from gansearch.search.feasibility import check_components, check_space, check_space_data, check_variety
@@ -29,7 +28,9 @@ from gansearch.search.loggers.opened import open_loggers
 from gansearch.search.new_run import require_own_storage, write_new_run
 from gansearch.search.queue import TrialQueue, finals_queue, search_queue
 from gansearch.search.ray.cluster import Cluster, this_machine
+from gansearch.search.ray.inspection import Look, inspected
 from gansearch.search.ray.joining import check_address
+from gansearch.search.ray.measuring import measured
 from gansearch.search.ray.noise import measure_noise
 from gansearch.search.ray.session import ray_session
 from gansearch.search.ray.token import written_token
@@ -40,6 +41,7 @@ from gansearch.search.remaining import Remaining, TimeLeft
 from gansearch.search.run_lock import check_room, locked_run
 from gansearch.search.shutdown import GracefulShutdown
 from gansearch.text import kimg_text, rough_text
+from gansearch.training.card import look
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.storage import Storage
 
@@ -57,9 +59,11 @@ class Search:
         listener: Called with each new row and the ledger that contains the row.
         shutdown: What ends the search on a signal.
         trainable: What trains a trial, in a process of Ray.
+        look: What looks at a GPU before the first trial, in a process of Ray.
     """
 
     recorder: Recorder
+    protocol: Protocol
     reference: Reference
     cluster: Cluster
     token: str
@@ -71,13 +75,14 @@ class Search:
         listener: Listener,
         shutdown: GracefulShutdown | None = None,
         trainable: type = GANTrial,
+        look: Look = look,
     ) -> None:
         self.plan, self.ledger, self.queue = plan, Ledger(), TrialQueue()
         foreign.require(plan.space.base.code, plan.component_names)
         policy_of(plan)  # a scheduler that can't be built is refused before anything is written
         self.shutdown = shutdown or GracefulShutdown()
         self.how_to_continue = f"run `{command('resume', plan.run.path, *plan.search_flags)}`"
-        self._listener, self.trainable = listener, trainable
+        self._listener, self.trainable, self._look = listener, trainable, look
         self._remaining: Remaining | None = None
 
     def start(self) -> None:
@@ -86,12 +91,11 @@ class Search:
         with self.shutdown.handling(), locked_run(self.plan) as lock:
             self._check_address()
             self._prepare()
-            floor = floor_of(self.plan.space.base, self.reference, best_device())
-            unload()  # the memory of a GPU belongs to the trials
             with self._session():
+                floor = self._measure()
                 self.plan = replace(self.plan, space=self.cluster.with_precision(self.plan.space))
                 images = load_images(self.plan.space.base.data, "train")
-                manifest = write_new_run(self.plan, images, self.reference.protocol, floor, self.cluster.gpus)
+                manifest = write_new_run(self.plan, images, self.protocol, floor, self.cluster.gpus)
                 with self._listeners(Run(run, manifest, self.ledger)) as listen:
                     lock.commit()
                     self.recorder = Recorder(self.plan, lock.writer, self.ledger, listen)
@@ -105,8 +109,8 @@ class Search:
             check_address(self.plan.options.address)
 
     def _prepare(self) -> None:
-        """Makes all checks of a new search and measures the reference; the plan then has the sources of its code."""
-        self.reference = prepare(self.plan)
+        """Makes all checks of a new search; the plan then has the sources of its code."""
+        self.protocol = prepare(self.plan)
         base = registry.with_code(self.plan.space.base, self.plan.component_names)
         self.plan = replace(self.plan, space=self.plan.space.replaced(base=base))
 
@@ -175,7 +179,6 @@ class Search:
         # The writer is opened first of all: it refuses while another driver is at work.
         with self.shutdown.handling(), closing(Writer(run.results)) as writer, ExitStack() as stack:
             loaded = self._read_run()
-            unload()
             listen = stack.enter_context(self._listeners(loaded))
             self.recorder = Recorder(self.plan, writer, self.ledger, listen)
             # An extended search has longer trials: those of the length so far are complete, and others follow them.
@@ -186,6 +189,7 @@ class Search:
             check_room(self.plan, self.queue.new_trials())
             self._require_format()
             with self._session():
+                self._measure()
                 if amend:
                     self.plan.amended(self._manifest).save(run)
                 self._log_start(f"{len(self.ledger)} trials known, ")
@@ -195,14 +199,14 @@ class Search:
                 self._train()
 
     def _read_run(self) -> Run:
-        """Reads the run and its reference; UserError where its trials can't go on here as they were begun."""
+        """Reads the run; UserError where its trials can't go on here as they were begun."""
         loaded = load(self.plan.run)
         loaded.require_its_space()
         require_own_storage(loaded)
         if (other := loaded.manifest.other_versions) is not None:
             logger.warning("%s", other)
         self._manifest, self.ledger = loaded.manifest, loaded.ledger
-        self.reference = prepare(self.plan, self._manifest.protocol)
+        self.protocol = prepare(self.plan, self._manifest.protocol)
         return loaded
 
     def _require_format(self) -> None:
@@ -211,6 +215,12 @@ class Search:
             root = join(self.plan.checkpoints, trial.trial_id)
             if trial.evals and CheckpointDir(root, patience=0).require_format():
                 return
+
+    def _measure(self) -> Floor | None:
+        """Sets the reference and returns the floor. What this machine's cache lacks is measured first."""
+        base, names = self.plan.space.base, self.plan.component_names
+        self.reference, floor = measured(base, self.protocol, self.cluster, names)
+        return floor
 
     def _train(self) -> None:
         """Runs the queue. After that it measures how noisy the FIDs of the best are, except for finals."""
@@ -246,6 +256,7 @@ class Search:
             with written_token(checkpoints) as token:
                 self.token = token
                 self.cluster.check_shared(checkpoints, token)
+                self.cluster = inspected(self.cluster, self.plan.space.base.train, self._look)
                 yield
 
     @contextmanager
@@ -278,12 +289,11 @@ class Search:
         return (saved.space, saved.options.trials) == (self.plan.space, self.plan.options.trials)
 
 
-def prepare(plan: Plan, before: Protocol | None = None) -> Reference:
-    """Checks space, data, weights and storage, and returns the reference statistics for the FIDs of the search.
-
-    The reference is measured here, once. Trials get it from the driver, on whatever node they run.
+def prepare(plan: Plan, before: Protocol | None = None) -> Protocol:
+    """Checks space, data, weights and storage, and returns the protocol for the FIDs of the search.
 
     Args:
+        plan: The plan of the search.
         before: The protocol of the run's earlier FIDs, None for a new run.
 
     Raises:
@@ -297,6 +307,9 @@ def prepare(plan: Plan, before: Protocol | None = None) -> Reference:
     base = plan.space.base
     check_space_data(plan.space, load_images(base.data, "train"))
     images = load_images(base.data, base.metrics.split)
+    protocol = protocol_of(base.metrics, images)
     if before is not None:
-        before.require(protocol_of(base.metrics, images), f"{plan.run.path} measured FID otherwise", "start a new run")
-    return reference_of(base.metrics, images, best_device())
+        before.require(protocol, f"{plan.run.path} measured FID otherwise", "start a new run")
+    if base.metrics.statistics is not None:
+        reference_of(base.metrics, images, torch.device("cpu"))  # which reads the file
+    return protocol

@@ -114,6 +114,7 @@ def test_the_fingerprint_depends_on_space_seed_and_protocol_alone(plan: Plan) ->
         {"gpu_hours": math.inf},
         {"cpus_per_trial": 0},
         {"gpus_per_trial": -0.5},
+        {"gpus_per_trial": 2},
         {"colour": "red"},
     ],
 )

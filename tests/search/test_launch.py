@@ -464,32 +464,32 @@ def two_nodes() -> Iterator[str]:
     process.communicate(timeout=60)
 
 
+def joined(address: str) -> list[str]:
+    """Returns arguments for a search on a cluster, on CPUs."""
+    return ["--address", address, "--gpus-per-trial", "0"]
+
+
 def test_a_cluster_of_two_nodes_runs_trials_on_both(folder: Path, two_nodes: str, run: Command) -> None:
-    too_much = run(*start_arguments("--address", two_nodes, "--gpus-per-trial", "3", "--storage", "store"))
+    too_much = run(*start_arguments("--address", two_nodes, "--cpus-per-trial", "3", "--storage", "store"))
     assert too_much.returncode == 2
     assert len(too_much.stderr.splitlines()) == 1
-    assert "--gpus-per-trial 3: the largest node has 2 GPU" in too_much.stderr
+    assert "--cpus-per-trial 3: the largest node has 1 CPU cores" in too_much.stderr
     assert [path.name for path in folder.iterdir()] == ["mine.py"], "nothing is left behind"
-    dry = run(*start_arguments("--address", two_nodes, "--gpus-per-trial", "0.5", "--dry-run"))
+    dry = run(*start_arguments(*joined(two_nodes), "--dry-run"))
     assert json.loads(dry.stdout)["resources"] == {
         "nodes": 2,
         "cpus_per_trial": 1,
-        "gpus_per_trial": 0.5,
+        "gpus_per_trial": 0.0,
         "trials_at_once": 2,
     }
     assert [path.name for path in folder.iterdir()] == ["mine.py"], "nothing is left behind"
     # Long enough that the first trial is not done, and its actor free, when the actor of the second one has started.
     long = ["--trials", "2", "--set", "train.evaluations=36", "--set", "train.precision=auto"]
-    done = run(*start_arguments("--address", two_nodes, "--gpus-per-trial", "0.5", *long, kimg="2.88"))
+    done = run(*start_arguments(*joined(two_nodes), *long, kimg="2.88"))
     assert done.returncode == 0, done.stderr
     ledger = assert_whole(folder, 2)
-    assert "2 at once" in done.stderr  # eight would fit on the cards, two on the cores
+    assert "2 at once" in done.stderr
     assert len({row.node for trial in ledger.values() for row in trial.evals}) == 2
-
-
-def joined(address: str) -> list[str]:
-    """Returns arguments for a search on a cluster, on CPUs."""
-    return ["--address", address, "--gpus-per-trial", "0"]
 
 
 def test_a_time_budget_ends_the_search(folder: Path, two_nodes: str, run: Command) -> None:

@@ -37,7 +37,7 @@ def protocol(run: Run) -> list[Fact]:
 def _fid_in_words(run: Run) -> str:
     protocol = run.manifest.protocol
     return (
-        f"between {protocol.num_fake:,} generated and {protocol.num_real:,} real images of the split {protocol.split} "
+        f"between {protocol.num_fake:,} generated and {protocol.real}, "
         f"at {protocol.resolution} x {protocol.resolution}, on the features of {protocol.extractor}; "
         "of the averaged generator; lower is better, and only FIDs of one protocol can be compared"
     )

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from gansearch.cli.arguments import (
     add_budgets,
+    add_resources,
     add_runs_dir,
     add_scheduling,
     add_settings,
-    add_slots,
     add_space,
     add_trials,
     given_resources,
@@ -27,7 +27,7 @@ def _arguments(parser: Parser) -> None:
     add_settings(parser)
     add_trials(parser)
     add_scheduling(parser)
-    add_slots(parser)
+    add_resources(parser)
     add_budgets(parser)
 
 

@@ -4,17 +4,15 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gansearch.device import float32_arithmetic
+from gansearch.device import Precision, float32_arithmetic
 from gansearch.errors import UserError
 from gansearch.registry import component
-
-Precision = Literal["float32", "bf16"]
 
 
 @component

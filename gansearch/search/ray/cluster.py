@@ -1,8 +1,8 @@
 """Computes how many trials of a search fit on a cluster, or on this machine, at once."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import joblib
@@ -11,7 +11,7 @@ import torch
 from ray.autoscaler.v2.sdk import get_cluster_status
 from ray.experimental.internal_kv import _internal_kv_get
 
-from gansearch.device import best_device, best_precision
+from gansearch.device import Precision, best_device, best_precision
 from gansearch.errors import UserError
 from gansearch.run.manifest import Plan
 from gansearch.run.space import Space
@@ -35,11 +35,13 @@ class Cluster:
 
     Args:
         cpus: CPU cores of a trial.
-        gpus: The share of a GPU, or the number of GPUs, of a trial.
+        gpus: The share of a GPU that a trial has.
         slots: How many trials run at once, as the cluster was when it was asked.
         nodes: The nodes that were alive then, as `ray.nodes()` describes them.
         max_concurrent: How many trials shall run at once at most.
         is_elastic: Whether an autoscaler can add nodes.
+        broken: The ids of nodes that are alive, and on which trials can't train.
+        precision: The fastest precision that all GPUs have units for; None where no GPU was looked at.
     """
 
     cpus: float
@@ -48,6 +50,8 @@ class Cluster:
     nodes: tuple[dict[str, Any], ...]
     max_concurrent: int | None = None
     is_elastic: bool = False
+    broken: frozenset[str] = frozenset()
+    precision: Precision | None = None
 
     @classmethod
     def fit(cls, plan: Plan, nodes: Iterable[dict[str, Any]] | None = None) -> Self:
@@ -80,15 +84,18 @@ class Cluster:
             )
         if options.gpu_hours is not None and not gpus:
             raise UserError("--gpu-hours counts GPUs and trials use none: give --time-budget, or --gpus-per-trial")
-        if gpus > 1 and gpus != int(gpus):
-            raise UserError(
-                f"--gpus-per-trial {gpus:g}: above 1 give whole numbers, trials can share one card but not several"
-            )
         slots = sum(_slots(node["Resources"], cpus, gpus) for node in nodes)
         if not slots and not is_elastic:
             raise UserError(f"no node has {cpus:g} CPU cores and {gpus:g} GPU together: lower --cpus-per-trial")
         slots = max(1, slots)
         return cls(cpus, gpus, min(slots, options.max_concurrent or slots), nodes, options.max_concurrent, is_elastic)
+
+    def without(self, broken: Collection[str], precision: Precision | None) -> Self:
+        """Returns the cluster without some nodes, and with what was found about the GPUs of the others."""
+        nodes = tuple(node for node in self.nodes if node["NodeID"] not in broken)
+        most = max(1, sum(_slots(node["Resources"], self.cpus, self.gpus) for node in nodes))
+        slots = min(self.slots, most)
+        return replace(self, nodes=nodes, slots=slots, broken=frozenset(broken), precision=precision)
 
     def slots_by_node(self) -> dict[str, int]:
         """Returns how many trials each node that is alive now can hold, by the node's id."""
@@ -112,10 +119,12 @@ class Cluster:
         """
         if space.base.train.precision != "auto":
             return space
-        # Where there is none yet, an autoscaler starts one for this question.
-        holding = [node for node in self.nodes if _slots(node["Resources"], self.cpus, self.gpus)]
-        found = ask_nodes(holding or (None,), lambda: best_precision(best_device()), gpus=self.gpus or None)
-        precision = "bf16" if {answer for _, answer in found} == {"bf16"} else "float32"
+        precision = self.precision
+        if precision is None:
+            # Where there is none yet, an autoscaler starts one for this question.
+            holding = [node for node in self.nodes if _slots(node["Resources"], self.cpus, self.gpus)]
+            found = ask_nodes(holding or (None,), lambda: best_precision(best_device()), gpus=self.gpus or None)
+            precision = "bf16" if {answer for _, answer in found} == {"bf16"} else "float32"
         return space.replaced(base=space.base.override({"train.precision": precision}))
 
 
@@ -134,4 +143,4 @@ def _slots(resources: dict[str, float], cpus: float, gpus: float) -> int:
     by_cpu, has = int(resources.get("CPU", 0) / cpus), resources.get("GPU", 0)
     if not gpus:
         return by_cpu
-    return min(by_cpu, int(has / gpus) if gpus >= 1 else int(has) * int(1 / gpus + 1e-9))
+    return min(by_cpu, int(has) * int(1 / gpus + 1e-9))

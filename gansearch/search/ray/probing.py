@@ -11,7 +11,7 @@ import ray
 from ray.exceptions import RayTaskError
 from ray.util import ActorPool
 
-from gansearch import foreign, registry
+from gansearch import foreign
 from gansearch.config import TrialConfig
 from gansearch.data.loader import load_images
 from gansearch.errors import UserError, kind_and_message
@@ -19,7 +19,6 @@ from gansearch.metrics.reference import Reference
 from gansearch.metrics.scorer import Scorer
 from gansearch.run.manifest import Plan
 from gansearch.search.ray.cluster import Cluster
-from gansearch.search.ray.session import ray_session
 from gansearch.search.ray.trainable import device_of
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
@@ -103,38 +102,38 @@ class _Prober:
         return (trainer.shown - shown) / (time.perf_counter() - begun), built
 
 
-def probe(plan: Plan, cluster: Cluster, reference: Reference, configs: Iterable[TrialConfig]) -> Probe | None:
-    """Starts a Ray and measures configurations on as many actors as a search has slots, all at work at once.
+def probe(
+    plan: Plan, cluster: Cluster, reference: Reference, configs: Iterable[TrialConfig], begun: float
+) -> Probe | None:
+    """Measures configurations, in the Ray of this process, on as many actors as a search has slots, all at once.
 
     Args:
         plan: The plan of the search.
         cluster: What the search would have.
         reference: The reference of the FIDs.
         configs: Resolved configurations. Where they are slow, only the first ones are measured.
+        begun: When Ray was started, by `time.monotonic`.
 
     Returns:
         What was found, None where the base or every configuration diverges.
 
     Raises:
-        UserError: Ray does not start, or a configuration can't be trained.
+        UserError: A configuration can't be trained.
     """
-    begun = time.monotonic()
     names = plan.component_names
-    code = registry.with_code(plan.space.base, names).code
-    with ray_session(None, foreign.travelling(code)):
-        actor: Any = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus)(_Prober)
-        actors = [
-            actor.remote(names, foreign.objects(names), cluster.cpus, cluster.gpus, reference, plan.space.base)
-            for _ in range(cluster.slots)
-        ]
-        try:
-            ray.get([one.ready.remote() for one in actors])
-            start = time.monotonic() - begun
-            evaluations = ray.get([one.evaluation.remote(plan.space.base) for one in actors])
-            pool, latest = ActorPool(actors), time.monotonic() + _LONGEST
-            found = list(pool.map_unordered(lambda one, config: one.speed.remote(config, latest), list(configs)))
-        except RayTaskError as error:
-            raise UserError(f"a trial of this space fails: {kind_and_message(error.cause)}") from error
+    actor: Any = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus)(_Prober)
+    actors = [
+        actor.remote(names, foreign.objects(names), cluster.cpus, cluster.gpus, reference, plan.space.base)
+        for _ in range(cluster.slots)
+    ]
+    try:
+        ray.get([one.ready.remote() for one in actors])
+        start = time.monotonic() - begun
+        evaluations = ray.get([one.evaluation.remote(plan.space.base) for one in actors])
+        pool, latest = ActorPool(actors), time.monotonic() + _LONGEST
+        found = list(pool.map_unordered(lambda one, config: one.speed.remote(config, latest), list(configs)))
+    except RayTaskError as error:
+        raise UserError(f"a trial of this space fails: {kind_and_message(error.cause)}") from error
     measured = [one for one in found if one is not None]
     if not measured or None in evaluations:
         return None

@@ -4,7 +4,7 @@ import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import ray
@@ -14,10 +14,12 @@ from ray import tune
 from gansearch import foreign
 from gansearch.config import TrialConfig
 from gansearch.data.loader import load_images
+from gansearch.device import gpu
 from gansearch.errors import UserError, kind_and_message, one_line
 from gansearch.metrics.reference import Reference, protocol_of
 from gansearch.metrics.scorer import Scorer
 from gansearch.run.paths import join
+from gansearch.run.protocol import Protocol
 from gansearch.run.rows import Cause, Evaluation
 from gansearch.search.ray.token import sees
 from gansearch.training.artifacts.writer import Artifacts
@@ -115,7 +117,10 @@ class GANTrial(tune.Trainable):
         foreign.receive(config["objects"])  # what the driver's script has defined
         if not sees(config["checkpoints"], config["token"]):
             raise _RefusedError(f"this node does not see the files of the run in {config['checkpoints']}")
-        device = device_of(config["cpus"], config["gpus"])
+        try:
+            device = device_of(config["cpus"], config["gpus"])
+        except UserError as error:
+            raise _RefusedError(str(error)) from None
         trial: TrialConfig = config["config"]
         trainer = self.trainer_of(trial, device)
         self._root = join(config["checkpoints"], config["trial_id"])
@@ -182,13 +187,25 @@ def _cause_of(error: Exception) -> Cause:
 
 
 def device_of(cpus: float, gpus: float) -> torch.device:
-    """Returns the device of a process that has this share of its node, and lets torch use as many threads."""
+    """Returns the device of a process that has this share of its node, and lets torch use as many threads.
+
+    Raises UserError where it has a GPU that torch can't use: on a CPU it would train for days.
+    """
     torch.set_num_threads(max(1, int(cpus)))
-    return torch.device("cuda" if gpus and torch.cuda.is_available() else "cpu")
+    return gpu() if gpus else torch.device("cpu")
 
 
 def local_scorer(trial: TrialConfig, reference: Reference, device: torch.device) -> Scorer:
     """Returns a scorer with the driver's reference; raises UserError where this node has other images or weights."""
-    here = protocol_of(trial.metrics, load_images(trial.data, trial.metrics.split))
-    reference.protocol.require(here, "this node measures otherwise than the driver", "copy data and weights anew")
+    require_same_measure(trial, reference.protocol)
     return Scorer(trial.metrics, device, reference)
+
+
+def require_same_measure(trial: TrialConfig, protocol: Protocol) -> None:
+    """Raises UserError where this node has other images or weights than the driver; of a file only that one has to."""
+    here = protocol_of(
+        trial.metrics.model_copy(update={"statistics": None}), load_images(trial.data, trial.metrics.split)
+    )
+    if trial.metrics.statistics is not None:
+        here = replace(here, data=protocol.data, split=protocol.split, num_real=protocol.num_real)
+    protocol.require(here, "this node measures otherwise than the driver", "copy data and weights anew")

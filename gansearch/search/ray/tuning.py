@@ -35,7 +35,7 @@ def tune_trials(search: "Search") -> bool:
         TooManyFailures: Trials fail for a reason that is not their own.
     """
     plan, recorder, queue = search.plan, search.recorder, search.queue
-    health = Health(search.ledger, queue)
+    health = Health(search.ledger, queue, search.cluster.broken)
     limits = Limits(plan, search.cluster.gpus, recorder, health, search.shutdown)
     placement = Placement(search.cluster, health, queue.count)
     events = TrialEvents(recorder, health, placement, plan.options.trial_timeout)

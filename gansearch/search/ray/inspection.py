@@ -1,0 +1,149 @@
+"""Looks at the GPUs of all nodes before the first trial: one process for each trial that a node can hold."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+import torch
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from gansearch.config import TrainConfig
+from gansearch.device import Precision, require_precision
+from gansearch.errors import UserError, one_line
+from gansearch.search.ray.asking import is_alive
+from gansearch.search.ray.cluster import Cluster
+from gansearch.training.card import Card
+
+logger = logging.getLogger(__name__)
+
+Look = Callable[[TrainConfig], Card]
+
+_PATIENCE = 120.0  # seconds without an answer, after which the shares that are left belong to others
+_GIB = 2**30
+
+
+@dataclass
+class NodeReport:
+    """What was found on a node.
+
+    Args:
+        node_id: The node's id.
+        address: The node's address.
+        slots: How many trials the node can hold, each of which was looked at unless `unseen`.
+        cards: What trials would train on, by the number of the GPU on its node.
+        faults: Why a trial can't train there, by the number of the GPU.
+        unseen: How many shares were not free.
+    """
+
+    node_id: str
+    address: str
+    slots: int
+    cards: dict[str, list[Card]] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    unseen: int = 0
+
+    def __str__(self) -> str:
+        kinds_of_fault: dict[str, list[str]] = {}
+        for number, fault in sorted(self.faults.items()):
+            kinds_of_fault.setdefault(fault, []).append(number)
+        faults = [f"GPU {', '.join(numbers)}: {fault}" for fault, numbers in kinds_of_fault.items()]
+        kinds = Counter(str(looks[0]) for looks in self.cards.values())
+        parts = [f"{count} x {kind}" if count > 1 else kind for kind, count in kinds.items()]
+        if self.cards:
+            looks = [card for seen in self.cards.values() for card in seen]
+            parts.append(f"{min(card.free for card in looks) / _GIB:.1f} of {looks[0].memory / _GIB:.1f} GiB free")
+        if self.unseen:
+            parts.append(f"{self.unseen} of {self.slots} shares are taken by others, and were not looked at")
+        parts.append(f"{self.slots} trials at once")
+        return f"node {self.address}: {'; '.join(faults or parts)}"
+
+
+class _Inspector:
+    """Holds the share of a trial, so that no two of them look at one share."""
+
+    def look(self, look: Look, train: TrainConfig) -> tuple[str, Card | str]:
+        """Returns the number of the GPU and what was found there, or why it is none to train on."""
+        number = ",".join(map(str, ray.get_gpu_ids()))
+        try:
+            return number, look(train)
+        except UserError as error:
+            return number, one_line(error)
+
+
+def inspected(cluster: Cluster, train: TrainConfig, look: Look, tell: Callable[[str], object] = logger.info) -> Cluster:
+    """Returns a cluster without the nodes on which trials can't train.
+
+    Where trials have GPUs, and where there are several nodes, `tell` gets a line for each.
+
+    Raises:
+        UserError: No node is left.
+    """
+    if cluster.gpus:
+        reports = inspect(cluster, train, look)
+    else:
+        require_precision(train.precision, torch.device("cpu"))
+        reports = _counted(cluster)
+    broken = {report.node_id: report for report in reports if report.faults}
+    if reports and len(broken) == len(reports):
+        others = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
+        raise UserError(f"trials can't train on {reports[0]}{others}")
+    for report in reports:
+        if report.node_id in broken:
+            logger.warning("%s: it gets no trials", report)
+        elif cluster.gpus or len(reports) > 1:
+            tell(str(report))
+    units = {card.bf16 for report in reports for cards in report.cards.values() for card in cards}
+    precision: Precision | None = None
+    if units:
+        precision = "bf16" if units == {True} else "float32"
+    return cluster.without(broken, precision)
+
+
+def _counted(cluster: Cluster) -> list[NodeReport]:
+    """Returns what each node can hold that has a slot, without a look at anything."""
+    addresses = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
+    return [NodeReport(one, addresses[one], slots) for one, slots in cluster.slots_by_node().items() if slots]
+
+
+def inspect(cluster: Cluster, train: TrainConfig, look: Look) -> list[NodeReport]:
+    """Looks at the GPU shares of all trials that the cluster can hold, at the same time, so that no card is left out.
+
+    A share that no process gets within two minutes belongs to somebody else. A node that is lost is left out.
+    """
+    kind: Any = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus, max_restarts=0)(_Inspector)
+    reports, actors, asked = _counted(cluster), [], {}
+    for report in reports:
+        there = NodeAffinitySchedulingStrategy(report.node_id, soft=False)
+        for _ in range(report.slots):
+            actors.append(kind.options(scheduling_strategy=there).remote())
+            asked[actors[-1].look.remote(look, train)] = report
+    try:
+        _collect(asked)
+    finally:
+        for actor in actors:
+            ray.kill(actor)
+    return [report for report in reports if is_alive(report.node_id)]
+
+
+def _collect(asked: Mapping[Any, NodeReport]) -> None:
+    """Waits for the answers and puts them into the reports."""
+    waiting, last = list(asked), time.monotonic()
+    while waiting and time.monotonic() < last + _PATIENCE:
+        done, waiting = ray.wait(waiting, timeout=1)
+        for answer in done:
+            last, report = time.monotonic(), asked[answer]
+            try:
+                number, found = ray.get(answer)
+            except RayError as error:
+                number, found = "?", f"its process ends ({one_line(getattr(error, 'cause', None) or error)})"
+            if isinstance(found, Card):
+                report.cards.setdefault(number, []).append(found)
+            else:
+                report.faults[number] = found
+    for answer in waiting:
+        asked[answer].unseen += 1
