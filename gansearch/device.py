@@ -1,14 +1,16 @@
 """The device that a process computes on, and the precision of its arithmetic."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
+from torch import Tensor
 
 from gansearch.errors import UserError, one_line
+from gansearch.logs import warn_once
 
 Precision = Literal["float32", "bf16"]
 
@@ -28,9 +30,10 @@ def gpu() -> torch.device:
     try:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as error:  # the second where torch was built without CUDA
+        reason = one_line(error).partition(". ")[0]
         raise UserError(
-            f"torch {torch.__version__} finds no GPU here ({one_line(error).partition('. ')[0]}; {driver()}): install a "
-            "driver and a torch that fit together, as docs/howto/gpu.md has it"
+            f"torch {torch.__version__} finds no GPU here ({reason}; {driver()}): install a driver and a torch that "
+            "fit together, as docs/howto/gpu.md has it"
         ) from None
     return torch.device("cuda")
 
@@ -42,6 +45,11 @@ def driver() -> str:
     except OSError:
         return "no NVIDIA driver"
     return f"driver {found[1]}" if found else "an unknown driver"
+
+
+def free_memory(device: torch.device) -> int:
+    """Returns the bytes of a GPU that nobody uses."""
+    return torch.cuda.mem_get_info(device)[0]
 
 
 def best_device() -> torch.device:
@@ -63,6 +71,34 @@ def require_precision(precision: str, device: torch.device) -> None:
     """Raises UserError where a device would compute in another precision than the one that a run records."""
     if precision == "tf32" and not (device.type == "cuda" and torch.cuda.get_device_capability(device) >= _TF32_FROM):
         raise UserError("train.precision=tf32 needs a GPU with units for TF32 (Ampere or newer): set it to float32")
+
+
+class Halving:
+    """Applies a function to a batch, in as large parts as the memory of the device allows, which are found by trial.
+
+    It is for functions of single images, such as the passes of an evaluation.
+    """
+
+    def __init__(self) -> None:
+        self._largest: int | None = None
+
+    def __call__(self, function: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
+        """Returns the outputs for `inputs`, tensors (N, ...) or None; raises OutOfMemoryError where one is too many."""
+        count = next(len(one) for one in inputs if one is not None)
+        while True:
+            size = min(count, self._largest or count)
+            try:
+                parts = [
+                    function(*(None if one is None else one[start : start + size] for one in inputs))
+                    for start in range(0, count, size)
+                ]
+                return parts[0] if len(parts) == 1 else torch.cat(parts)
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+            self._largest = size // 2
+            warn_once(f"out of GPU memory with {size} images of an evaluation at once: going on with {self._largest}")
+            torch.cuda.empty_cache()
 
 
 @contextmanager

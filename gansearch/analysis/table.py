@@ -18,6 +18,7 @@ STATUS_COLOURS = {
     "running": "cyan",
     "waiting": "blue",
     "diverged": "red",
+    "infeasible": "red",
     "failed": "red",
 }
 

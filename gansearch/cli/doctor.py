@@ -31,6 +31,7 @@ from gansearch.search.ray.inspection import inspected
 from gansearch.search.ray.measuring import measured
 from gansearch.search.ray.probing import probe
 from gansearch.search.ray.session import ray_session
+from gansearch.search.ray.speeds import COMPILE, PRECISIONS, Speeds, Variant, measure_speeds
 from gansearch.search.remaining import Remaining
 from gansearch.search.run_lock import checkpoint_bytes
 from gansearch.text import kimg_text, rough_text
@@ -42,8 +43,10 @@ _PROBES = 16  # trials drawn from the space: some are many times slower than oth
 _MIB = 2**20
 
 
-def examine(plan: Plan, runs_dir: Path) -> int:
+def examine(plan: Plan, runs_dir: Path, *, measure: bool = False) -> int:
     """Prints one line for each thing that the search of a plan needs, and what the search would cost.
+
+    With `measure` it prints, in place of the cost, how fast the base trains in each way, and which flags are best.
 
     Returns exit code 2 where something is missing, which is logged.
     """
@@ -61,7 +64,7 @@ def examine(plan: Plan, runs_dir: Path) -> int:
         check_variety(plan)
         show(f"space: {len(space.params)} parameters, baselines {', '.join(space.baselines) or 'none'}")
         if not _to_download(space):
-            _cost(plan)
+            _cost(plan, measure)
     except UserError as error:
         logger.error("missing: %s", one_line(error))
         missing += 1
@@ -85,8 +88,10 @@ def _to_download(space: Space) -> bool:
     return True
 
 
-def _cost(plan: Plan) -> None:
+def _cost(plan: Plan, measure: bool) -> None:
     """Looks at the nodes, trains some configurations of the space for a moment, and prints what a search costs.
+
+    With `measure` it trains the base only, in all ways.
 
     All in the Ray of the plan's address, or in one of its own.
     """
@@ -98,6 +103,9 @@ def _cost(plan: Plan) -> None:
         before = time.monotonic()
         reference, _ = measured(base, protocol, cluster, plan.component_names)
         print(f"data and extractor are here; FID protocol {protocol.hash}")
+        if measure:
+            show_speeds(measure_speeds(base, plan.component_names, cluster, reference), is_gpu=bool(cluster.gpus))
+            return
         probes = max(_PROBES, 2 * cluster.slots) if plan.space.params else cluster.slots
         drawn = [draw_at_random(plan.space, seed) for seed in range(probes)]
         configs = [plan.space.config(params, plan.options.seed, resolve=registry.resolve) for params in drawn]
@@ -114,6 +122,23 @@ def _cost(plan: Plan) -> None:
         f"random, {cluster.slots} at once by {kind}) and {found.evaluation:.1f} s an FID with its artifacts"
     )
     print(cost_text(plan, cluster, paces, kind, found.turnaround, found.start))
+
+
+def show_speeds(speeds: Speeds, *, is_gpu: bool) -> None:
+    """Prints the images a second of each way to train, and the flags of the best one."""
+    columns = [(precision, how) for precision in PRECISIONS for how in COMPILE]
+    titles = [precision + (", compiled" if how == "always" else "") for precision, how in columns]
+    print(f"{'images/s, all trials together':30}" + "".join(f"{title:>20}" for title in titles))
+    for count in sorted({variant.trials for variant in speeds.images_per_second}):
+        cells = [speeds.images_per_second.get(Variant(precision, how, count)) for precision, how in columns]
+        name = f"{count} trial{'s' if count > 1 else ''} at once"
+        print(f"{name:30}" + "".join(f"{'does not fit' if cell is None else f'{cell:,.0f}':>20}" for cell in cells))
+    if speeds.evaluation is not None:
+        print(f"an FID with its artifacts: {speeds.evaluation:.1f} s")
+    best, share = speeds.best, 1 / speeds.best.trials
+    slots = f"--gpus-per-trial {share:g}" if is_gpu else f"--cpus-per-trial {cores() * share:g}"
+    how = "auto" if best.compile == "always" else "never"
+    print(f"best here: {slots} --set train.precision={best.precision} --set train.compile={how}")
 
 
 def cost_text(

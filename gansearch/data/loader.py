@@ -1,4 +1,7 @@
-"""Real images in memory and in batches: the data set lies on the device as uint8, a batch is an index operation."""
+"""Real images in memory and in batches.
+
+The data set lies on the device as uint8, and a batch is an index operation; one too large for a GPU is streamed.
+"""
 
 from functools import lru_cache
 from typing import Any
@@ -8,8 +11,12 @@ from torch import Generator, Tensor
 
 from gansearch import registry
 from gansearch.config import DataConfig
-from gansearch.data.base import Images, Split, to_float
+from gansearch.data.base import Images, Split, require_images, to_float
+from gansearch.data.stream import Stream
+from gansearch.device import free_memory
 from gansearch.errors import UserError
+
+_SHARE = 0.1  # of the free memory of a GPU that the pixels may fill: eight trials on one card come at once
 
 
 def load_images(section: DataConfig, split: Split) -> Images:
@@ -29,24 +36,41 @@ def _load(section: str, split: Split) -> Images:
 
 
 def device_images(section: DataConfig, device: torch.device) -> Images:
-    """Loads the training images to `device`, once per process: its trials share them. Raises as `load_images` does."""
+    """Loads the training images for `device`, once per process: its trials share them.
+
+    Pixels that would fill more than a tenth of the free memory of a GPU, on which there may be other trials, stay where
+    they are, in the memory of the machine or mapped from a file; `Batches` then brings each batch over. Labels lie on
+    the device.
+
+    Raises:
+        UserError: The images fit neither the GPU nor the memory of the machine, or `load_images` raises it.
+    """
     return _on_device(section.model_dump_json(), device)
 
 
 @lru_cache(maxsize=1)
 def _on_device(section: str, device: torch.device) -> Images:
     images = load_images(DataConfig.model_validate_json(section), "train")
+    pixels = images.pixels
+    if device.type == "cpu" or pixels.nbytes <= _SHARE * free_memory(device):
+        pixels = pixels.to(device)
+    else:
+        require_images(*pixels.shape[:3])
     labels = None if images.labels is None else images.labels.to(device)
-    return Images(images.pixels.to(device), labels, images.classes)
+    return Images(pixels, labels, images.classes)
 
 
 class Batches:
-    """Endless batches of shuffled `images`; the images of an epoch that do not fill a batch are skipped."""
+    """Endless batches of shuffled `images`; the images of an epoch that do not fill a batch are skipped.
+
+    The order is that of the random numbers of the device, wherever the pixels lie.
+    """
 
     def __init__(self, images: Images, batch: int, rng: Generator) -> None:
         self._images, self._batch, self._rng = images, batch, rng
         self._order = torch.empty(0, dtype=torch.int64, device=rng.device)
         self._next = 0
+        self._stream = None if images.pixels.device.type == rng.device.type else Stream(images.pixels, rng.device)
 
     def next(self) -> tuple[Tensor, Tensor | None]:
         """Returns real images, float32 (batch, C, H, W) in [-1, 1], and their labels (batch,)."""
@@ -54,8 +78,12 @@ class Batches:
             self._order = torch.randperm(len(self._images), generator=self._rng, device=self._rng.device)
             self._next = 0
         chosen = self._order[self._next : self._next + self._batch]
+        if self._stream is None:
+            found = self._images.pixels[chosen]
+        else:
+            found = self._stream.take(self._order, self._next, self._batch)
         self._next += self._batch
-        pixels = to_float(self._images.pixels[chosen]).contiguous(memory_format=torch.channels_last)
+        pixels = to_float(found).contiguous(memory_format=torch.channels_last)
         return pixels, None if self._images.labels is None else self._images.labels[chosen]
 
     def labels(self, rng: Generator, count: int) -> Tensor | None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from gansearch import registry
 from gansearch.config import TrialConfig
 from gansearch.data.loader import load_images
+from gansearch.device import Halving
 from gansearch.errors import UserError
 from gansearch.logs import log_duration
 from gansearch.metrics import infinity
@@ -69,10 +70,15 @@ def final_scores(
     reference = reference_of(metrics, images, device).to(device)
 
     extractor: Extractor = registry.build("metrics", metrics)
-    module = loaded(extractor, device)
+    module, halving = loaded(extractor, device), Halving()
     generated = BatchReader(batches, images.shape[1], count).read(count)
     what, total = f"measuring {count:,} generated images by {extractor.name}", -(-count // BATCH)
-    features = torch.cat([extractor.features(module, batch) for batch in log_duration(generated, what, total)])
+    features = torch.cat(
+        [
+            halving(lambda part: extractor.features(module, part), batch)
+            for batch in log_duration(generated, what, total)
+        ]
+    )
 
     chunks = (chunk.split(BATCH) for chunk in features.split(reference.chunking.fake_size))
     fid = fid_over_chunks(reference.moments, chunks)

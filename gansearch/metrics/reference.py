@@ -17,6 +17,7 @@ from gansearch import registry
 from gansearch.cache import cache_dir, compute_once
 from gansearch.config import MetricsConfig
 from gansearch.data.base import RESIZE_FILTER, Images
+from gansearch.device import Halving
 from gansearch.errors import UserError
 from gansearch.logs import log_duration
 from gansearch.metrics.extractors.base import Extractor, loaded
@@ -177,10 +178,10 @@ def real_features(images: Images, indices: Tensor, extractor: Extractor, device:
     Raises:
         UserError: If features are not finite.
     """
-    module = loaded(extractor, device)
+    module, halving = loaded(extractor, device), Halving()
     parts = indices.split(BATCH)
     for part in log_duration(parts, f"measuring {len(indices):,} real images by {extractor.name}", total=len(parts)):
-        features = extractor.features(module, images.pixels[part])
+        features = halving(lambda pixels: extractor.features(module, pixels), images.pixels[part])
         if not features.isfinite().all():
             raise UserError(
                 f"{extractor.name} on real images: the features are not finite; choose another metrics.name, or fix it"

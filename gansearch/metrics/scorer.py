@@ -9,6 +9,7 @@ from torch import Tensor
 from gansearch import registry
 from gansearch.config import DataConfig, MetricsConfig, TrialConfig
 from gansearch.data.loader import load_images
+from gansearch.device import Halving
 from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.fid import fid_over_chunks
 from gansearch.metrics.reference import BATCH, Reference, reference_of
@@ -25,7 +26,7 @@ class Scorer:
             UserError: If the weights of the extractor are missing or wrong.
         """
         self._extractor: Extractor = registry.build("metrics", metrics)
-        self._module = loaded(self._extractor, device)
+        self._module, self._halving = loaded(self._extractor, device), Halving()
         self.reference = reference.to(device)
 
     @property
@@ -44,10 +45,13 @@ class Scorer:
         chunking = self.reference.chunking
         reader = BatchReader(batches, self.protocol.resolution, self.protocol.num_fake)
         chunks = (
-            (self._extractor.features(self._module, images) for images in reader.read(chunking.fake_size))
+            (self._halving(self._features, images) for images in reader.read(chunking.fake_size))
             for _ in range(chunking.count)
         )
         return fid_over_chunks(self.reference.moments, chunks)
+
+    def _features(self, images: Tensor) -> Tensor:
+        return self._extractor.features(self._module, images)
 
 
 class BatchReader:

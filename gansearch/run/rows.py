@@ -23,7 +23,8 @@ from gansearch.config import MOST_KIMG
 from gansearch.errors import UserError, one_line
 from gansearch.logs import warn_once
 
-Status = Literal["completed", "stopped", "diverged", "failed"]
+Status = Literal["completed", "stopped", "diverged", "infeasible", "failed"]
+"""How a trial ended. One that does not fit the memory of its GPU is infeasible: trained again, it would not either."""
 Cause = Literal["lost", "node", "timeout", "storage", "disk full", "refused", "error"]
 """What made a trial fail: its process was lost, or its node; it took too long; its storage did not answer, or is full;
 the node refused it, as it does not see what the trial needs; or the trial raised an error."""

@@ -49,7 +49,7 @@ class Decisions:
             case End(status="completed"):
                 self._completed[root_id] = row.images
                 self._policy.ended(root_id)
-            case End(status="diverged" | "failed"):
+            case End(status="diverged" | "infeasible" | "failed"):
                 self._policy.lost(root_id)
 
     def _pass(self, root_id: str, images: int) -> None:

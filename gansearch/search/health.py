@@ -132,6 +132,12 @@ class Health:
                 return
         self._queue.try_again(self._ledger[trial_id], is_suspect=is_suspect)
 
+    def infeasible(self, failure: Failure, slots: Mapping[str, int]) -> None:
+        """Takes account of a trial that did not fit its GPU, and is over. Where none fits, others would not either."""
+        for row in {None, failure.node}:
+            self._rows.setdefault(row, []).append(failure)
+        self._judge(failure, slots)
+
     def put_back(self, trial_id: str) -> None:
         """Puts a trial into the queue again that has not failed: it has waited in vain for its process."""
         self._queue.try_again(self._ledger[trial_id], is_suspect=False)

@@ -19,7 +19,8 @@ class History:
         params: The parameters of each trial; `add` adds a trial.
         fids: For each rung the trials that came there, each with its FID there.
         running: The trials that train now.
-        diverged: The trials that diverged, sorted: they have no FID here, as they are worse than all others.
+        diverged: The trials that diverged or do not fit their GPU, sorted: they have no FID here, and are worse than
+            all others.
     """
 
     def __init__(self, rungs: Sequence[int]) -> None:
@@ -50,7 +51,7 @@ class History:
         self.running.discard(number)
         if number not in self.params:
             self.add(number, trial.start.params)
-        if trial.status == "diverged":
+        if trial.status in {"diverged", "infeasible"}:
             self.add_divergence(number)
             return
         if trial.status == "running":

@@ -124,7 +124,7 @@ class Survival:
                     self.passed[rung].add(root)
                 elif row.verdict == "waits":
                     self.waiting[rung][root] = row.trial_id
-            case End(status="diverged" | "failed"):
+            case End(status="diverged" | "infeasible" | "failed"):
                 self.lost[min(bisect_right(self._rungs, images), len(self._rungs) - 1)] += 1
 
     def counts(self) -> list[tuple[int, int, int]]:

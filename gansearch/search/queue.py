@@ -13,6 +13,8 @@ from gansearch.run.rows import Relation
 from gansearch.run.space import MOST_TRIALS
 from gansearch.search.feasibility import baseline_params
 
+_GIVEN_UP = {"failed", "infeasible"}  # what another machine may be able to train
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -118,9 +120,9 @@ def search_queue(plan: Plan, ledger: Ledger, *, retry_failed: bool = False) -> T
     followed = {
         (trial.start.relation, trial.start.parent)
         for trial in trials
-        if not (retry_failed and trial.start.relation == "continuation" and trial.status == "failed")
+        if not (retry_failed and trial.start.relation == "continuation" and trial.status in _GIVEN_UP)
     }
-    failed = [trial for trial in trials if trial.status == "failed" and trial.start.relation in {None, "retry"}]
+    failed = [trial for trial in trials if trial.status in _GIVEN_UP and trial.start.relation in {None, "retry"}]
     again: list[tuple[TrialState, Relation]] = [(trial, "retry") for trial in failed if retry_failed]
     again += [(trial, "continuation") for trial in _to_continue(plan, ledger)]
     proposals = [

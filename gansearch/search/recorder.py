@@ -200,7 +200,7 @@ class Recorder:
         match row:
             case Eval():
                 self.in_vain = 0
-            case End(status="diverged" | "failed"):
+            case End(status="diverged" | "infeasible" | "failed"):
                 self.in_vain += 1
         self._listener(row, self.ledger)
         return True

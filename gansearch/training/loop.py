@@ -210,12 +210,13 @@ class Trainer:
         """Returns what artifacts are made from; to be called after an evaluation."""
         images, device = self._images, self._rng.device
         chosen = torch.linspace(0, len(images) - 1, NUM_REAL, device=device).long()
+        pixels = images.pixels[chosen.to(images.pixels.device)].to(device)
         return Snapshot(
             G=self._ema.model,
             D=self._state.D,
             z_dim=self._z_dim,
             classes=images.classes,
-            real=to_float(images.pixels[chosen]),
+            real=to_float(pixels),
             real_labels=None if images.labels is None else images.labels[chosen],
             evaluation=self.evaluations[-1],
             curve=self._curve,

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from gansearch.data.base import to_uint8
 from gansearch.data.loader import Batches
+from gansearch.device import Halving
 from gansearch.metrics.reference import BATCH
 
 
@@ -26,12 +27,12 @@ def scored_samples(
     Raises:
         NonFiniteImage: An image has a pixel that is not finite.
     """
-    rng = torch.Generator().manual_seed(seed)
+    rng, halving = torch.Generator().manual_seed(seed), Halving()
     for start in range(0, count, BATCH):
         size = min(BATCH, count - start)
         z = torch.randn(size, z_dim, generator=rng).to(device)
         labels = batches.labels(rng, size)
-        images = G(z, None if labels is None else labels.to(device))
+        images = halving(G, z, None if labels is None else labels.to(device))
         if not images.isfinite().all():
             raise NonFiniteImage("an image is not finite")
         yield to_uint8(images)

@@ -125,7 +125,7 @@ def _count_trials(info: CurvesInfo, axes: Any) -> None:
 def _draw_curve(curve: Curve, axes: Any, faint: float) -> None:
     colour = STATUS_STYLE[curve.status][0]
     axes.plot(curve.kimg, curve.fid, color=colour, linewidth=1.3, alpha=faint, zorder=2)
-    size = 8 if curve.status in {"diverged", "failed"} else 5.5
+    size = 8 if curve.status in {"diverged", "infeasible", "failed"} else 5.5
     end = {"color": colour, "markersize": size, "markeredgecolor": "white", "markeredgewidth": 0.6, "zorder": 3}
     axes.plot(curve.kimg[-1], curve.fid[-1], _end_marker(curve.status), **end)
 

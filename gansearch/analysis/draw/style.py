@@ -40,6 +40,7 @@ STATUS_STYLE = {
     "running": (FULL, ">", "running"),
     "waiting": (CUT, "D", "waiting"),
     "diverged": (BROKEN, "X", "diverged"),
+    "infeasible": (BROKEN, "X", "too large for its GPU"),
     "failed": (BROKEN, "X", "failed"),
 }
 

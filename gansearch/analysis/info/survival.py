@@ -8,8 +8,8 @@ from gansearch.run.ledger import TrialState
 from gansearch.run.loaded import Run
 from gansearch.run.rows import images_of
 
-Fate = Literal["went on", "completed", "running", "waiting", "stopped", "diverged", "failed"]
-FATES: tuple[Fate, ...] = ("went on", "completed", "running", "waiting", "stopped", "diverged", "failed")
+Fate = Literal["went on", "completed", "running", "waiting", "stopped", "diverged", "infeasible", "failed"]
+FATES: tuple[Fate, ...] = ("went on", "completed", "running", "waiting", "stopped", "diverged", "infeasible", "failed")
 
 
 class Stage(NamedTuple):

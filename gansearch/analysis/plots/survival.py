@@ -21,6 +21,7 @@ _COLOURS: dict[Fate, str] = {
     "waiting": "#c9b458",
     "stopped": CUT,
     "diverged": BROKEN,
+    "infeasible": "#b08968",
     "failed": "#7a3b1d",
 }
 

@@ -16,6 +16,7 @@ _FATE_COLOURS = {
     "waiting": "@line",
     "stopped": "@cut",
     "diverged": "@broken",
+    "infeasible": "@s4",
     "failed": "@best",
 }
 _SERIES = ("@s1", "@s2", "@s3", "@s4", "@s5")

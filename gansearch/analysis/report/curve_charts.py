@@ -17,7 +17,13 @@ from gansearch.analysis.report.chart import (
 from gansearch.run.manifest import Manifest
 from gansearch.text import fid_text, kimg_text
 
-_COLOURS = {"completed": "@full", "running": "@real", "diverged": "@broken", "failed": "@broken"}
+_COLOURS = {
+    "completed": "@full",
+    "running": "@real",
+    "diverged": "@broken",
+    "infeasible": "@broken",
+    "failed": "@broken",
+}
 _MANY = 25
 
 

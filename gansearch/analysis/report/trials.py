@@ -75,7 +75,7 @@ class Failure(NamedTuple):
     """Trials that ended in the same way.
 
     Args:
-        status: `diverged` or `failed`.
+        status: `diverged`, `infeasible` or `failed`.
         reason: Why, with an ellipsis in place of numbers where these differ between the trials.
         size: How many trials.
         trials: The ids of the first of them, as one text.
@@ -90,10 +90,10 @@ class Failure(NamedTuple):
 
 
 def failures(ranked: Sequence[Ranked]) -> list[Failure]:
-    """Returns the trials that diverged or failed, grouped by reason, the largest group first."""
+    """Returns the trials that diverged, do not fit their GPU or failed, grouped by reason, the largest group first."""
     groups: dict[tuple[Standing, str], list[Ranked]] = defaultdict(list)
     for row in ranked:
-        if row.status in {"diverged", "failed"}:
+        if row.status in {"diverged", "infeasible", "failed"}:
             groups[row.status, _NUMBER.sub("…", row.reason or "no reason is known")].append(row)
     found = []
     for (status, masked), rows in groups.items():

@@ -29,6 +29,9 @@ def _arguments(parser: Parser) -> None:
     add_scheduling(parser)
     add_resources(parser)
     add_budgets(parser)
+    parser.add_argument(
+        "--measure", action="store_true", help="measure which precision and how many trials at once are fastest here"
+    )
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -47,7 +50,7 @@ def _run(args: argparse.Namespace) -> int:
     )
     shutdown = GracefulShutdown(lambda: None)
     with shutdown.handling():
-        return examine(plan, args.runs_dir)
+        return examine(plan, args.runs_dir, measure=args.measure)
     return shutdown.exit_code
 
 

@@ -85,6 +85,12 @@ class TrialEvents(Callback):
         self._health.over(trial_id)
         if "diverged" in result:
             self._recorder.end(trial_id, "diverged", result["diverged"], result["kimg"])
+        elif "infeasible" in result:
+            reason = result["infeasible"]
+            self._recorder.end(trial_id, "infeasible", reason)
+            logger.warning("trial %s is infeasible: %s", trial_id, reason)
+            failure = Failure(trial_id=trial_id, cause="error", reason=reason, node=result["node"])
+            self._health.infeasible(failure, self._placement.room())
         elif result.get("images", 0) >= trial.config["config"].train.max_images:
             self._recorder.end(trial_id, "completed", None)
         else:

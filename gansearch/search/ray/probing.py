@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 import ray
+import torch
 from ray.exceptions import RayTaskError
 from ray.util import ActorPool
 
@@ -25,6 +26,7 @@ from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.loop import Diverged, Trainer, evaluate_next
 
 _SECONDS = 0.5  # for the steps of one configuration
+_WARM_UP = 8  # periods: as many steps as a trial makes between two checks of its losses, each of which waits
 _LONGEST = 8.0  # seconds after which no further configuration is begun
 
 
@@ -45,7 +47,7 @@ class Probe:
     start: float
 
 
-class _Prober:
+class Prober:
     """An actor in place of one that trains: it has the same resources, and its process starts in the same way."""
 
     def __init__(
@@ -62,6 +64,8 @@ class _Prober:
         self._device = device_of(cpus, gpus)
         self._scorer = Scorer(base.metrics, self._device, reference)
         load_images(base.data, "train")
+
+    _trainer: Trainer | None = None
 
     def ready(self) -> None:
         """Returns when the process is ready."""
@@ -101,6 +105,26 @@ class _Prober:
             return None
         return (trainer.shown - shown) / (time.perf_counter() - begun), built
 
+    def warm(self, config: TrialConfig) -> bool:
+        """Builds the trial of a configuration and makes its first steps, which compile; returns whether it fits."""
+        self._trainer = None
+        torch.cuda.empty_cache()
+        try:
+            self._trainer = Trainer(config, self._device, self._scorer)
+            self._trainer.train(_WARM_UP * config.optim.d_steps)
+        except torch.OutOfMemoryError:
+            self._trainer = None
+        return self._trainer is not None
+
+    def run(self, seconds: float) -> float:
+        """Trains what is warm for some seconds; returns the images a second."""
+        trainer = self._trainer
+        assert trainer is not None, "it is warm"
+        shown, begun = trainer.shown, time.perf_counter()
+        while time.perf_counter() - begun < seconds:
+            trainer.train(_WARM_UP * trainer.config.optim.d_steps)
+        return (trainer.shown - shown) / (time.perf_counter() - begun)
+
 
 def probe(
     plan: Plan, cluster: Cluster, reference: Reference, configs: Iterable[TrialConfig], begun: float
@@ -121,7 +145,7 @@ def probe(
         UserError: A configuration can't be trained.
     """
     names = plan.component_names
-    actor: Any = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus)(_Prober)
+    actor: Any = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus)(Prober)
     actors = [
         actor.remote(names, foreign.objects(names), cluster.cpus, cluster.gpus, reference, plan.space.base)
         for _ in range(cluster.slots)

@@ -84,6 +84,7 @@ class GANTrial(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._trainer = None  # frees the memory for the next trainer
+        torch.cuda.empty_cache()
         self.cleanup()
         self._next_config = new_config
         return True
@@ -98,19 +99,34 @@ class GANTrial(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Returns nothing but that the trial has begun; after that the next evaluation, or `diverged` in its place.
 
-        `done` is set with the last. `warnings` are what the package has warned of meanwhile.
+        `infeasible` comes in place of the first one where the trial does not fit its GPU. `done` is set with the last.
+        `warnings` are what the package has warned of meanwhile.
 
         Raises:
             TrialFailure: The trial can't go on here.
         """
         with _explained():
-            if self._trainer is None:
-                self._trainer = self._begun(self._next_config)
-                return {"done": False, "warnings": self._warnings.taken()}
-            result = self._next(self._trainer)
+            try:
+                result = self._stepped()
+            except torch.OutOfMemoryError as error:
+                if self._has_fitted:  # so others on the card take more than they did
+                    raise
+                result = {"infeasible": _too_large(error, self._next_config["gpus"]), "node": _node(), "done": True}
             if result["done"]:
                 self._finish()
             return {**result, "warnings": self._warnings.taken()}
+
+    def _stepped(self) -> dict[str, Any]:
+        if self._trainer is None:
+            self._trainer = self._begun(self._next_config)
+            return {"done": False}
+        return self._next(self._trainer)
+
+    @property
+    def _has_fitted(self) -> bool:
+        """Whether this trial has come to an evaluation, here or elsewhere."""
+        is_known = self._next_config["reported_images"] or self._next_config["continues"]
+        return bool(is_known or (self._trainer is not None and self._trainer.evaluations))
 
     def _begun(self, config: dict[str, Any]) -> Trainer:
         foreign.permit(config["config"].component_names)  # as the driver has
@@ -162,6 +178,12 @@ class GANTrial(tune.Trainable):
         artifacts, self._unfinished = self._unfinished, None
         if artifacts is not None:
             artifacts.finish()
+
+
+def _too_large(error: torch.OutOfMemoryError, gpus: float) -> str:
+    """Returns why a trial does not fit its share of a GPU."""
+    said = ". ".join(one_line(error).split(". ")[:3])
+    return f"out of memory with {gpus:g} of a GPU ({said})"
 
 
 def _node() -> str:
