@@ -8,6 +8,7 @@ import sys
 from functools import partial
 
 import ray
+import torch
 
 from gansearch.cli.search import main
 from gansearch.config import TrainConfig
@@ -15,6 +16,7 @@ from gansearch.errors import UserError
 from gansearch.training.card import Card
 from tests.sleeping import sleeping_trials
 
+CPU = torch.device("cpu")
 GIB = 2**30
 
 

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 Look = Callable[[TrainConfig], Card]
 
 _PATIENCE = 120.0  # seconds without an answer, after which the shares that are left belong to others
+_LEAST_SHARE = 0.25  # of a GPU: more than four processes at once would find no more than four do
 _GIB = 2**30
 
 
@@ -34,10 +35,10 @@ class NodeReport:
     Args:
         node_id: The node's id.
         address: The node's address.
-        slots: How many trials the node can hold, each of which was looked at unless `unseen`.
+        slots: How many trials the node can hold.
         cards: What trials would train on, by the number of the GPU on its node.
         faults: Why a trial can't train there, by the number of the GPU.
-        unseen: How many shares were not free.
+        unseen: How many shares of GPUs were not free.
     """
 
     node_id: str
@@ -58,8 +59,9 @@ class NodeReport:
             looks = [card for seen in self.cards.values() for card in seen]
             parts.append(f"{min(card.free for card in looks) / _GIB:.1f} of {looks[0].memory / _GIB:.1f} GiB free")
         if self.unseen:
-            parts.append(f"{self.unseen} of {self.slots} shares are taken by others, and were not looked at")
-        parts.append(f"{self.slots} trials at once")
+            shares = "1 share of a GPU is" if self.unseen == 1 else f"{self.unseen} shares of GPUs are"
+            parts.append(f"{shares} taken by others, and not looked at")
+        parts.append(f"{self.slots} trial{'' if self.slots == 1 else 's'} at once")
         return f"node {self.address}: {'; '.join(faults or parts)}"
 
 
@@ -111,15 +113,17 @@ def _counted(cluster: Cluster) -> list[NodeReport]:
 
 
 def inspect(cluster: Cluster, train: TrainConfig, look: Look) -> list[NodeReport]:
-    """Looks at the GPU shares of all trials that the cluster can hold, at the same time, so that no card is left out.
+    """Looks at all shares of all GPUs at the same time, so that no card is left out, but at no more than four of one.
 
     A share that no process gets within two minutes belongs to somebody else. A node that is lost is left out.
     """
-    kind: Any = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus, max_restarts=0)(_Inspector)
+    share = max(cluster.gpus, _LEAST_SHARE)
+    kind: Any = ray.remote(num_cpus=0, num_gpus=share, max_restarts=0)(_Inspector)
     reports, actors, asked = _counted(cluster), [], {}
+    cards = {node["NodeID"]: int(node["Resources"].get("GPU", 0)) for node in ray.nodes()}
     for report in reports:
         there = NodeAffinitySchedulingStrategy(report.node_id, soft=False)
-        for _ in range(report.slots):
+        for _ in range(cards[report.node_id] * int(1 / share + 1e-9)):
             actors.append(kind.options(scheduling_strategy=there).remote())
             asked[actors[-1].look.remote(look, train)] = report
     try:

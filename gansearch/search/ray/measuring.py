@@ -103,7 +103,7 @@ def measured(
 def _asked(cluster: Cluster, question: Callable[[], T]) -> T:
     """Returns the answer of the first node that lives long enough to give one."""
     for node in cluster.nodes or (None,):  # None: an autoscaler starts one
-        answers = ask_nodes([node], question, gpus=cluster.gpus)
+        answers = ask_nodes([node], lambda: question(), gpus=cluster.gpus)  # Ray takes no method of an object
         if answers:
             return answers[0][1]
     raise UserError("all nodes were lost while the reference statistics were measured: start again")
