@@ -9,7 +9,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from gansearch.run.ledger import Ledger
-from gansearch.run.rows import Decision
+from gansearch.run.rows import Decision, Status
 from gansearch.run.space import Space, When
 from gansearch.search.history import History
 from gansearch.search.samplers.tpe import TPE
@@ -46,11 +46,12 @@ def test_a_trial_that_trains_is_unknown_further_up() -> None:
     assert known(History.of(rows.ledger, RUNGS)) == {1: {0: 9.0}, 3: {0: 4.0}, 9: {}}
 
 
-def test_a_trial_that_diverged_has_no_fid_anywhere_and_a_final_is_no_part_of_it() -> None:
+@pytest.mark.parametrize("status", ["diverged", "infeasible"])
+def test_a_trial_that_diverged_or_does_not_fit_is_worse_than_all_and_a_final_is_no_part_of_it(status: Status) -> None:
     rows = Rows()
     rows.start(0)
     rows.evals(0, 2.0, 2.0, 2.0)
-    rows.end(0, "diverged", "non-finite loss")
+    rows.end(0, status, "non-finite loss")
     rows.start(1, parent="0000", relation="final", origin="final")
     rows.evals(1, 1.0)
     history = History.of(rows.ledger, RUNGS)

@@ -133,9 +133,10 @@ def test_one_completed_trial_goes_on() -> None:
     assert told(search_queue(plan_of(1, 3), rows.ledger)) == ["baseline:dcgan continuation 0000"]
 
 
-def test_failed_trials_are_retried_once() -> None:
+@pytest.mark.parametrize("status", ["failed", "infeasible"])
+def test_failed_trials_and_those_that_did_not_fit_are_retried_once(status: Status) -> None:
     rows = Rows()
-    rows.trial("failed")
+    rows.trial(status)
     rows.trial("failed", parent="0000", relation="retry")
     rows.trial("failed", origin="final", parent="0000", relation="final", seed=8)
     assert told(search_queue(plan_of(1), rows.ledger)) == []
