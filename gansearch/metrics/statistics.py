@@ -35,10 +35,12 @@ def read_statistics(file: str) -> tuple[Moments, int]:
     fault = f"metrics.statistics={file}"
     if file.endswith((".pkl", ".pickle")):
         raise UserError(f"{fault}: a pickle can run any code; save {', '.join(_OF_STYLEGAN)} of it by numpy.savez")
+    if not Path(file).is_file():  # a pipe would be waited for
+        raise UserError(f"{fault}: no such file")
     try:
         with np.load(file, allow_pickle=False) as content:
             found = {name: np.asarray(content[name], dtype=np.float64) for name in content.files if name in _KNOWN}
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, TypeError, AttributeError, MemoryError, zipfile.BadZipFile) as error:
         raise UserError(f"{fault}: not a readable .npz file ({one_line(error)})") from None
     count = 0
     if found.keys() >= {"mu", "sigma"}:

@@ -98,7 +98,7 @@ def test_what_is_no_npz_is_refused_and_a_pickle_is_not_opened(tmp_path: Path) ->
         ("f.npz", "not a readable .npz"),
         ("f.npy", "not a readable .npz"),
         ("f.pkl", "a pickle can run any code; save raw_mean, raw_cov, num_items of it by numpy.savez"),
-        ("none.npz", "not a readable .npz"),
+        ("none.npz", "no such file"),
     ):
         with pytest.raises(UserError, match=fault):
             read_statistics(str(tmp_path / name))
