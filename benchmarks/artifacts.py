@@ -16,10 +16,10 @@ import torch
 from benchmarks.of_recipe import add_arguments, prepare
 from benchmarks.spread import report
 from gansearch.config import ArtifactsConfig, TrialConfig
+from gansearch.device import best_device
 from gansearch.training.artifacts.base import Snapshot
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
-from gansearch.device import best_device
 from gansearch.training.loop import Trainer, run
 
 MOST = 0.03

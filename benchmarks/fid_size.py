@@ -24,6 +24,7 @@ from benchmarks.spread import report
 from gansearch import registry
 from gansearch.data.base import to_uint8
 from gansearch.data.loader import load_images
+from gansearch.device import best_device
 from gansearch.export import export, load_generator
 from gansearch.metrics.extractors.base import Extractor, loaded
 from gansearch.metrics.fid import Moments, frechet_distance
@@ -31,7 +32,6 @@ from gansearch.metrics.reference import reference_of
 from gansearch.run.loaded import load
 from gansearch.run.paths import RunDir
 from gansearch.search.find_space import parse_settings
-from gansearch.device import best_device
 from gansearch.training.generator import LoadedGenerator
 
 BATCH = 256

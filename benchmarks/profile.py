@@ -25,11 +25,11 @@ from benchmarks.of_recipe import add_arguments, prepare
 from benchmarks.spread import report
 from gansearch.config import TrialConfig
 from gansearch.data.loader import Batches
+from gansearch.device import best_device
 from gansearch.metrics.scorer import Scorer
 from gansearch.training import loop
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
-from gansearch.device import best_device
 from gansearch.training.ema import EMA
 from gansearch.training.loop import Trainer, evaluate_next
 from gansearch.training.step import TrainState

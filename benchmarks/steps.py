@@ -24,13 +24,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.launches import torchs_spectral_norm
 from benchmarks.plain import PlainLoop
 from benchmarks.spread import report
 from gansearch.config import TrialConfig
 from gansearch.data.loader import load_images
+from gansearch.device import best_device
 from gansearch.models.base import ImageShape
 from gansearch.training.build import build_networks
-from gansearch.device import best_device
 from gansearch.training.feasibility import check
 from gansearch.training.loop import Trainer
 
@@ -59,7 +60,8 @@ def random_images(folder: Path, count: int = 1280) -> None:
 
 
 def plain(config: TrialConfig, pixels: Tensor) -> Train:
-    G, D = build_networks(config, ImageShape(3, SIZE), torch.device("cpu"))
+    with torchs_spectral_norm():  # it iterates in every pass, so the loop need not know of it
+        G, D = build_networks(config, ImageShape(3, SIZE), torch.device("cpu"))
     return PlainLoop(config, G, D, pixels, best_device()).train
 
 

@@ -1,5 +1,6 @@
 """The device that a process computes on, and the precision of its arithmetic."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,8 +54,12 @@ def free_memory(device: torch.device) -> int:
 
 
 def best_device() -> torch.device:
-    """Returns a GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Returns a GPU where there is one, else the CPU; warns where there is one that torch can't use."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if _DRIVER.exists() and os.environ.get("CUDA_VISIBLE_DEVICES") != "":
+        warn_once(f"on the CPU: torch {torch.__version__} can't use the GPU here ({driver()}), see docs/howto/gpu.md")
+    return torch.device("cpu")
 
 
 def best_precision(device: torch.device) -> Precision:

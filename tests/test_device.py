@@ -11,6 +11,7 @@ from torch import Tensor
 from gansearch import device
 from gansearch.device import Halving, driver, gpu
 from gansearch.errors import UserError
+from gansearch.logs import warn_once
 
 
 def limited(most: int, calls: list[int]) -> object:
@@ -66,3 +67,18 @@ def test_the_kernel_tells_the_driver(
     if text is not None:
         (tmp_path / "version").write_text(text)
     assert driver() == expected
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_trial_without_ray_says_that_it_trains_on_the_cpu_where_a_gpu_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(device, "_DRIVER", tmp_path / "version")
+    warn_once.cache_clear()
+    assert device.best_device() == torch.device("cpu") and caplog.text == ""
+    (tmp_path / "version").write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat\n")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert device.best_device() == torch.device("cpu") and caplog.text == ""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert device.best_device() == torch.device("cpu")
+    assert "can't use the GPU here (driver 535.104.05)" in caplog.text

@@ -37,6 +37,8 @@ def read_statistics(file: str) -> tuple[Moments, int]:
         raise UserError(f"{fault}: a pickle can run any code; save {', '.join(_OF_STYLEGAN)} of it by numpy.savez")
     if not Path(file).is_file():  # a pipe would be waited for
         raise UserError(f"{fault}: no such file")
+    if not zipfile.is_zipfile(file):
+        raise UserError(f"{fault}: this is no .npz file")
     try:
         with np.load(file, allow_pickle=False) as content:
             found = {name: np.asarray(content[name], dtype=np.float64) for name in content.files if name in _KNOWN}

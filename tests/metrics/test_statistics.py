@@ -95,8 +95,8 @@ def test_what_is_no_npz_is_refused_and_a_pickle_is_not_opened(tmp_path: Path) ->
     (tmp_path / "f.pkl").write_bytes(b"")
     np.save(tmp_path / "f.npy", np.zeros(3))
     for name, fault in (
-        ("f.npz", "not a readable .npz"),
-        ("f.npy", "not a readable .npz"),
+        ("f.npz", "this is no .npz"),
+        ("f.npy", "this is no .npz"),
         ("f.pkl", "a pickle can run any code; save raw_mean, raw_cov, num_items of it by numpy.savez"),
         ("none.npz", "no such file"),
     ):

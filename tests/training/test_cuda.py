@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gansearch.config import TrialConfig
+from gansearch.data import loader
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.feasibility import check
@@ -24,6 +25,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "acgan in bfloat16": {"model.conditioning": "acgan", "train.precision": "bf16"},
     "compiled": {"train.compile": "always", "train.precision": "bf16", "model.attention_at": 8},
+    "normed, compiled": {
+        "model.name": "sagan",
+        "loss.name": "hinge",
+        "train.compile": "always",
+        "train.precision": "tf32",
+    },
     "penalty": {"model.name": "sagan", "model.conditioning": "projection", "loss.name": "wgan-gp"},
 }
 
@@ -41,3 +48,14 @@ def test_a_trial_trains_leaves_pictures_and_resumes(variant: str, tiny: TrialCon
     again.restore(checkpoints)
     run(again, lambda _: None, checkpoints, artifacts)
     assert len(again.evaluations) == config.train.evaluations and (tmp_path / "samples.gif").exists()
+
+
+@pytest.mark.gpu
+def test_a_trial_whose_images_are_streamed_is_the_same(tiny: TrialConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = []
+    for share in (loader._SHARE, 0.0):
+        monkeypatch.setattr(loader, "_SHARE", share)
+        loader._on_device.cache_clear()
+        losses.append(Trainer(check(tiny), torch.device("cuda")).train(20))
+    loader._on_device.cache_clear()
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)

@@ -11,12 +11,14 @@ import torch
 from ray.autoscaler.v2.sdk import get_cluster_status
 from ray.experimental.internal_kv import _internal_kv_get
 
-from gansearch.device import Precision, best_device, best_precision
+from gansearch.device import Precision, best_precision, gpu
 from gansearch.errors import UserError
 from gansearch.run.manifest import Plan
 from gansearch.run.space import Space
 from gansearch.search.ray.asking import ask_nodes
 from gansearch.search.ray.token import sees
+
+_CPU = torch.device("cpu")
 
 
 def cores() -> int:
@@ -121,11 +123,18 @@ class Cluster:
             return space
         precision = self.precision
         if precision is None:
-            # Where there is none yet, an autoscaler starts one for this question.
-            holding = [node for node in self.nodes if _slots(node["Resources"], self.cpus, self.gpus)]
-            found = ask_nodes(holding or (None,), lambda: best_precision(best_device()), gpus=self.gpus or None)
-            precision = "bf16" if {answer for _, answer in found} == {"bf16"} else "float32"
+            precision = self._asked_precision()
         return space.replaced(base=space.base.override({"train.precision": precision}))
+
+    def _asked_precision(self) -> Precision:
+        holding = [node for node in self.nodes if _slots(node["Resources"], self.cpus, self.gpus)]
+        if not self.gpus:
+            if {node["NodeID"] for node in holding} == {ray.get_runtime_context().get_node_id()}:
+                return best_precision(_CPU)  # of this machine, which needs no process of Ray to know it
+            answers = ask_nodes(holding, lambda: best_precision(_CPU))
+        else:  # where there is no node yet, an autoscaler starts one for this question
+            answers = ask_nodes(holding or (None,), lambda: best_precision(gpu()), gpus=self.gpus)
+        return "bf16" if {answer for _, answer in answers} == {"bf16"} else "float32"
 
 
 def _has_autoscaler() -> bool:
