@@ -112,6 +112,12 @@ class TrainConfig(Section):
     def _not_half(cls, value: object) -> object:
         return _no_half(value)
 
+    @model_validator(mode="after")
+    def _no_compiled_tf32(self) -> Self:
+        if (self.precision, self.compile != "never") == ("tf32", True):  # the compiler reads torch's older setting
+            raise ValueError("precision=tf32 is not known to torch's compiler: set compile=never, or precision=bf16")
+        return self
+
     @property
     def eval_images(self) -> int:
         """The number of real images between two evaluations."""

@@ -30,7 +30,8 @@ def gpu() -> torch.device:
     """Returns the GPU that this process was given; raises UserError where torch has none, with torch's reason."""
     try:
         torch.cuda.init()
-    except (RuntimeError, AssertionError) as error:  # the second where torch was built without CUDA
+    # torch built without CUDA fails an assertion; what CUDA refuses to a lazy call is no RuntimeError.
+    except (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError) as error:
         reason = one_line(error).partition(". ")[0]
         raise UserError(
             f"torch {torch.__version__} finds no GPU here ({reason}; {driver()}): install a driver and a torch that "
@@ -49,8 +50,17 @@ def driver() -> str:
 
 
 def free_memory(device: torch.device) -> int:
-    """Returns the bytes of a GPU that nobody uses."""
-    return torch.cuda.mem_get_info(device)[0]
+    """Returns the bytes of a GPU that nobody uses, and at most those that this process may take."""
+    free, total = torch.cuda.mem_get_info(device)
+    return min(free, int(total * torch.cuda.get_per_process_memory_fraction(device)))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Returns whether a GPU had too little memory, for torch's tensors or for a library or context beside them."""
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in text or "_ALLOC_FAILED" in text)
+    )
 
 
 def best_device() -> torch.device:
@@ -73,7 +83,12 @@ def best_precision(device: torch.device) -> Precision:
 
 
 def require_precision(precision: str, device: torch.device) -> None:
-    """Raises UserError where a device would compute in another precision than the one that a run records."""
+    """Raises UserError where a device would compute in another precision than the one that a run records.
+
+    bf16 is emulated where a GPU has no units for it, which is slow. On a CPU it may be tried out.
+    """
+    if precision == "bf16" and device.type == "cuda" and best_precision(device) != "bf16":
+        raise UserError("train.precision=bf16 needs a GPU with units for it (Ampere or newer): set it to float32")
     if precision == "tf32" and not (device.type == "cuda" and torch.cuda.get_device_capability(device) >= _TF32_FROM):
         raise UserError("train.precision=tf32 needs a GPU with units for TF32 (Ampere or newer): set it to float32")
 
@@ -91,16 +106,17 @@ class Halving:
         """Returns the outputs for `inputs`, tensors (N, ...) or None; raises OutOfMemoryError where one is too many."""
         count = next(len(one) for one in inputs if one is not None)
         while True:
-            size = min(count, self._largest or count)
+            size, parts = min(count, self._largest or count), list[Tensor]()
             try:
                 parts = [
                     function(*(None if one is None else one[start : start + size] for one in inputs))
                     for start in range(0, count, size)
                 ]
                 return parts[0] if len(parts) == 1 else torch.cat(parts)
-            except torch.OutOfMemoryError:
-                if size == 1:
+            except RuntimeError as error:
+                if size == 1 or not is_out_of_memory(error):
                     raise
+            del parts  # where there was no room to put them together
             self._largest = size // 2
             warn_once(f"out of GPU memory with {size} images of an evaluation at once: going on with {self._largest}")
             torch.cuda.empty_cache()

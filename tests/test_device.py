@@ -20,7 +20,9 @@ def limited(most: int, calls: list[int]) -> object:
     def double(images: Tensor, labels: Tensor | None = None) -> Tensor:
         calls.append(len(images))
         if len(images) > most:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise (
+                torch.OutOfMemoryError("CUDA out of memory") if most % 2 else RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")
+            )
         return 2 * images if labels is None else 2 * images + labels
 
     return double
@@ -38,8 +40,16 @@ def test_parts_give_what_the_whole_gives(count: int, most: int, labelled: bool) 
 
 
 def test_memory_for_not_even_one_image_is_an_error() -> None:
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(RuntimeError, match="ALLOC_FAILED"):
         Halving()(limited(0, []), torch.arange(5))  # type: ignore[arg-type]
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory() -> None:
+    def fails(images: Tensor) -> Tensor:
+        raise RuntimeError("device-side assert triggered")
+
+    with pytest.raises(RuntimeError, match="assert"):
+        Halving()(fails, torch.arange(5))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")

@@ -137,8 +137,7 @@ def show_speeds(speeds: Speeds, *, is_gpu: bool) -> None:
         print(f"an FID with its artifacts: {speeds.evaluation:.1f} s")
     best, share = speeds.best, 1 / speeds.best.trials
     slots = f"--gpus-per-trial {share:g}" if is_gpu else f"--cpus-per-trial {cores() * share:g}"
-    how = "auto" if best.compile == "always" else "never"
-    print(f"best here: {slots} --set train.precision={best.precision} --set train.compile={how}")
+    print(f"best here: {slots} --set train.precision={best.precision} --set train.compile={best.compile}")
 
 
 def cost_text(

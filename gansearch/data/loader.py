@@ -11,12 +11,12 @@ from torch import Generator, Tensor
 
 from gansearch import registry
 from gansearch.config import DataConfig
-from gansearch.data.base import Images, Split, require_images, to_float
+from gansearch.data.base import Images, Split, to_float
 from gansearch.data.stream import Stream
 from gansearch.device import free_memory
 from gansearch.errors import UserError
 
-_SHARE = 0.1  # of the free memory of a GPU that the pixels may fill: eight trials on one card come at once
+_SHARE = 0.25  # of the memory that a process may take of a GPU
 
 
 def load_images(section: DataConfig, split: Split) -> Images:
@@ -38,12 +38,9 @@ def _load(section: str, split: Split) -> Images:
 def device_images(section: DataConfig, device: torch.device) -> Images:
     """Loads the training images for `device`, once per process: its trials share them.
 
-    Pixels that would fill more than a tenth of the free memory of a GPU, on which there may be other trials, stay where
-    they are, in the memory of the machine or mapped from a file; `Batches` then brings each batch over. Labels lie on
-    the device.
-
-    Raises:
-        UserError: The images fit neither the GPU nor the memory of the machine, or `load_images` raises it.
+    Pixels that would fill more than a quarter of the memory that this process may take of a GPU stay where they are, in
+    the memory of the machine or mapped from a file; `Batches` then brings each batch over. Labels lie on the device.
+    Raises as `load_images` does.
     """
     return _on_device(section.model_dump_json(), device)
 
@@ -54,8 +51,6 @@ def _on_device(section: str, device: torch.device) -> Images:
     pixels = images.pixels
     if device.type == "cpu" or pixels.nbytes <= _SHARE * free_memory(device):
         pixels = pixels.to(device)
-    else:
-        require_images(*pixels.shape[:3])
     labels = None if images.labels is None else images.labels.to(device)
     return Images(pixels, labels, images.classes)
 

@@ -67,8 +67,8 @@ class TrialState:
         return key_of(self.start.params)
 
     def is_finished(self, images: int) -> bool:
-        """Returns whether the trial has reached `images`, or would do again what it did: diverge, or not fit."""
-        return self.status in {"diverged", "infeasible"} or (self.status == "completed" and self.images >= images)
+        """Returns whether the trial has reached `images` or has diverged: trained again, it would do the same."""
+        return self.status == "diverged" or (self.status == "completed" and self.images >= images)
 
     @property
     def status(self) -> Standing:

@@ -27,7 +27,7 @@ from gansearch.search.feasibility import baseline_params, check_choice, check_va
 from gansearch.text import is_number
 
 _FOLDER = "search_spaces"
-_PATHS = ("data.dir", "metrics.weights")
+_PATHS = ("data.dir", "metrics.weights", "metrics.statistics")
 
 
 def find_space(name: str) -> Space:

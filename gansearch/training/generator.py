@@ -97,7 +97,9 @@ class LoadedGenerator:
         seed = self.config.metrics.seed if seed is None else seed
         batches = Batches(self._labelled(), batch=1, rng=torch.Generator())
         try:
-            yield from scored_samples(self.module, self.z_dim, batches, seed, count, device)
+            yield from scored_samples(
+                self.module, self.z_dim, batches, seed, count, device, self.config.train.precision
+            )
         except NonFiniteImage:
             raise UserError(
                 "the generator makes images that are not finite: export another trial with --trial"

@@ -6,7 +6,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -107,8 +107,7 @@ class Trainer:
             losses = self.train(self.config.train.eval_images // self.config.train.batch)
         trained = time.perf_counter()
         self._check_weights()
-        with self._arithmetic():
-            fid = self._scorer.fid(self._samples())
+        fid = self._scorer.fid(self._samples())
         evaluation = Evaluation(
             kimg=self.kimg,
             fid=fid,
@@ -125,7 +124,7 @@ class Trainer:
 
     def train(self, d_steps: int) -> dict[str, float]:
         """Makes `d_steps` D steps and the G steps between them; returns the mean of each loss."""
-        with self._arithmetic():
+        with float32_arithmetic(tf32=self.config.train.precision == "tf32"):
             return self._trained(d_steps)
 
     def _trained(self, d_steps: int) -> dict[str, float]:
@@ -190,9 +189,6 @@ class Trainer:
             torch.manual_seed(self.config.seed + self.shown)
             yield
 
-    def _arithmetic(self) -> AbstractContextManager[None]:
-        return float32_arithmetic(tf32=self.config.train.precision == "tf32")
-
     def _latents(self, count: int) -> Tensor:
         return torch.randn(count, self._z_dim, generator=self._rng, device=self._rng.device)
 
@@ -201,7 +197,13 @@ class Trainer:
         metrics, device = self.config.metrics, self._rng.device
         try:
             yield from scored_samples(
-                self._ema.model, self._z_dim, self._batches, metrics.seed, metrics.num_fake, device
+                self._ema.model,
+                self._z_dim,
+                self._batches,
+                metrics.seed,
+                metrics.num_fake,
+                device,
+                self.config.train.precision,
             )
         except NonFiniteImage:
             raise Diverged("image", self.kimg) from None

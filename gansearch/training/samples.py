@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from gansearch.data.base import to_uint8
 from gansearch.data.loader import Batches
-from gansearch.device import Halving
+from gansearch.device import Halving, float32_arithmetic
 from gansearch.metrics.reference import BATCH
 
 
@@ -17,9 +17,11 @@ class NonFiniteImage(ValueError):  # noqa: N818 - the output of a diverged gener
 
 @torch.no_grad()
 def scored_samples(
-    G: nn.Module, z_dim: int, batches: Batches, seed: int, count: int, device: torch.device
+    G: nn.Module, z_dim: int, batches: Batches, seed: int, count: int, device: torch.device, precision: str
 ) -> Iterator[Tensor]:
     """Yields `count` images of G, uint8 (at most 256, C, H, W), on `device`.
+
+    They are computed in float32, with TF32 where that is the `precision` of the trial.
 
     z and labels come in turns from one random number generator on the CPU, so that they are the same on every device.
     Labels are as frequent as in the data of `batches`.
@@ -32,7 +34,8 @@ def scored_samples(
         size = min(BATCH, count - start)
         z = torch.randn(size, z_dim, generator=rng).to(device)
         labels = batches.labels(rng, size)
-        images = halving(G, z, None if labels is None else labels.to(device))
+        with float32_arithmetic(tf32=precision == "tf32"):
+            images = halving(G, z, None if labels is None else labels.to(device))
         if not images.isfinite().all():
             raise NonFiniteImage("an image is not finite")
         yield to_uint8(images)

@@ -1,5 +1,6 @@
 """Statistics from files: the formats of others, what they give, and files that are none."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,13 @@ SUMS = {"raw_mean": np.zeros(64), "raw_cov": np.eye(64), "num_items": np.array(1
     ("content", "fault"),
     [
         ({"mu": np.zeros(2048), "sigma": np.eye(2048)}, "2048 features, and digits-classifier has 64"),
-        ({"mean": np.zeros(64)}, "neither mu and sigma nor raw_mean"),
-        (SUMS | {"num_items": np.array(1)}, "neither mu and sigma nor raw_mean"),
-        (GOOD | {"mu": np.zeros(63)}, r"shape \(63,\) and a covariance of \(64, 64\)"),
+        ({"mean": np.zeros(64)}, "neither mu and sigma nor raw_mean and raw_cov and num_items"),
+        (SUMS | {"num_items": np.array(1)}, "num_items is no number"),
+        (SUMS | {"num_items": np.array([3, 4])}, "num_items is no number"),
+        (SUMS | {"num_items": np.array(np.inf)}, "not all values of num_items are finite"),
+        (SUMS | {"raw_cov": np.eye(63)}, r"shape \(64,\) and a matrix of \(63, 63\)"),
+        (SUMS | {"raw_mean": np.zeros((64, 2))}, "don't fit"),
+        (GOOD | {"mu": np.zeros(63)}, r"shape \(63,\) and a matrix of \(64, 64\)"),
         (GOOD | {"mu": np.zeros((64, 1))}, "don't fit"),
         (GOOD | {"sigma": np.full((64, 64), np.nan)}, "finite"),
         (GOOD | {"sigma": np.triu(np.ones((64, 64)))}, "no covariance"),
@@ -88,6 +93,17 @@ def test_a_file_that_does_not_serve_is_one_line(content: dict[str, Any], fault: 
     with pytest.raises(UserError, match=fault) as error:
         reference_of(MetricsConfig(statistics=str(path)), IMAGES, CPU)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_damaged_file_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "f.npz"
+    rng = np.random.default_rng(0)
+    np.savez_compressed(path, mu=rng.random(64), sigma=rng.random((64, 64)))
+    whole = path.read_bytes()
+    for at in range(40, len(whole), 997):
+        path.write_bytes(whole[:at] + bytes(byte ^ 255 for byte in whole[at : at + 40]) + whole[at + 40 :])
+        with pytest.raises(UserError, match=re.escape(f"metrics.statistics={path}: ")):
+            read_statistics(str(path))
 
 
 def test_what_is_no_npz_is_refused_and_a_pickle_is_not_opened(tmp_path: Path) -> None:

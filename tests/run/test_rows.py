@@ -49,7 +49,7 @@ DECISIONS: dict[str, Any] = {
     "compared": st.integers(0),
 }
 ENDS: dict[str, Any] = {
-    "status": st.sampled_from(["completed", "stopped", "diverged", "failed"]),
+    "status": st.sampled_from(["completed", "stopped", "diverged", "infeasible", "failed"]),
     "best_fid": st.none() | NUMBER,
     "best_kimg": st.none() | LENGTH,
     "kimg": LENGTH,

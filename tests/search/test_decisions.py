@@ -335,7 +335,7 @@ def test_a_lost_row_of_a_promotion_stops_no_trial() -> None:
     assert (trial.decisions[-1].verdict, trial.status, trial.is_unfinished) == ("waits", "running", True)
 
 
-@pytest.mark.parametrize("status", ["diverged", "failed"])
+@pytest.mark.parametrize("status", ["diverged", "infeasible", "failed"])
 def test_a_trial_that_waits_behind_one_that_came_to_nothing_goes_on(status: Status) -> None:
     driver = begun(plan(), trials=2)
     for fid in (13.0, 12.0, 11.0, 10.0):

@@ -168,7 +168,7 @@ def test_more_finals_than_trials_are_refused_before_they_are_made() -> None:
         finals_queue(plan_of(9), rows.ledger, finalists, 2**31 - 1)
 
 
-@pytest.mark.parametrize("status", ["failed", "stopped", "completed"])
+@pytest.mark.parametrize("status", ["failed", "infeasible", "stopped", "completed"])
 def test_a_final_that_came_to_nothing_or_not_far_enough_is_held_again(status: Status) -> None:
     rows = Rows()
     rows.trial("completed")

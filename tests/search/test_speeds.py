@@ -34,7 +34,7 @@ def test_the_table_and_the_flags(capsys: pytest.CaptureFixture[str]) -> None:
     assert [row.split()[:2] for row in rows] == [["1", "trial"], *([count, "trials"] for count in "248")]
     assert rows[3].split("once")[1].split() == ["does", "not", "fit", "does", "not", "fit", "8,000", "9,000"]
     assert evaluation == "an FID with its artifacts: 2.0 s"
-    assert best == "best here: --gpus-per-trial 0.125 --set train.precision=bf16 --set train.compile=auto"
+    assert best == "best here: --gpus-per-trial 0.125 --set train.precision=bf16 --set train.compile=always"
 
 
 @pytest.mark.slow

@@ -29,8 +29,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "model.name": "sagan",
         "loss.name": "hinge",
         "train.compile": "always",
-        "train.precision": "tf32",
+        "train.precision": "float32",
     },
+    "tf32": {"train.precision": "tf32", "model.spectral_norm": True},
     "penalty": {"model.name": "sagan", "model.conditioning": "projection", "loss.name": "wgan-gp"},
 }
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gansearch.config import TrialConfig
-from gansearch.device import best_precision
+from gansearch.device import best_precision, require_precision
 from gansearch.errors import UserError
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.feasibility import check
@@ -134,6 +134,19 @@ def test_tf32_is_used_where_it_is_asked_for_alone(
 def test_tf32_is_refused_where_no_units_for_it_are(tiny: TrialConfig) -> None:
     with pytest.raises(UserError, match=r"train\.precision=tf32 needs a GPU .* set it to float32"):
         Trainer(check(tiny.override({"train.precision": "tf32"})), CPU)
+
+
+def test_tf32_is_refused_with_the_compiler() -> None:
+    """The compiler asks for torch's older setting, which raises where the newer one says TF32."""
+    with pytest.raises(UserError, match="precision=tf32 is not known to torch's compiler"):
+        TrialConfig().override({"train.precision": "tf32", "train.compile": "always"})
+
+
+def test_bf16_is_refused_where_a_gpu_would_emulate_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    with pytest.raises(UserError, match=r"train\.precision=bf16 needs a GPU with units for it"):
+        require_precision("bf16", torch.device("cuda"))
+    require_precision("bf16", CPU)
 
 
 @pytest.mark.parametrize("path", ["train.precision", "metrics.precision"])

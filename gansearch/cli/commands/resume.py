@@ -13,7 +13,9 @@ def _arguments(parser: Parser) -> None:
     add_allow_code(parser)
     add_resources(parser)
     add_budgets(parser)
-    parser.add_argument("--retry-failed", action="store_true", help="run failed trials again, as new trials")
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="run failed and infeasible trials again, as new trials"
+    )
 
 
 def _run(args: argparse.Namespace) -> int:

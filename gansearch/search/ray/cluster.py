@@ -127,12 +127,13 @@ class Cluster:
         return space.replaced(base=space.base.override({"train.precision": precision}))
 
     def _asked_precision(self) -> Precision:
+        # Where there is no node yet, an autoscaler starts one for this question.
         holding = [node for node in self.nodes if _slots(node["Resources"], self.cpus, self.gpus)]
         if not self.gpus:
             if {node["NodeID"] for node in holding} == {ray.get_runtime_context().get_node_id()}:
                 return best_precision(_CPU)  # of this machine, which needs no process of Ray to know it
-            answers = ask_nodes(holding, lambda: best_precision(_CPU))
-        else:  # where there is no node yet, an autoscaler starts one for this question
+            answers = ask_nodes(holding or (None,), lambda: best_precision(_CPU))
+        else:
             answers = ask_nodes(holding or (None,), lambda: best_precision(gpu()), gpus=self.gpus)
         return "bf16" if {answer for _, answer in answers} == {"bf16"} else "float32"
 

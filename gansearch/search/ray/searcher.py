@@ -95,8 +95,8 @@ class QueueSearcher(Searcher):
         if queue.new_trials() is None and recorder.is_in_vain:
             # Trials without an evaluation spend no GPU hours: the search would never end.
             warn_once(
-                f"{recorder.in_vain} trials in a row diverged or failed before any evaluation: no new one is started; "
-                "see in `status` what is wrong, fix that, then resume"
+                f"{recorder.in_vain} trials in a row diverged, failed or did not fit before any evaluation: no new one "
+                "is started; see in `status` what is wrong, fix that, then resume"
             )
             return None
         if queue.new_trials() == 0 or not self._limits.allow_new(len(self._handed_out)):
