@@ -28,7 +28,7 @@ from gansearch.search.feasibility import check_components, check_space, check_sp
 from gansearch.search.queue import search_queue
 from gansearch.search.ray.cluster import Cluster, cores
 from gansearch.search.ray.inspection import inspected
-from gansearch.search.ray.measuring import measured
+from gansearch.search.ray.measuring import Measuring
 from gansearch.search.ray.probing import probe
 from gansearch.search.ray.session import ray_session
 from gansearch.search.ray.speeds import COMPILE, PRECISIONS, Speeds, Variant, measure_speeds
@@ -101,7 +101,7 @@ def _cost(plan: Plan, measure: bool) -> None:
     with ray_session(plan.options.address, foreign.travelling(code)):
         cluster = inspected(Cluster.fit(plan), base.train, look, show)
         before = time.monotonic()
-        reference, _ = measured(base, protocol, cluster, plan.component_names)
+        reference = Measuring(base, protocol, cluster, plan.component_names).reference()
         print(f"data and extractor are here; FID protocol {protocol.hash}")
         if measure:
             show_speeds(measure_speeds(base, plan.component_names, cluster, reference), is_gpu=bool(cluster.gpus))

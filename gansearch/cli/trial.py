@@ -13,7 +13,7 @@ from gansearch.cache import read_small
 from gansearch.cli.parser import NO_FID, OK
 from gansearch.config import TrialConfig, from_json
 from gansearch.data.loader import load_images
-from gansearch.device import best_device, best_precision
+from gansearch.device import best_device, best_precision, is_out_of_memory
 from gansearch.errors import UserError, one_line
 from gansearch.logs import show
 from gansearch.metrics.floor import floor_of
@@ -82,12 +82,18 @@ def run_trial(config: TrialConfig, run_dir: RunDir, origin: str) -> int:
 
     shutdown = GracefulShutdown(farewell)
     with shutdown.handling(), locked_run(plan) as lock:
-        trainer = Trainer(config, device)
-        floor = floor_of(config, trainer.reference, device)
-        write_new_run(plan, load_images(config.data, "train"), trainer.reference.protocol, floor)
-        lock.commit()
-        recorder = Recorder(plan, lock.writer, Ledger(), _log)
-        return _train(trainer, recorder, Proposal({}, origin, config.seed), run_dir)
+        try:
+            trainer = Trainer(config, device)
+            floor = floor_of(config, trainer.reference, device)
+            write_new_run(plan, load_images(config.data, "train"), trainer.reference.protocol, floor)
+            lock.commit()
+            recorder = Recorder(plan, lock.writer, Ledger(), _log)
+            return _train(trainer, recorder, Proposal({}, origin, config.seed), run_dir)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            reason = one_line(error)
+        raise UserError(f"out of memory ({reason}): set train.batch, model.features or data.resolution lower")
     return shutdown.exit_code
 
 

@@ -19,7 +19,7 @@ from gansearch.run.links import require_no_links
 from gansearch.run.loaded import Run, load
 from gansearch.run.manifest import Manifest, Plan
 from gansearch.run.paths import join
-from gansearch.run.protocol import Floor, Protocol
+from gansearch.run.protocol import Protocol
 from gansearch.run.rows import Row, Writer, is_being_written
 from gansearch.search.decisions import policy_of
 from gansearch.search.feasibility import check_components, check_space, check_space_data, check_variety
@@ -30,7 +30,7 @@ from gansearch.search.queue import TrialQueue, finals_queue, search_queue
 from gansearch.search.ray.cluster import Cluster, this_machine
 from gansearch.search.ray.inspection import Look, inspected
 from gansearch.search.ray.joining import check_address
-from gansearch.search.ray.measuring import measured
+from gansearch.search.ray.measuring import Measuring
 from gansearch.search.ray.noise import measure_noise
 from gansearch.search.ray.session import ray_session
 from gansearch.search.ray.token import written_token
@@ -92,7 +92,8 @@ class Search:
             self._check_address()
             self._prepare()
             with self._session():
-                floor = self._measure()
+                measuring = self._measure()
+                floor = measuring.floor(self.reference)
                 self.plan = replace(self.plan, space=self.cluster.with_precision(self.plan.space))
                 images = load_images(self.plan.space.base.data, "train")
                 manifest = write_new_run(self.plan, images, self.protocol, floor, self.cluster.gpus)
@@ -216,11 +217,11 @@ class Search:
             if trial.evals and CheckpointDir(root, patience=0).require_format():
                 return
 
-    def _measure(self) -> Floor | None:
-        """Sets the reference and returns the floor. What this machine's cache lacks is measured first."""
-        base, names = self.plan.space.base, self.plan.component_names
-        self.reference, floor = measured(base, self.protocol, self.cluster, names)
-        return floor
+    def _measure(self) -> Measuring:
+        """Sets the reference, and returns what has measured it."""
+        found = Measuring(self.plan.space.base, self.protocol, self.cluster, self.plan.component_names)
+        self.reference = found.reference()
+        return found
 
     def _train(self) -> None:
         """Runs the queue. After that it measures how noisy the FIDs of the best are, except for finals."""

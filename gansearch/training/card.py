@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gansearch.config import TrainConfig
-from gansearch.device import best_precision, driver, gpu, require_precision
+from gansearch.device import best_precision, driver, float32_arithmetic, gpu, require_precision
 from gansearch.errors import UserError, one_line
 from gansearch.training.compiled import should_compile
 
@@ -49,11 +49,12 @@ def look(train: TrainConfig) -> Card:
     device = gpu()
     try:
         free, memory = torch.cuda.mem_get_info(device)
-        _compute(device)
+        with float32_arithmetic(tf32=train.precision == "tf32"):
+            _compute(device)
         require_precision(train.precision, device)
         fault = _compiler_fault(device) if should_compile(train, device) else None
         name, bf16 = torch.cuda.get_device_name(device), best_precision(device) == "bf16"
-    except RuntimeError as error:  # what CUDA and cuDNN raise
+    except (RuntimeError, torch.cuda.DeferredCudaCallError) as error:  # what CUDA and cuDNN raise
         raise UserError(f"the GPU does not compute ({one_line(error)}; {driver()}): repair it") from None
     return Card(name, driver(), memory, free, bf16, fault)
 

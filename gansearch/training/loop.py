@@ -34,7 +34,7 @@ from gansearch.training.feasibility import check_images
 from gansearch.training.samples import NonFiniteImage, scored_samples
 from gansearch.training.step import TrainState, d_step, g_step
 
-_CHECK_EVERY = 8  # D steps between two checks of the losses: a check waits for the device
+CHECK_EVERY = 8  # D steps between two checks of the losses: a check waits for the device
 
 
 class Diverged(Exception):  # noqa: N818 - an outcome of a trial, not a fault of the program
@@ -148,7 +148,7 @@ class Trainer:
                     fake = state.generate(self._latents(batch), labels, for_g=True)
                     g_losses.append(g_step(state, real, labels, fake))
                 self._ema.update(self.shown, batch * period)
-            if step % _CHECK_EVERY == 0 or step == d_steps:
+            if step % CHECK_EVERY == 0 or step == d_steps:
                 self._check_losses(d_losses[checked[0] :], g_losses[checked[1] :] or g_losses[-1:])
                 checked = len(d_losses), len(g_losses)
         real_loss, fake_loss = (torch.stack(terms).mean().item() for terms in zip(*d_losses, strict=True))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from gansearch.cli.search import main
 from gansearch.config import TrialConfig
 from gansearch.run.ledger import Ledger
 from gansearch.run.rows import End, Start, read, trial_id_of
@@ -74,6 +75,38 @@ def test_a_trial_that_has_fitted_is_tried_again(
     with pytest.raises(TrialFailure, match="out of memory") as failure:
         trial.step()
     assert failure.value.cause == "error"
+
+
+def test_memory_that_all_trials_need_is_no_fault_of_one(
+    tiny: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loads(*_: object) -> None:
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr("gansearch.search.ray.trainable.device_images", loads)
+    with pytest.raises(TrialFailure, match="out of memory") as failure:
+        actor(tiny, tmp_path)
+    assert failure.value.cause == "error"
+
+
+def test_a_precision_that_this_node_has_no_units_for_is_the_node_s_fault(
+    tiny: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = actor(tiny, tmp_path)
+    with pytest.raises(TrialFailure, match="tf32 needs a GPU") as failure:
+        begin_next(trial, told(tiny.override({"train.precision": "tf32"}), tmp_path, "0001"))
+    assert failure.value.cause == "refused"
+
+
+def test_a_trial_on_its_own_that_does_not_fit_is_one_line(
+    tiny: TrialConfig, tmp_path: Path, full: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full.chdir(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(tiny.to_json())
+    assert main(["trial", str(path), "--out", "run"]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "out of memory" in line]
+    assert line.endswith("set train.batch, model.features or data.resolution lower")
 
 
 def health_of(trials: int) -> Health:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,12 +58,12 @@ def test_a_node_is_one_line(cards: dict[str, list[Card]], faults: dict[str, str]
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[str]:
-    """Two nodes with a pretended GPU each."""
+    """A head without a GPU, and two nodes with a pretended one each."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("PYTHONPATH", str(ROOT))
         cluster = RayCluster()
-        for _ in range(2):
-            cluster.add_node(num_cpus=1, num_gpus=1, object_store_memory=100 * 2**20)
+        for gpus in (0, 1, 1):
+            cluster.add_node(num_cpus=1, num_gpus=gpus, object_store_memory=100 * 2**20)
         yield cluster.address
         cluster.shutdown()
 
@@ -75,9 +76,14 @@ def joined(nodes: str) -> Iterator[Cluster]:
     ray.shutdown()
 
 
+def second() -> str:
+    """The id of one of the two nodes with a GPU."""
+    return max(node["NodeID"] for node in ray.nodes() if "GPU" in node["Resources"])
+
+
 def look_at_second(train: TrainConfig) -> Card:
     """The cards of one node do not compute."""
-    if ray.get_runtime_context().get_node_id() == max(node["NodeID"] for node in ray.nodes()):
+    if ray.get_runtime_context().get_node_id() == second():
         raise UserError("the driver is too old")
     return card(bf16=False)
 
@@ -90,8 +96,8 @@ def ends(train: TrainConfig) -> Card:
 def test_a_node_that_cannot_train_is_left_out(joined: Cluster, caplog: pytest.LogCaptureFixture) -> None:
     told: list[str] = []
     found = inspected(joined, TRAIN, look_at_second, told.append)
-    bad = max(node["NodeID"] for node in joined.nodes)
-    assert (found.broken, found.slots, [node["NodeID"] == bad for node in found.nodes]) == ({bad}, 1, [False])
+    bad = second()
+    assert (found.broken, found.slots, [node["NodeID"] == bad for node in found.holding]) == ({bad}, 1, [False])
     assert found.precision == "float32", "the other one has no units for bf16"
     assert len(told) == 1 and "1 trial at once" in told[0]
     assert "GPU 0: the driver is too old: it gets no trials" in caplog.text
@@ -111,23 +117,48 @@ def test_where_no_node_is_left_one_line_says_why(joined: Cluster, look: Look, fa
         inspected(joined, TRAIN, look)
 
 
+def hangs(train: TrainConfig) -> Card:
+    time.sleep(600)
+    return card()
+
+
 @pytest.mark.slow
-def test_a_share_that_another_job_has_is_not_waited_for_forever(
-    joined: Cluster, monkeypatch: pytest.MonkeyPatch
+def test_a_share_of_another_job_is_not_waited_for_and_a_card_that_hangs_is_a_fault(
+    joined: Cluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    @ray.remote(num_gpus=1, num_cpus=0)
+    @ray.remote(num_gpus=1, num_cpus=0, label_selector={"ray.io/node-id": f"!in({second()})"})
     class Other:
         def ready(self) -> None:
             pass
 
     other = Other.remote()
     ray.get(other.ready.remote())
-    monkeypatch.setattr(inspection, "_PATIENCE", 15)
+    monkeypatch.setattr(inspection, "_PATIENCE", 20)
     told: list[str] = []
-    found = inspected(joined, TRAIN, lambda train: card(), told.append)
+    found = inspected(joined, TRAIN, hangs, told.append)
     ray.kill(other)
-    assert (found.broken, found.precision, len(told)) == (set(), "bf16", 2)
-    assert sum("1 share of a GPU is taken by others" in line for line in told) == 1
+    assert (found.broken, found.precision) == ({second()}, None)
+    assert len(told) == 1 and "1 share of a GPU is taken by others" in told[0]
+    assert "GPU ?: a process that looks at it gives no answer for 20 s: it gets no trials" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        ([[True, True], [True]], "bf16"),
+        ([[True, True], [True, False]], "float32"),
+        ([[True], []], None),
+        ([], None),
+    ],
+)
+def test_the_precision_is_what_all_cards_have_units_for_where_every_node_has_shown_one(
+    nodes: list[list[bool]], expected: str | None
+) -> None:
+    reports = [
+        NodeReport("a", "10.0.0.1", 1, {str(number): [card(bf16=unit)] for number, unit in enumerate(units)})
+        for units in nodes
+    ]
+    assert inspection._precision(reports) == expected
 
 
 @pytest.mark.slow
@@ -143,17 +174,19 @@ def test_a_task_with_a_trial_s_share_measures_what_the_driver_would(
     monkeypatch.setenv("GANSEARCH_CACHE", str(tmp_path / "cache"))
     there = measuring._There  # computes by the CPU of the task that has the GPU
     monkeypatch.setattr(measuring, "_There", lambda *told: there(*told[:-1], 0.0))
-    measure = measuring.measured(config, protocol, joined, set())
+    measure = measuring.Measuring(config, protocol, joined, set())
+    reference = measure.reference()
     assert "first 700 real images by digits-classifier are measured, on a GPU: about 0." in caplog.text
-    assert (measure[0].key, measure[0].protocol) == (expected.key, protocol)
-    for found, known in zip(measure[0].moments, expected.moments, strict=True):
+    assert (reference.key, reference.protocol) == (expected.key, protocol)
+    for found, known in zip(reference.moments, expected.moments, strict=True):
         assert found.count == known.count == 700
         assert (found.mean - known.mean).abs().max() < 1e-6
-    assert measure[1] is not None and floor is not None and measure[1].fid == pytest.approx(floor.fid, rel=1e-4)
+    measured = measure.floor(reference)
+    assert measured is not None and floor is not None and measured.fid == pytest.approx(floor.fid, rel=1e-4)
     assert len(list((tmp_path / "cache/reference").glob("[!.]*"))) == 2, "the driver keeps them"
     caplog.clear()
     ray.shutdown()  # nobody is asked again
-    assert measuring.measured(config, protocol, joined, set())[0].key == expected.key
+    assert measure.reference().key == expected.key and measure.floor(reference) == measured
     assert caplog.text == ""
 
 

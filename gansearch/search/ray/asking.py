@@ -3,7 +3,7 @@
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -36,7 +36,8 @@ def ask_nodes(
     Raises:
         UserError: A node that is alive gives no answer, or the question fails there.
     """
-    asked = ray.remote(question)
+    # The process that has had a GPU ends: it would keep memory of it.
+    asked = ray.remote(question) if gpus is None else ray.remote(num_gpus=gpus, max_calls=1)(question)
     questions = {}
     for node in nodes:
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) if node else None
@@ -58,6 +59,13 @@ def ask_nodes(
                 why = f"no answer within {_SECONDS:g} s" if late else one_line(getattr(error, "cause", None) or error)
                 raise UserError(f"node {_address(node)} does not work ({why}): fix it, or stop it") from None
     return found
+
+
+def wait_for(answers: Sequence[Any], gpus: float) -> None:
+    """Waits for the answers of tasks and actors that need such a share of a GPU each; says so every minute."""
+    while len(ray.wait(list(answers), num_returns=len(answers), timeout=_MINUTE)[0]) < len(answers):
+        what = f"{gpus:g} GPU" if gpus else "CPU cores"
+        logger.info("waiting for %s: `ray status` shows what is up, and what others have", what)
 
 
 def is_alive(node_id: str) -> bool:

@@ -21,6 +21,11 @@ from gansearch.search.ray.token import sees
 _CPU = torch.device("cpu")
 
 
+def not_on(nodes: Collection[str]) -> dict[str, str]:
+    """Returns the label selector of Ray for a node that is none of these."""
+    return {"ray.io/node-id": f"!in({','.join(nodes)})"}
+
+
 def cores() -> int:
     """Returns the CPU cores that this process may use, by affinity (Slurm) and by the quota of a container."""
     return joblib.cpu_count()
@@ -99,6 +104,17 @@ class Cluster:
         slots = min(self.slots, most)
         return replace(self, nodes=nodes, slots=slots, broken=frozenset(broken), precision=precision)
 
+    @property
+    def share(self) -> dict[str, Any]:
+        """The options of a task or an actor of Ray that has the share of a trial, on a node that is not broken."""
+        elsewhere = {"label_selector": not_on(self.broken)} if self.broken else {}
+        return {"num_cpus": self.cpus, "num_gpus": self.gpus, **elsewhere}
+
+    @property
+    def holding(self) -> list[dict[str, Any]]:
+        """The nodes that can hold a trial."""
+        return [node for node in self.nodes if _slots(node["Resources"], self.cpus, self.gpus)]
+
     def slots_by_node(self) -> dict[str, int]:
         """Returns how many trials each node that is alive now can hold, by the node's id."""
         return {
@@ -128,7 +144,7 @@ class Cluster:
 
     def _asked_precision(self) -> Precision:
         # Where there is no node yet, an autoscaler starts one for this question.
-        holding = [node for node in self.nodes if _slots(node["Resources"], self.cpus, self.gpus)]
+        holding = self.holding
         if not self.gpus:
             if {node["NodeID"] for node in holding} == {ray.get_runtime_context().get_node_id()}:
                 return best_precision(_CPU)  # of this machine, which needs no process of Ray to know it

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +68,9 @@ class NodeReport:
 class _Inspector:
     """Holds the share of a trial, so that no two of them look at one share."""
 
+    def ready(self) -> None:
+        """Returns when there is a share."""
+
     def look(self, look: Look, train: TrainConfig) -> tuple[str, Card | str]:
         """Returns the number of the GPU and what was found there, or why it is none to train on."""
         number = ",".join(map(str, ray.get_gpu_ids()))
@@ -99,11 +102,15 @@ def inspected(cluster: Cluster, train: TrainConfig, look: Look, tell: Callable[[
             logger.warning("%s: it gets no trials", report)
         elif cluster.gpus or len(reports) > 1:
             tell(str(report))
+    return cluster.without(broken, _precision([report for report in reports if report.node_id not in broken]))
+
+
+def _precision(reports: Sequence[NodeReport]) -> Precision | None:
+    """Returns the fastest precision that all nodes have units for; None where not every node has shown a card."""
+    if not reports or not all(report.cards for report in reports):
+        return None
     units = {card.bf16 for report in reports for cards in report.cards.values() for card in cards}
-    precision: Precision | None = None
-    if units:
-        precision = "bf16" if units == {True} else "float32"
-    return cluster.without(broken, precision)
+    return "bf16" if units == {True} else "float32"
 
 
 def _counted(cluster: Cluster) -> list[NodeReport]:
@@ -125,7 +132,8 @@ def inspect(cluster: Cluster, train: TrainConfig, look: Look) -> list[NodeReport
         there = NodeAffinitySchedulingStrategy(report.node_id, soft=False)
         for _ in range(cards[report.node_id] * int(1 / share + 1e-9)):
             actors.append(kind.options(scheduling_strategy=there).remote())
-            asked[actors[-1].look.remote(look, train)] = report
+            is_there = actors[-1].ready.remote()
+            asked[actors[-1].look.remote(look, train)] = report, is_there
     try:
         _collect(asked)
     finally:
@@ -134,13 +142,13 @@ def inspect(cluster: Cluster, train: TrainConfig, look: Look) -> list[NodeReport
     return [report for report in reports if is_alive(report.node_id)]
 
 
-def _collect(asked: Mapping[Any, NodeReport]) -> None:
+def _collect(asked: Mapping[Any, tuple[NodeReport, Any]]) -> None:
     """Waits for the answers and puts them into the reports."""
     waiting, last = list(asked), time.monotonic()
     while waiting and time.monotonic() < last + _PATIENCE:
         done, waiting = ray.wait(waiting, timeout=1)
         for answer in done:
-            last, report = time.monotonic(), asked[answer]
+            last, (report, _) = time.monotonic(), asked[answer]
             try:
                 number, found = ray.get(answer)
             except RayError as error:
@@ -149,5 +157,8 @@ def _collect(asked: Mapping[Any, NodeReport]) -> None:
                 report.cards.setdefault(number, []).append(found)
             else:
                 report.faults[number] = found
-    for answer in waiting:
-        asked[answer].unseen += 1
+    for report, is_there in map(asked.__getitem__, waiting):
+        if ray.wait([is_there], timeout=0)[0]:
+            report.faults["?"] = f"a process that looks at it gives no answer for {_PATIENCE:.0f} s"
+        else:
+            report.unseen += 1

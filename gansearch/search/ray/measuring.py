@@ -2,29 +2,29 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
+import ray
 import torch
+from ray.exceptions import RayError
 
 from gansearch import foreign, registry
 from gansearch.config import TrialConfig
 from gansearch.data.loader import load_images
-from gansearch.errors import UserError
+from gansearch.errors import UserError, one_line
 from gansearch.metrics.extractors.base import unload
 from gansearch.metrics.fid import Moments
 from gansearch.metrics.floor import floor_of, measured_floor
 from gansearch.metrics.reference import BATCH, Reference, is_measured, moments_of, real_features, reference_of
 from gansearch.run.protocol import Floor, Protocol
-from gansearch.search.ray.asking import ask_nodes
+from gansearch.search.ray.asking import wait_for
 from gansearch.search.ray.cluster import Cluster
 from gansearch.search.ray.trainable import device_of, require_same_measure
 from gansearch.text import rough_text
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 _CPU = torch.device("cpu")
 _BATCHES = 4  # whose time is measured, after one that warms up
@@ -68,42 +68,61 @@ class _There:
         return measured_floor(self.config, reference, self.device())
 
 
-def measured(
-    config: TrialConfig, protocol: Protocol, cluster: Cluster, names: Collection[str]
-) -> tuple[Reference, Floor | None]:
-    """Returns the reference of a search and its floor, from the cache of this machine where they are there.
+class Measuring:
+    """Measures what the FIDs of a search compare with; what the cache of this machine has is not measured again.
 
-    What is not is measured by a task of Ray with the share of a trial, after a line that tells how long it takes; where
-    trials have no GPU by this process, with all its cores.
+    Where trials have GPUs, a task of Ray with the share of a trial measures, after a line that tells how long it takes;
+    else this process with all its cores.
 
     Args:
         config: The base of the search.
         protocol: The protocol of its FIDs.
         cluster: What the search has, in the Ray of this process.
         names: The names of all components of the search.
-
-    Raises:
-        UserError: Features are not finite, or no node can measure.
     """
-    images = load_images(config.data, config.metrics.split)
-    if not cluster.gpus:
-        reference = reference_of(config.metrics, images, _CPU)
-        floor = floor_of(config, reference, _CPU)
+
+    def __init__(self, config: TrialConfig, protocol: Protocol, cluster: Cluster, names: Collection[str]) -> None:
+        self._config, self._protocol, self._cluster = config, protocol, cluster
+        self._there = _There(config, protocol, names, foreign.objects(names), cluster.cpus, cluster.gpus)
+
+    def reference(self) -> Reference:
+        """Returns the reference; raises UserError where features are not finite, or no node can measure."""
+        config, protocol = self._config, self._protocol
+        images = load_images(config.data, config.metrics.split)
+        if not self._cluster.gpus:
+            reference = reference_of(config.metrics, images, _CPU)
+            unload()
+            return reference
+        if not is_measured(config.metrics, images):
+            minutes = rough_text(self._asked("seconds") * protocol.num_real / 60, 2)
+            what = f"{protocol.num_real:,} real images by {protocol.extractor}"
+            logger.info("first %s are measured, on a GPU: about %s min, once", what, minutes)
+        return reference_of(config.metrics, images, _CPU, lambda: self._asked("moments"))
+
+    def floor(self, reference: Reference) -> Floor | None:
+        """Returns the floor of FIDs to a reference; raises as `reference` does."""
+        if self._cluster.gpus:
+            return floor_of(self._config, reference, _CPU, lambda: self._asked("floor", reference))
+        floor = floor_of(self._config, reference, _CPU)
         unload()
-        return reference, floor
-    there = _There(config, protocol, names, foreign.objects(names), cluster.cpus, cluster.gpus)
-    if not is_measured(config.metrics, images):
-        seconds = _asked(cluster, there.seconds) * protocol.num_real
-        what = f"{protocol.num_real:,} real images by {protocol.extractor}"
-        logger.info("first %s are measured, on a GPU: about %s min, once", what, rough_text(seconds / 60, 2))
-    reference = reference_of(config.metrics, images, _CPU, lambda: _asked(cluster, there.moments))
-    return reference, floor_of(config, reference, _CPU, lambda: _asked(cluster, lambda: there.floor(reference)))
+        return floor
+
+    def _asked(self, method: str, *args: Any) -> Any:
+        """Returns what a method of `_There` answers elsewhere."""
+        # The process ends with its task: it would keep memory of the GPU.
+        task: Any = ray.remote(max_calls=1, **self._cluster.share)(_answer)
+        answer = task.remote(self._there, method, *args)
+        if method == "seconds":  # the others come after that one, and take as long as was said
+            wait_for([answer], self._cluster.gpus)
+        try:
+            return ray.get(answer)
+        except RayError as error:
+            cause = one_line(getattr(error, "cause", None) or error)
+            raise UserError(f"the real images can't be measured ({cause}): fix that, then start again") from None
 
 
-def _asked(cluster: Cluster, question: Callable[[], T]) -> T:
-    """Returns the answer of the first node that lives long enough to give one."""
-    for node in cluster.nodes or (None,):  # None: an autoscaler starts one
-        answers = ask_nodes([node], lambda: question(), gpus=cluster.gpus)  # Ray takes no method of an object
-        if answers:
-            return answers[0][1]
-    raise UserError("all nodes were lost while the reference statistics were measured: start again")
+def _answer(there: _There, method: str, *args: Any) -> Any:
+    try:
+        return getattr(there, method)(*args)
+    except UserError as error:
+        raise UserError(f"node {ray.util.get_node_ip_address()}: {error}") from None

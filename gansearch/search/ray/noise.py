@@ -46,7 +46,7 @@ def measure_noise(search: "Search") -> None:
     logger.info("measuring the noise of FIDs: the %d best generators, with %d other z each", len(todo), _SEEDS)
     code = plan.component_names, foreign.objects(plan.component_names)
     share = cluster.cpus, cluster.gpus
-    task = ray.remote(_fids).options(num_cpus=cluster.cpus, num_gpus=cluster.gpus, max_retries=1)
+    task = ray.remote(_fids).options(max_retries=1, **cluster.share)
     reference = ray.put(search.reference)
     asked = [task.remote(join(plan.checkpoints, trial.trial_id), reference, code, share) for trial in todo]
     done, _ = ray.wait(asked, num_returns=len(asked), timeout=2 * _LONGEST)  # the cluster may have no share free

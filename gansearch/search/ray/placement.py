@@ -10,7 +10,7 @@ from ray.tune import PlacementGroupFactory
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
 from gansearch.search.health import Health
-from gansearch.search.ray.cluster import Cluster
+from gansearch.search.ray.cluster import Cluster, not_on
 
 _FRESH = 1  # seconds for which Ray's answer counts
 
@@ -99,5 +99,4 @@ def bundle(config: dict[str, Any]) -> PlacementGroupFactory:
     share = share_of(config["cpus"], config["gpus"])
     if not config["avoid"]:
         return PlacementGroupFactory([share])
-    elsewhere = {"ray.io/node-id": f"!in({','.join(config['avoid'])})"}
-    return PlacementGroupFactory([share], bundle_label_selector=[elsewhere])
+    return PlacementGroupFactory([share], bundle_label_selector=[not_on(config["avoid"])])

@@ -2,31 +2,33 @@
 
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 import ray
 import torch
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayError
 from ray.util import ActorPool
 
 from gansearch import foreign
 from gansearch.config import TrialConfig
 from gansearch.data.loader import load_images
-from gansearch.errors import UserError, kind_and_message
+from gansearch.device import is_out_of_memory
+from gansearch.errors import UserError, kind_and_message, one_line
 from gansearch.metrics.reference import Reference
 from gansearch.metrics.scorer import Scorer
 from gansearch.run.manifest import Plan
+from gansearch.search.ray.asking import wait_for
 from gansearch.search.ray.cluster import Cluster
 from gansearch.search.ray.trainable import device_of
 from gansearch.training.artifacts.writer import Artifacts
 from gansearch.training.checkpoint import CheckpointDir
-from gansearch.training.loop import Diverged, Trainer, evaluate_next
+from gansearch.training.loop import CHECK_EVERY, Diverged, Trainer, evaluate_next
 
 _SECONDS = 0.5  # for the steps of one configuration
-_WARM_UP = 8  # periods: as many steps as a trial makes between two checks of its losses, each of which waits
 _LONGEST = 8.0  # seconds after which no further configuration is begun
 
 
@@ -65,65 +67,80 @@ class Prober:
         self._scorer = Scorer(base.metrics, self._device, reference)
         load_images(base.data, "train")
 
-    _trainer: Trainer | None = None
+        self._trainer: Trainer | None = None
 
     def ready(self) -> None:
         """Returns when the process is ready."""
 
     def evaluation(self, config: TrialConfig) -> float | None:
-        """Returns the time of an FID, its artifacts and its checkpoint; None where the trial diverges."""
+        """Returns the time of an FID, its artifacts and its checkpoint; None where the trial fails."""
         shortest = config.optim.d_steps * config.train.batch / 1000
         config = config.override({"train.max_kimg": shortest, "train.evaluations": 1})
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, _none_where_it_fails():
             trainer = Trainer(config, self._device, self._scorer)
             artifacts = Artifacts(folder, config.artifacts)
             begun = time.perf_counter()
-            try:
-                row = evaluate_next(trainer, CheckpointDir(folder), artifacts)
-            except Diverged:
-                return None
+            row = evaluate_next(trainer, CheckpointDir(folder), artifacts)
             artifacts.finish()
-        return time.perf_counter() - begun - row.train_seconds
+            return time.perf_counter() - begun - row.train_seconds
+        return None
 
     def speed(self, config: TrialConfig, latest: float) -> tuple[float, float] | None:
         """Returns images a second and the time in which the trial was built.
 
-        It is None where the trial diverges, and at once after the time `latest`.
+        It is None where the trial diverges or does not fit, and at once after the time `latest`.
         """
         begun = time.perf_counter()
         if time.monotonic() > latest:
             return None
-        trainer = Trainer(config, self._device, self._scorer)
-        built = time.perf_counter() - begun
-        period = config.optim.d_steps  # a G step is in every such number of D steps
-        try:
-            trainer.train(period)  # the first steps are slower
-            shown, begun = trainer.shown, time.perf_counter()
-            while time.perf_counter() - begun < _SECONDS:
-                trainer.train(period)
-        except Diverged:
-            return None
-        return (trainer.shown - shown) / (time.perf_counter() - begun), built
+        with _none_where_it_fails():
+            trainer = Trainer(config, self._device, self._scorer)
+            built = time.perf_counter() - begun
+            trainer.train(config.optim.d_steps)  # the first steps are slower
+            return _images_per_second(trainer, _SECONDS), built
+        return None
 
-    def warm(self, config: TrialConfig) -> bool:
-        """Builds the trial of a configuration and makes its first steps, which compile; returns whether it fits."""
+    def warm(self, config: TrialConfig) -> bool | None:
+        """Builds the trial of a configuration and makes its first steps, which compile; None where that fails."""
+        with _none_where_it_fails():
+            self._trainer = Trainer(config, self._device, self._scorer)
+            self._trainer.train(config.optim.d_steps)
+            return True
+        self.cool()
+        return None
+
+    def run(self, seconds: float) -> float | None:
+        """Trains what is warm for some seconds; returns the images a second, None where that fails."""
+        assert self._trainer is not None, "it is warm"
+        with _none_where_it_fails():
+            return _images_per_second(self._trainer, seconds)
+        return None
+
+    def cool(self) -> None:
+        """Frees the memory of what is warm."""
         self._trainer = None
         torch.cuda.empty_cache()
-        try:
-            self._trainer = Trainer(config, self._device, self._scorer)
-            self._trainer.train(_WARM_UP * config.optim.d_steps)
-        except torch.OutOfMemoryError:
-            self._trainer = None
-        return self._trainer is not None
 
-    def run(self, seconds: float) -> float:
-        """Trains what is warm for some seconds; returns the images a second."""
-        trainer = self._trainer
-        assert trainer is not None, "it is warm"
-        shown, begun = trainer.shown, time.perf_counter()
-        while time.perf_counter() - begun < seconds:
-            trainer.train(_WARM_UP * trainer.config.optim.d_steps)
-        return (trainer.shown - shown) / (time.perf_counter() - begun)
+
+def _images_per_second(trainer: Trainer, seconds: float) -> float:
+    period = trainer.config.optim.d_steps  # a G step is in every such number of D steps
+    steps = period * max(1, CHECK_EVERY // period)  # so that it waits for the device as seldom as in a trial
+    shown, begun = trainer.shown, time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        trainer.train(steps)
+    return (trainer.shown - shown) / (time.perf_counter() - begun)
+
+
+@contextmanager
+def _none_where_it_fails() -> Iterator[None]:
+    """Ends the block where a trial diverges or does not fit its GPU: a search would end that trial."""
+    try:
+        yield
+    except Diverged:
+        pass
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
 
 
 def probe(
@@ -145,21 +162,32 @@ def probe(
         UserError: A configuration can't be trained.
     """
     names = plan.component_names
-    actor: Any = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus)(Prober)
+    actor: Any = ray.remote(**cluster.share)(Prober)
     actors = [
         actor.remote(names, foreign.objects(names), cluster.cpus, cluster.gpus, reference, plan.space.base)
         for _ in range(cluster.slots)
     ]
-    try:
-        ray.get([one.ready.remote() for one in actors])
+    with explained_failures():
+        ready = [one.ready.remote() for one in actors]
+        wait_for(ready, cluster.gpus)
+        ray.get(ready)
         start = time.monotonic() - begun
         evaluations = ray.get([one.evaluation.remote(plan.space.base) for one in actors])
         pool, latest = ActorPool(actors), time.monotonic() + _LONGEST
         found = list(pool.map_unordered(lambda one, config: one.speed.remote(config, latest), list(configs)))
-    except RayTaskError as error:
-        raise UserError(f"a trial of this space fails: {kind_and_message(error.cause)}") from error
     measured = [one for one in found if one is not None]
     if not measured or None in evaluations:
         return None
     speeds, turnarounds = zip(*measured, strict=True)
     return Probe(speeds, fmean(evaluations), fmean(turnarounds), start)
+
+
+@contextmanager
+def explained_failures() -> Iterator[None]:
+    """Turns what an actor raises, or that it was lost, into a UserError."""
+    try:
+        yield
+    except RayError as error:
+        cause = getattr(error, "cause", None)
+        reason = one_line(error) if cause is None else kind_and_message(cause)
+        raise UserError(f"a trial of this space fails: {reason}") from error

@@ -2,19 +2,21 @@
 
 import itertools
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, NamedTuple
 
 import ray
-from ray.exceptions import RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from gansearch import foreign
 from gansearch.config import TrialConfig
-from gansearch.errors import UserError, kind_and_message
+from gansearch.errors import UserError
 from gansearch.metrics.reference import Reference
-from gansearch.search.ray.cluster import Cluster, cores
-from gansearch.search.ray.probing import Prober
+from gansearch.search.ray.asking import wait_for
+from gansearch.search.ray.cluster import Cluster
+from gansearch.search.ray.probing import Prober, explained_failures
 
 PRECISIONS, COMPILE = ("float32", "bf16"), ("never", "always")
 _TRIALS = (1, 2, 4, 8)
@@ -56,35 +58,46 @@ def variants(trials: Collection[int] = _TRIALS) -> Iterator[Variant]:
 
 
 def measure_speeds(config: TrialConfig, names: Collection[str], cluster: Cluster, reference: Reference) -> Speeds:
-    """Measures all variants of a configuration, in the Ray of this process: on one GPU, else on all cores.
+    """Measures all variants of a configuration, in the Ray of this process: on one GPU, else on all cores of one node.
 
     Raises:
-        UserError: The configuration can't be trained.
+        UserError: The configuration can't be trained, or not even one trial fits.
     """
-    total = float(cores())
-    counts = [count for count in _TRIALS if cluster.gpus or count <= total]
+    if not cluster.holding:
+        raise UserError("no node that could hold a trial is up: start one, or measure on a machine of its own")
+    node = max(cluster.holding, key=lambda node: node["Resources"]["CPU"])
+    cores = node["Resources"]["CPU"]
+    there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
     found: dict[Variant, float] = {}
     evaluation = None
     actor: Any = ray.remote(Prober)
-    for count in counts:
-        cpus, gpus = (min(1.0, total / count), 1 / count) if cluster.gpus else (total / count, 0.0)
-        share = actor.options(num_cpus=cpus, num_gpus=gpus)
+    for count in _TRIALS:
+        if not cluster.gpus and count > cores:
+            continue
+        cpus, gpus = cores / count, 1 / count if cluster.gpus else 0.0
+        share = actor.options(num_cpus=min(1.0, cpus) if gpus else cpus, num_gpus=gpus, scheduling_strategy=there)
         actors = [share.remote(names, foreign.objects(names), cpus, gpus, reference, config) for _ in range(count)]
-        try:
+        with explained_failures(), _killed(actors):
+            wait_for([one.ready.remote() for one in actors], gpus)
             if count == 1:
                 evaluation = ray.get(actors[0].evaluation.remote(config))
             for variant in variants([count]):
                 speed = _speed(actors, _config_of(variant, config))
                 if speed is not None:
                     found[variant] = speed
-        except RayTaskError as error:
-            raise UserError(f"a trial of this space fails: {kind_and_message(error.cause)}") from error
-        finally:
-            for one in actors:
-                ray.kill(one)
     if not found:
-        raise UserError("not even one trial of the base fits the GPU: set train.batch or model.features lower")
+        raise UserError("not even one trial of the base fits here: set train.batch or model.features lower")
     return Speeds(found, evaluation)
+
+
+@contextmanager
+def _killed(actors: list[Any]) -> Iterator[None]:
+    """Ends the actors after the block, so that the next ones find their shares."""
+    try:
+        yield
+    finally:
+        for one in actors:
+            ray.kill(one)
 
 
 def _config_of(variant: Variant, config: TrialConfig) -> TrialConfig:
@@ -93,9 +106,9 @@ def _config_of(variant: Variant, config: TrialConfig) -> TrialConfig:
 
 def _speed(actors: list[Any], config: TrialConfig) -> float | None:
     """Returns the images a second of all actors together; None where not all of their trials fit."""
-    if not ray.get(actors[0].warm.remote(config)):  # the first one compiles, and the others find the code on the disk
-        return None
-    if not all(ray.get([one.warm.remote(config) for one in actors[1:]])):
-        return None
-    rounds = [sum(ray.get([one.run.remote(_SECONDS) for one in actors])) for _ in range(_ROUNDS)]
-    return median(rounds)
+    ray.get([one.cool.remote() for one in actors])
+    for some in (actors[:1], actors[1:]):  # the first one compiles, and the others find the code on the disk
+        if not all(ray.get([one.warm.remote(config) for one in some])):
+            return None
+    rounds = [ray.get([one.run.remote(_SECONDS) for one in actors]) for _ in range(_ROUNDS)]
+    return None if any(None in speeds for speeds in rounds) else median(map(sum, rounds))

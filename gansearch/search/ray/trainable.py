@@ -13,8 +13,8 @@ from ray import tune
 
 from gansearch import foreign
 from gansearch.config import TrialConfig
-from gansearch.data.loader import load_images
-from gansearch.device import gpu
+from gansearch.data.loader import device_images, load_images
+from gansearch.device import gpu, is_out_of_memory, require_precision
 from gansearch.errors import UserError, kind_and_message, one_line
 from gansearch.metrics.reference import Reference, protocol_of
 from gansearch.metrics.scorer import Scorer
@@ -74,6 +74,7 @@ class GANTrial(tune.Trainable):
     """
 
     _trainer: Trainer | None = None
+    _has_common = False  # what all trials share: the data set on the device, and the extractor
     _unfinished: Artifacts | None = None
 
     def setup(self, config: dict[str, Any], reference: Reference) -> None:  # type: ignore[override]
@@ -108,8 +109,10 @@ class GANTrial(tune.Trainable):
         with _explained():
             try:
                 result = self._stepped()
-            except torch.OutOfMemoryError as error:
-                if self._has_fitted:  # so others on the card take more than they did
+            except RuntimeError as error:
+                # Where it has fitted, others on the card take more than they did; what all trials need is no fault of
+                # this one.
+                if not is_out_of_memory(error) or self._has_fitted or not self._has_common:
                     raise
                 result = {"infeasible": _too_large(error, self._next_config["gpus"]), "node": _node(), "done": True}
             if result["done"]:
@@ -151,11 +154,14 @@ class GANTrial(tune.Trainable):
 
     def trainer_of(self, trial: TrialConfig, device: torch.device) -> Trainer:
         """Returns the trainer of a trial that begins."""
-        if self._scorer is None:  # one for all trials of a search
-            try:
+        try:
+            if self._scorer is None:  # one for all trials of a search
                 self._scorer = local_scorer(trial, self._reference, device)
-            except UserError as error:
-                raise _RefusedError(str(error)) from None
+            require_precision(trial.train.precision, device)
+        except UserError as error:
+            raise _RefusedError(str(error)) from None
+        device_images(trial.data, device)
+        self._has_common = True
         return Trainer(trial, device, self._scorer)
 
     def _next(self, trainer: Trainer) -> dict[str, Any]:
@@ -180,7 +186,7 @@ class GANTrial(tune.Trainable):
             artifacts.finish()
 
 
-def _too_large(error: torch.OutOfMemoryError, gpus: float) -> str:
+def _too_large(error: RuntimeError, gpus: float) -> str:
     """Returns why a trial does not fit its share of a GPU."""
     said = ". ".join(one_line(error).split(". ")[:3])
     return f"out of memory with {gpus:g} of a GPU ({said})"
@@ -211,10 +217,16 @@ def _cause_of(error: Exception) -> Cause:
 def device_of(cpus: float, gpus: float) -> torch.device:
     """Returns the device of a process that has this share of its node, and lets torch use as many threads.
 
+    A process with a part of a GPU gets that part of its memory, so that what fits does not depend on the others there.
     Raises UserError where it has a GPU that torch can't use: on a CPU it would train for days.
     """
     torch.set_num_threads(max(1, int(cpus)))
-    return gpu() if gpus else torch.device("cpu")
+    if not gpus:
+        return torch.device("cpu")
+    device = gpu()
+    if gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(gpus)
+    return device
 
 
 def local_scorer(trial: TrialConfig, reference: Reference, device: torch.device) -> Scorer:
