@@ -7,9 +7,9 @@ are the component's own options, which `gansearch.registry` checks against the c
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from gansearch.errors import UserError, one_line, unknown
 from gansearch.text import kimg_text, without_nul
@@ -23,6 +23,15 @@ MOST_SEED = 2**32  # NumPy takes no larger seed, and finals count up from the se
 def whole_kimg(max_kimg: float, *, evaluations: int, batch: int) -> float:
     """Returns the length nearest to `max_kimg` that is `evaluations` times a whole number of batches."""
     return max(1, round(max_kimg * 1000 / (evaluations * batch))) * evaluations * batch / 1000
+
+
+def _no_half(value: object) -> object:
+    if str(value) in {"fp16", "float16", "half", "16"}:
+        raise ValueError("there is no float16 here, whose range would need the loss scaled: take bf16 or float32")
+    return value
+
+
+_NoHalf = BeforeValidator(_no_half)
 
 
 class Section(BaseModel):
@@ -98,7 +107,7 @@ class TrainConfig(Section):
     ema_kimg: float = Field(
         1.0, ge=0, le=MOST_KIMG, description="The half-life of the averaged generator, in kimg; 0: no averaging."
     )
-    precision: Literal["auto", "float32", "tf32", "bf16"] = Field(
+    precision: Annotated[Literal["auto", "float32", "tf32", "bf16"], _NoHalf] = Field(
         "auto",
         description="The precision of the layers; `auto` is bf16 where the device has units for it, else float32. tf32 "
         "is float32 with products rounded to TF32, on a GPU.",
@@ -106,11 +115,6 @@ class TrainConfig(Section):
     compile: Literal["auto", "always", "never"] = Field(
         "never", description="Whether the networks are compiled; `auto`: where the length pays for it."
     )
-
-    @field_validator("precision", mode="before")
-    @classmethod
-    def _not_half(cls, value: object) -> object:
-        return _no_half(value)
 
     @model_validator(mode="after")
     def _no_compiled_tf32(self) -> Self:
@@ -144,7 +148,7 @@ class MetricsConfig(Component):
     name: str = "digits-classifier"
     weights: str | None = Field(None, description="The extractor's weights file; null: the extractor's own.")
     weights_sha256: str | None = Field(None, description="The SHA-256 of the weights; null: of the extractor's own.")
-    precision: Literal["float32", "bf16"] = Field(
+    precision: Annotated[Literal["float32", "bf16"], _NoHalf] = Field(
         "float32", description="The precision of the extractor; bf16 is faster and gives nearly the same FID."
     )
     split: Literal["train", "test"] = Field("train", description="The real images that FID compares with.")
@@ -167,11 +171,6 @@ class MetricsConfig(Component):
         description="FID is the mean over chunks of so many real and fake images; null: no chunks.",
     )
     seed: int = Field(0, ge=0, lt=MOST_SEED, description="The seed of z, the same at every evaluation.")
-
-    @field_validator("precision", mode="before")
-    @classmethod
-    def _not_half(cls, value: object) -> object:
-        return _no_half(value)
 
     @model_validator(mode="after")
     def _one_reference(self) -> Self:
@@ -261,12 +260,6 @@ class TrialConfig(Section):
 
     def to_json(self) -> str:
         return self.model_dump_json(indent=2)
-
-
-def _no_half(value: object) -> object:
-    if str(value) in {"fp16", "float16", "half", "16"}:
-        raise ValueError("there is no float16 here, whose range would need the loss scaled: take bf16 or float32")
-    return value
 
 
 def from_dict(tree: Mapping[str, Any]) -> TrialConfig:

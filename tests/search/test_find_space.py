@@ -84,8 +84,9 @@ def test_settings_are_json_where_they_can_be(here: Path) -> None:
     values = [1e-3, True, "none", None, "x=y", "1", ""]
     assert list(parse_settings(texts, None).values()) == values
     assert parse_settings(["a.b=1", "a.b=2"], None) == {"a.b": 2}
-    folders = parse_settings(["metrics.weights=w.pth"], "images")
-    assert folders == {"metrics.weights": str(here / "w.pth"), "data.dir": str(here / "images")}
+    found = parse_settings(["metrics.weights=w.pth", "metrics.statistics=s.npz"], "images")
+    files = {"metrics.weights": str(here / "w.pth"), "metrics.statistics": str(here / "s.npz")}
+    assert found == {**files, "data.dir": str(here / "images")}
     with pytest.raises(UserError, match=r"--set optim\.g_lr: write path\.to\.option=value"):
         parse_settings(["optim.g_lr"], None)
     with pytest.raises(UserError, match=r"--data-dir and --set data\.dir set one option: give one"):
