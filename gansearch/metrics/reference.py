@@ -90,13 +90,14 @@ def reference_of(
         moments, count = read_statistics(metrics.statistics)
         _require_size(metrics, moments.mean.numel(), images)
         return Reference(protocol, Chunking(1, count, metrics.num_fake), (moments,), protocol.data[:32])
-    chunking, _, key = _chosen(metrics, images)
-    path = cache_dir() / "reference" / f"{key}.safetensors"
+    chunking, chunks = _chosen(metrics, len(images))
+    key = reference_key(images, chunks, registry.build("metrics", metrics))
+    path = _path(key)
     measured = compute_once(
         path,
         what="the measurement of the reference statistics",
         read=lambda: _read(path, key),
-        compute=measure or (lambda: moments_of(metrics, images, device)),
+        compute=measure or (lambda: _measured(metrics, images, chunks, device)),
         write=lambda computed, file: _write(file, computed, key),
     )
     return Reference(protocol, chunking, tuple(measured), key)
@@ -108,8 +109,11 @@ def moments_of(metrics: MetricsConfig, images: Images, device: torch.device) -> 
     Raises:
         UserError: If features are not finite.
     """
+    return _measured(metrics, images, _chosen(metrics, len(images))[1], device)
+
+
+def _measured(metrics: MetricsConfig, images: Images, chunks: Sequence[Tensor], device: torch.device) -> list[Moments]:
     extractor: Extractor = registry.build("metrics", metrics)
-    _, chunks, _ = _chosen(metrics, images)
     features = (real_features(images, indices, extractor, device) for indices in chunks)
     return [Moments.of(batches).to(torch.device("cpu")) for batches in features]
 
@@ -118,7 +122,8 @@ def is_measured(metrics: MetricsConfig, images: Images) -> bool:
     """Returns whether the reference needs no measurement: it is in the cache, or in a file of its own."""
     if metrics.statistics is not None:
         return True
-    return (cache_dir() / "reference" / f"{_chosen(metrics, images)[2]}.safetensors").exists()
+    key = reference_key(images, _chosen(metrics, len(images))[1], registry.build("metrics", metrics))
+    return _path(key).exists()
 
 
 def real_indices(metrics: MetricsConfig, count: int) -> Tensor:
@@ -126,11 +131,14 @@ def real_indices(metrics: MetricsConfig, count: int) -> Tensor:
     return draw_chunks(count, metrics.seed, 1, metrics.num_real or count)[0]
 
 
-def _chosen(metrics: MetricsConfig, images: Images) -> tuple[Chunking, list[Tensor], str]:
-    """Returns how the images are divided, the indices of each chunk, and the key of their moments."""
-    chunking = _chunking(metrics, len(images))
-    chunks = draw_chunks(len(images), metrics.seed, chunking.count, chunking.real_size)
-    return chunking, chunks, reference_key(images, chunks, registry.build("metrics", metrics))
+def _chosen(metrics: MetricsConfig, count: int) -> tuple[Chunking, list[Tensor]]:
+    """Returns how `count` images are divided, and the indices of each chunk."""
+    chunking = _chunking(metrics, count)
+    return chunking, draw_chunks(count, metrics.seed, chunking.count, chunking.real_size)
+
+
+def _path(key: str) -> Path:
+    return cache_dir() / "reference" / f"{key}.safetensors"
 
 
 def _require_size(metrics: MetricsConfig, size: int, images: Images) -> None:

@@ -11,7 +11,6 @@ from gansearch.device import best_precision, driver, float32_arithmetic, gpu, re
 from gansearch.errors import UserError, one_line
 from gansearch.training.compiled import should_compile
 
-_GIB = 2**30
 _TOLERANCE = 0.01  # of the largest value: TF32 rounds to a thousandth, a faulty card is far off
 
 

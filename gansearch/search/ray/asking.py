@@ -3,8 +3,8 @@
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import ray
@@ -56,7 +56,7 @@ def ask_nodes(
         except (RayError, TimeoutError) as error:
             if _may_answer(node):
                 late = one in open_ones
-                why = f"no answer within {_SECONDS:g} s" if late else one_line(getattr(error, "cause", None) or error)
+                why = f"no answer within {_SECONDS:g} s" if late else one_line(cause_of(error))
                 raise UserError(f"node {_address(node)} does not work ({why}): fix it, or stop it") from None
     return found
 
@@ -66,6 +66,21 @@ def wait_for(answers: Sequence[Any], gpus: float) -> None:
     while len(ray.wait(list(answers), num_returns=len(answers), timeout=_MINUTE)[0]) < len(answers):
         what = f"{gpus:g} GPU" if gpus else "CPU cores"
         logger.info("waiting for %s: `ray status` shows what is up, and what others have", what)
+
+
+def cause_of(error: Exception) -> Exception:
+    """Returns what a task or an actor has raised; the error of Ray itself where the process was lost."""
+    return getattr(error, "cause", None) or error
+
+
+@contextmanager
+def killed(actors: Sequence[Any]) -> Iterator[None]:
+    """Ends the actors after the block, so that others find their shares."""
+    try:
+        yield
+    finally:
+        for actor in actors:
+            ray.kill(actor)
 
 
 def is_alive(node_id: str) -> bool:

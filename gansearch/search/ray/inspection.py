@@ -15,7 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from gansearch.config import TrainConfig
 from gansearch.device import Precision, require_precision
 from gansearch.errors import UserError, one_line
-from gansearch.search.ray.asking import is_alive
+from gansearch.search.ray.asking import cause_of, is_alive, killed
 from gansearch.search.ray.cluster import Cluster
 from gansearch.training.card import Card
 
@@ -134,11 +134,8 @@ def inspect(cluster: Cluster, train: TrainConfig, look: Look) -> list[NodeReport
             actors.append(kind.options(scheduling_strategy=there).remote())
             is_there = actors[-1].ready.remote()
             asked[actors[-1].look.remote(look, train)] = report, is_there
-    try:
+    with killed(actors):
         _collect(asked)
-    finally:
-        for actor in actors:
-            ray.kill(actor)
     return [report for report in reports if is_alive(report.node_id)]
 
 
@@ -152,7 +149,7 @@ def _collect(asked: Mapping[Any, tuple[NodeReport, Any]]) -> None:
             try:
                 number, found = ray.get(answer)
             except RayError as error:
-                number, found = "?", f"its process ends ({one_line(getattr(error, 'cause', None) or error)})"
+                number, found = "?", f"its process ends ({one_line(cause_of(error))})"
             if isinstance(found, Card):
                 report.cards.setdefault(number, []).append(found)
             else:

@@ -19,7 +19,7 @@ from gansearch.metrics.fid import Moments
 from gansearch.metrics.floor import floor_of, measured_floor
 from gansearch.metrics.reference import BATCH, Reference, is_measured, moments_of, real_features, reference_of
 from gansearch.run.protocol import Floor, Protocol
-from gansearch.search.ray.asking import wait_for
+from gansearch.search.ray.asking import cause_of, wait_for
 from gansearch.search.ray.cluster import Cluster
 from gansearch.search.ray.trainable import device_of, require_same_measure
 from gansearch.text import rough_text
@@ -117,7 +117,7 @@ class Measuring:
         try:
             return ray.get(answer)
         except RayError as error:
-            cause = one_line(getattr(error, "cause", None) or error)
+            cause = one_line(cause_of(error))
             raise UserError(f"the real images can't be measured ({cause}): fix that, then start again") from None
 
 

@@ -12,6 +12,7 @@ from gansearch.errors import UserError, kind_and_message, one_line
 from gansearch.metrics.reference import Reference
 from gansearch.run.ledger import Ledger, TrialState
 from gansearch.run.paths import join
+from gansearch.search.ray.asking import cause_of
 from gansearch.search.ray.trainable import device_of, local_scorer
 from gansearch.training.checkpoint import CheckpointDir
 from gansearch.training.generator import LoadedGenerator
@@ -56,8 +57,9 @@ def measure_noise(search: "Search") -> None:
                 raise GetTimeoutError(f"no answer within {2 * _LONGEST / 60:g} minutes")
             kimg, fids = ray.get(answer)
         except RayError as error:
-            cause = getattr(error, "cause", None) or error
-            logger.warning("the noise of trial %s was not measured: %s", trial.trial_id, kind_and_message(cause))
+            logger.warning(
+                "the noise of trial %s was not measured: %s", trial.trial_id, kind_and_message(cause_of(error))
+            )
             continue
         try:
             search.recorder.noise(trial.trial_id, kimg, fids)

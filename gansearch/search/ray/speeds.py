@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from gansearch import foreign
 from gansearch.config import TrialConfig
 from gansearch.errors import UserError
 from gansearch.metrics.reference import Reference
-from gansearch.search.ray.asking import wait_for
+from gansearch.search.ray.asking import killed, wait_for
 from gansearch.search.ray.cluster import Cluster
 from gansearch.search.ray.probing import Prober, explained_failures
 
@@ -77,7 +76,7 @@ def measure_speeds(config: TrialConfig, names: Collection[str], cluster: Cluster
         cpus, gpus = cores / count, 1 / count if cluster.gpus else 0.0
         share = actor.options(num_cpus=min(1.0, cpus) if gpus else cpus, num_gpus=gpus, scheduling_strategy=there)
         actors = [share.remote(names, foreign.objects(names), cpus, gpus, reference, config) for _ in range(count)]
-        with explained_failures(), _killed(actors):
+        with explained_failures(), killed(actors):
             wait_for([one.ready.remote() for one in actors], gpus)
             if count == 1:
                 evaluation = ray.get(actors[0].evaluation.remote(config))
@@ -88,16 +87,6 @@ def measure_speeds(config: TrialConfig, names: Collection[str], cluster: Cluster
     if not found:
         raise UserError("not even one trial of the base fits here: set train.batch or model.features lower")
     return Speeds(found, evaluation)
-
-
-@contextmanager
-def _killed(actors: list[Any]) -> Iterator[None]:
-    """Ends the actors after the block, so that the next ones find their shares."""
-    try:
-        yield
-    finally:
-        for one in actors:
-            ray.kill(one)
 
 
 def _config_of(variant: Variant, config: TrialConfig) -> TrialConfig:
